@@ -1,0 +1,117 @@
+//! Looking at the machine: host, NVIDIA and AMD devices, as [`Snapshot`]s.
+//!
+//! Decides which sources are asked, how often, and whose word counts where two tell of one device.
+//! Refuses to know who reads the figures, what they cost, and which thread calls.
+//!
+//! # How to call it
+//!
+//! [`Telemetry::detect`] once, then [`Telemetry::sample`] about once a second, both on one thread
+//! of the caller's choosing and never on an async runtime: every call is synchronous, and a sick
+//! driver can hold one for seconds or for ever. There is no deadline in here, since a blocked call
+//! into a vendor's library cannot be taken back; the caller watches the thread, and treats a
+//! sample that does not come within a few seconds as every device lost.
+//!
+//! What lasts, so that a deadline is set with reason:
+//!
+//! | call | lasts | how often |
+//! |---|---|---|
+//! | the whole of `detect` with NVIDIA's library | 10 ms to some seconds (it wakes sleeping cards) | once |
+//! | utilisation, memory, power, temperature, clocks | 2 to 20 µs each | every sample |
+//! | fan | about 140 µs | every sample |
+//! | processes | about 5 ms, holding a lock of the driver | every 10 s |
+//! | PCIe throughput | 20 ms for each direction, by its definition | every 10 s |
+//! | retired pages, row remapping, memory errors | up to some ms | every 10 s |
+//! | amdgpu's files | 10 to 100 µs each; may wake a sleeping card | every sample |
+
+#![warn(missing_docs)]
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+mod host;
+mod reading;
+mod snapshot;
+mod verdict;
+
+pub use self::host::resident_bytes;
+pub use self::reading::{
+    Clocks, Device, DeviceId, DeviceMemory, Identity, MemoryFaults, Pcie, Power, Process,
+    ProcessKind, Reading, Thermal, Throttle, Vendor,
+};
+pub use self::snapshot::{
+    Cpu, Disk, Host, HostMemory, Network, Snapshot, Source, SourceKind, SourceState, Temperature,
+};
+pub use self::verdict::{Fault, Verdict};
+
+/// Where to look. The default is right for a real machine; tests point it at trees and libraries
+/// of their own.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Where the kernel's device files are.
+    pub sysfs: PathBuf,
+    /// Where the kernel's process files are.
+    pub procfs: PathBuf,
+    /// Names under which to look for NVIDIA's management library, the first that loads counts.
+    pub nvml: Vec<PathBuf>,
+    /// The same for AMD's.
+    pub rocm_smi: Vec<PathBuf>,
+    /// Paths whose file systems are watched for space.
+    pub disks: Vec<PathBuf>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        let names = |names: &[&str]| names.iter().map(PathBuf::from).collect();
+        Self {
+            sysfs: "/sys".into(),
+            procfs: "/proc".into(),
+            nvml: names(&[
+                "libnvidia-ml.so.1",
+                // Windows' Linux subsystem and NixOS keep drivers out of the loader's path.
+                "/usr/lib/wsl/lib/libnvidia-ml.so.1",
+                "/run/opengl-driver/lib/libnvidia-ml.so.1",
+            ]),
+            rocm_smi: names(&[
+                // ROCm counts its library by release, Debian by its own; see `amd::rocm`.
+                "librocm_smi64.so.7",
+                "librocm_smi64.so.6",
+                "librocm_smi64.so.5",
+                "librocm_smi64.so.1",
+                "librocm_smi64.so",
+                "/opt/rocm/lib/librocm_smi64.so",
+            ]),
+            disks: Vec::new(),
+        }
+    }
+}
+
+/// Everything that was found, ready to be asked again and again.
+#[derive(Debug)]
+pub struct Telemetry {
+    host: host::HostSource,
+    sources: Vec<Source>,
+}
+
+impl Telemetry {
+    /// Looks for every source. Never fails and prints nothing: what is absent is told by
+    /// [`Snapshot::sources`]. Costs some milliseconds without devices; to find a driver that came
+    /// later, detect anew.
+    #[must_use]
+    pub fn detect(places: &Places) -> Self {
+        let host = host::HostSource::detect(places);
+        Self {
+            host,
+            sources: Vec::new(),
+        }
+    }
+
+    /// Reads everything that is due. `now` paces what is slow; it must not run backwards.
+    pub fn sample(&mut self, now: Instant) -> Snapshot {
+        let _ = now;
+        Snapshot {
+            host: self.host.sample(),
+            devices: Vec::new(),
+            sources: self.sources.clone(),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What a reading means for work on the device.
+//!
+//! Decides which figures are faults; refuses to know what scheduling does about them. Two things
+//! that look like faults are none: the power limit (every busy data-centre card stands at it) and
+//! corrected errors (that is what ECC is for).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Reading, Throttle};
+
+/// What scheduling should make of a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing that was told speaks against it.
+    Healthy,
+    /// It works, but worse or less safely than it should; never an empty list.
+    Degraded(Vec<Fault>),
+    /// It no longer answers; the text is the driver's reason.
+    Lost(String),
+}
+
+/// Something wrong with a device that still answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// Heat slows it.
+    Heat,
+    /// The power supply's brake signal slows it.
+    PowerBrake,
+    /// The hardware slows it without telling the reason.
+    HardwareSlowdown,
+    /// Memory errors past mending since the driver was loaded: results may have been wrong.
+    UncorrectedErrors {
+        /// How many.
+        count: u64,
+    },
+    /// Bad memory waits to be taken out of use: the device needs a reset.
+    RetirementPending,
+    /// Bad memory could not be replaced: the board should be.
+    RetirementFailed,
+}
+
+impl Verdict {
+    /// Judges one reading, on its own: no memory of readings before, so the same reading always
+    /// gives the same verdict. Whoever wants calm (a verdict that holds for some seconds) adds it.
+    #[must_use]
+    pub fn of(reading: &Reading) -> Self {
+        if let Some(reason) = &reading.lost {
+            return Self::Lost(reason.clone());
+        }
+        let mut faults = throttle_faults(reading.clocks.throttles.as_deref().unwrap_or_default());
+        let memory = &reading.faults;
+        if let Some(count) = memory.uncorrected.filter(|&count| count > 0) {
+            faults.push(Fault::UncorrectedErrors { count });
+        }
+        if memory.retirement_pending == Some(true) {
+            faults.push(Fault::RetirementPending);
+        }
+        if memory.retirement_failed == Some(true) {
+            faults.push(Fault::RetirementFailed);
+        }
+        if faults.is_empty() {
+            Self::Healthy
+        } else {
+            Self::Degraded(faults)
+        }
+    }
+
+    /// Whether new work may be sent to the device without a second thought.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        matches!(self, Self::Healthy)
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Healthy => f.write_str("healthy"),
+            Self::Lost(reason) => write!(f, "lost: {reason}"),
+            Self::Degraded(faults) => {
+                f.write_str("degraded: ")?;
+                for (i, fault) in faults.iter().enumerate() {
+                    if i > 0 {
+                        f.write_str(", ")?;
+                    }
+                    write!(f, "{fault}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Heat => f.write_str("slowed by heat"),
+            Self::PowerBrake => f.write_str("slowed by the power supply's brake signal"),
+            Self::HardwareSlowdown => f.write_str("slowed by its hardware"),
+            Self::UncorrectedErrors { count } => {
+                write!(
+                    f,
+                    "{count} uncorrected memory errors since the driver was loaded"
+                )
+            }
+            Self::RetirementPending => f.write_str("bad memory waits for a reset of the device"),
+            Self::RetirementFailed => f.write_str("bad memory could not be replaced"),
+        }
+    }
+}
+
+/// Each fault once. NVIDIA raises its general slowdown flag together with the particular one, so
+/// the general one is told only where it stands alone.
+fn throttle_faults(throttles: &[Throttle]) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    if throttles
+        .iter()
+        .any(|t| matches!(t, Throttle::Heat | Throttle::HardwareHeat))
+    {
+        faults.push(Fault::Heat);
+    }
+    if throttles.contains(&Throttle::PowerBrake) {
+        faults.push(Fault::PowerBrake);
+    }
+    if faults.is_empty() && throttles.contains(&Throttle::Hardware) {
+        faults.push(Fault::HardwareSlowdown);
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_become_verdicts() {
+        fn check(change: impl FnOnce(&mut Reading), expect: &Verdict) {
+            let mut reading = Reading::default();
+            change(&mut reading);
+            assert_eq!(Verdict::of(&reading), *expect);
+        }
+        let throttled = |throttles: &[Throttle]| {
+            let throttles = throttles.to_vec();
+            move |r: &mut Reading| r.clocks.throttles = Some(throttles)
+        };
+        let degraded = |fault| Verdict::Degraded(vec![fault]);
+
+        check(|_| (), &Verdict::Healthy);
+        check(
+            throttled(&[Throttle::Idle, Throttle::PowerLimit]),
+            &Verdict::Healthy,
+        );
+        check(
+            throttled(&[Throttle::Heat, Throttle::HardwareHeat]),
+            &degraded(Fault::Heat),
+        );
+        check(
+            throttled(&[Throttle::Hardware, Throttle::HardwareHeat]),
+            &degraded(Fault::Heat),
+        );
+        check(
+            throttled(&[Throttle::Hardware]),
+            &degraded(Fault::HardwareSlowdown),
+        );
+        check(
+            throttled(&[Throttle::PowerBrake]),
+            &degraded(Fault::PowerBrake),
+        );
+        check(|r| r.faults.corrected = Some(9), &Verdict::Healthy);
+        check(
+            |r| r.faults.uncorrected_lifetime = Some(9),
+            &Verdict::Healthy,
+        );
+        check(|r| r.faults.uncorrected = Some(0), &Verdict::Healthy);
+        check(
+            |r| r.faults.uncorrected = Some(2),
+            &degraded(Fault::UncorrectedErrors { count: 2 }),
+        );
+        check(
+            |r| r.faults.retirement_pending = Some(true),
+            &degraded(Fault::RetirementPending),
+        );
+        check(
+            |r| r.faults.retirement_failed = Some(true),
+            &degraded(Fault::RetirementFailed),
+        );
+        check(
+            |r| {
+                r.lost = Some("gone".into());
+                r.faults.uncorrected = Some(2);
+            },
+            &Verdict::Lost("gone".into()),
+        );
+    }
+
+    #[test]
+    fn a_verdict_reads_as_a_sentence() {
+        let verdict = Verdict::Degraded(vec![Fault::Heat, Fault::UncorrectedErrors { count: 3 }]);
+        let text =
+            "degraded: slowed by heat, 3 uncorrected memory errors since the driver was loaded";
+        assert_eq!(verdict.to_string(), text);
+        assert_eq!(Verdict::Healthy.to_string(), "healthy");
+    }
+}
