@@ -56,7 +56,7 @@ def outputs(path, ids, keep):
 
 def check_goldens(checks, folder):
     goldens = np.load(Path(__file__).with_name("goldens.npz"))
-    for key in goldens.files:
+    for key in (key for key in goldens.files if key != "minilm"):  # `minilm.py` checks that one
         name, _, length = key.partition("/")
         path = folder / f"{name}-f32.gguf"
         if not path.exists():

