@@ -29,6 +29,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 mod host;
+mod nvidia;
 mod reading;
 mod snapshot;
 mod verdict;
@@ -89,6 +90,7 @@ impl Default for Places {
 #[derive(Debug)]
 pub struct Telemetry {
     host: host::HostSource,
+    nvidia: Option<nvidia::NvidiaSource>,
     sources: Vec<Source>,
 }
 
@@ -98,19 +100,34 @@ impl Telemetry {
     /// later, detect anew.
     #[must_use]
     pub fn detect(places: &Places) -> Self {
-        let host = host::HostSource::detect(places);
+        let mut sources = Vec::new();
+        let mut found = |kind, state| sources.push(Source { kind, state });
+        let nvidia = match nvidia::NvidiaSource::detect(&places.nvml, &places.sysfs) {
+            Ok(source) => {
+                found(SourceKind::Nvml, SourceState::Present(source.version()));
+                Some(source)
+            }
+            Err(reason) => {
+                found(SourceKind::Nvml, SourceState::Absent(reason));
+                None
+            }
+        };
         Self {
-            host,
-            sources: Vec::new(),
+            host: host::HostSource::detect(places),
+            nvidia,
+            sources,
         }
     }
 
     /// Reads everything that is due. `now` paces what is slow; it must not run backwards.
     pub fn sample(&mut self, now: Instant) -> Snapshot {
-        let _ = now;
+        let mut devices = Vec::new();
+        if let Some(nvidia) = &mut self.nvidia {
+            devices.extend(nvidia.sample(now));
+        }
         Snapshot {
             host: self.host.sample(),
-            devices: Vec::new(),
+            devices,
             sources: self.sources.clone(),
         }
     }

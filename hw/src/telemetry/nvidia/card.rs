@@ -1,0 +1,189 @@
+//! One NVIDIA device: its identity, and when each of its figures is read.
+//!
+//! Decides what is read once, at every sample and rarely; refuses to know how figures are
+//! translated ([`super::figures`], [`super::slow`]) and errors treated ([`super::ask`]).
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureThreshold};
+use nvml_wrapper::{Device as NvmlDevice, Nvml};
+
+use super::ask::{Answers, Field};
+use super::figures::{clocks, memory, power, thermal};
+use super::slow::Slow;
+use crate::telemetry::{Device, DeviceId, Identity, Pcie, Reading, Vendor, Verdict};
+
+/// What is the same for all devices of the driver.
+#[derive(Debug)]
+pub(super) struct SystemFacts {
+    pub(super) driver_version: Option<String>,
+    pub(super) library_version: Option<String>,
+    pub(super) cuda_version: Option<String>,
+}
+
+/// One device.
+#[derive(Debug)]
+pub(super) struct Card {
+    identity: Identity,
+    limits: Limits,
+    answers: Answers,
+    slow: Slow,
+    slow_read_at: Option<Instant>,
+}
+
+/// Figures that no running device changes.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    pub(super) slowdown_celsius: Option<f32>,
+    pub(super) shutdown_celsius: Option<f32>,
+    pub(super) core_max_mhz: Option<u32>,
+    pub(super) memory_max_mhz: Option<u32>,
+    pcie_generation_max: Option<u32>,
+    pcie_lanes_max: Option<u32>,
+}
+
+/// The process list holds a lock of the driver for milliseconds, so it is read this rarely.
+const SLOW_EVERY: Duration = Duration::from_secs(10);
+
+impl Card {
+    /// Reads what stays. A device that does not answer now is kept: it exists, and is lost.
+    pub(super) fn detect(nvml: &Nvml, index: u32, system: &SystemFacts, sysfs: &Path) -> Self {
+        let mut identity = Identity {
+            id: DeviceId(format!("nvidia-{index}")),
+            vendor: Vendor::Nvidia,
+            index,
+            name: None,
+            uuid: None,
+            serial: None,
+            pci_bus_id: None,
+            driver_version: system.driver_version.clone(),
+            library_version: system.library_version.clone(),
+            cuda_version: system.cuda_version.clone(),
+            compute_capability: None,
+            architecture: None,
+            vbios_version: None,
+            cores: None,
+            memory_bus_bits: None,
+            numa_node: None,
+        };
+        let mut limits = Limits::default();
+        if let Ok(device) = nvml.device_by_index(index) {
+            identify(&device, &mut identity, sysfs);
+            limits = Limits::of(&device);
+        }
+        let (answers, slow) = (Answers::default(), Slow::default());
+        Self {
+            identity,
+            limits,
+            answers,
+            slow,
+            slow_read_at: None,
+        }
+    }
+
+    /// Reads what changes.
+    pub(super) fn sample(&mut self, nvml: &Nvml, now: Instant) -> Device {
+        self.answers.begin(now);
+        let mut reading = match nvml.device_by_index(self.identity.index) {
+            Ok(device) => self.read(&device, now),
+            Err(error) => Reading {
+                lost: Some(error.to_string()),
+                ..Reading::default()
+            },
+        };
+        if let Some(reason) = self.answers.lost() {
+            // Half a reading would look like a device that works.
+            reading = Reading {
+                lost: Some(reason.to_owned()),
+                ..Reading::default()
+            };
+        }
+        if reading.lost.is_some() {
+            self.slow_read_at = None;
+        }
+        Device {
+            identity: self.identity.clone(),
+            verdict: Verdict::of(&reading),
+            reading,
+        }
+    }
+
+    fn read(&mut self, device: &NvmlDevice<'_>, now: Instant) -> Reading {
+        let due = |at: Instant| now.saturating_duration_since(at) >= SLOW_EVERY;
+        if self.slow_read_at.is_none_or(due) {
+            self.slow = Slow::read(&mut self.answers, device);
+            self.slow_read_at = Some(now);
+        }
+        let answers = &mut self.answers;
+        let rates = answers.ask(Field::Utilisation, || device.utilization_rates());
+        let encoder = answers.ask(Field::Encoder, || device.encoder_utilization());
+        let decoder = answers.ask(Field::Decoder, || device.decoder_utilization());
+        Reading {
+            lost: None,
+            utilisation_percent: rates.as_ref().map(|r| r.gpu as f32),
+            memory_busy_percent: rates.map(|r| r.memory as f32),
+            encoder_percent: encoder.map(|e| e.utilization as f32),
+            decoder_percent: decoder.map(|d| d.utilization as f32),
+            memory: memory(answers, device),
+            power: power(answers, device),
+            thermal: thermal(answers, device, &self.limits),
+            clocks: clocks(answers, device, &self.limits),
+            pcie: Pcie {
+                generation: answers.ask(Field::LinkGeneration, || device.current_pcie_link_gen()),
+                generation_max: self.limits.pcie_generation_max,
+                lanes: answers.ask(Field::LinkWidth, || device.current_pcie_link_width()),
+                lanes_max: self.limits.pcie_lanes_max,
+                received_bytes_per_s: self.slow.received_bytes_per_s,
+                sent_bytes_per_s: self.slow.sent_bytes_per_s,
+                replays: answers
+                    .ask(Field::Replays, || device.pcie_replay_counter())
+                    .map(u64::from),
+            },
+            faults: self.slow.faults.clone(),
+            processes: self.slow.processes.clone(),
+        }
+    }
+}
+
+impl Limits {
+    fn of(device: &NvmlDevice<'_>) -> Self {
+        let threshold = |kind| device.temperature_threshold(kind).ok().map(|t| t as f32);
+        Self {
+            slowdown_celsius: threshold(TemperatureThreshold::Slowdown),
+            shutdown_celsius: threshold(TemperatureThreshold::Shutdown),
+            core_max_mhz: device.max_clock_info(Clock::SM).ok(),
+            memory_max_mhz: device.max_clock_info(Clock::Memory).ok(),
+            pcie_generation_max: device.max_pcie_link_gen().ok(),
+            pcie_lanes_max: device.max_pcie_link_width().ok(),
+        }
+    }
+}
+
+fn identify(device: &NvmlDevice<'_>, identity: &mut Identity, sysfs: &Path) {
+    identity.name = device.name().ok();
+    identity.uuid = device.uuid().ok();
+    identity.serial = device.serial().ok().filter(|s| !s.is_empty() && s != "0");
+    identity.pci_bus_id = device
+        .pci_info()
+        .ok()
+        .map(|pci| format!("{:04x}:{:02x}:{:02x}.0", pci.domain, pci.bus, pci.device));
+    let capability = device.cuda_compute_capability().ok();
+    identity.compute_capability =
+        capability.and_then(|c| Some((u32::try_from(c.major).ok()?, u32::try_from(c.minor).ok()?)));
+    identity.architecture = device.architecture().ok().map(|a| a.to_string());
+    identity.vbios_version = device.vbios_version().ok();
+    identity.cores = device.num_cores().ok();
+    identity.memory_bus_bits = device.memory_bus_width().ok();
+    if let Some(bus) = &identity.pci_bus_id {
+        // -1 says that the machine has one node only; it does not parse, as it should.
+        let path = sysfs.join("bus/pci/devices").join(bus).join("numa_node");
+        identity.numa_node = fs::read_to_string(path)
+            .ok()
+            .and_then(|n| n.trim().parse().ok());
+    }
+    if let Some(stable) = identity.uuid.as_ref().or(identity.pci_bus_id.as_ref()) {
+        identity.id = DeviceId(stable.clone());
+    }
+}
