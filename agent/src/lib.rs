@@ -1,1 +1,5 @@
 //! Under construction.
+
+pub mod fleet;
+pub mod limits;
+pub mod protocol;

@@ -1,0 +1,51 @@
+//! What the fleet is told: where it may write, which plugins there are, which model to load. Decides nothing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::protocol::{FileSource, Settings};
+
+/// How a fleet is set up; fixed for its life.
+#[derive(Clone, Debug)]
+pub struct FleetSettings {
+    /// The executable to start workers and compilers from: this one.
+    pub executable: PathBuf,
+    /// Where compiled components are kept; made with mode 0700 when absent.
+    pub cache_dir: PathBuf,
+    /// The engine plugins.
+    pub plugins: Vec<Plugin>,
+}
+
+/// A plugin as it was built: a WebAssembly component.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    pub name: String,
+    pub component: Component,
+}
+
+/// Where a component's bytes are.
+#[derive(Clone, Debug)]
+pub enum Component {
+    /// Part of this executable.
+    Embedded(&'static [u8]),
+    /// In memory.
+    Bytes(Arc<[u8]>),
+    /// A file on disk.
+    Path(PathBuf),
+}
+
+/// A model to load.
+#[derive(Clone, Debug)]
+pub struct ModelSpec {
+    /// What clients call it. One replica for each name.
+    pub name: String,
+    /// The model's files; the first is the one that the operator named.
+    pub files: Vec<FileSource>,
+    /// The name of the engine plugin that runs it.
+    pub plugin: String,
+    pub settings: Settings,
+    /// How many kernel threads; `None`: one for each core that the process may use.
+    pub threads: Option<u32>,
+    /// How much memory caches, buffers and copied weights may take; `None`: what the machine has free.
+    pub memory_bytes: Option<u64>,
+}

@@ -1,0 +1,44 @@
+//! Why a plugin refused: `variant error` of `wit/types.wit`. Decides nothing else.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a plugin refused or could not do what was asked. Each text is one sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Error {
+    /// The request itself is wrong. Retrying the same request never helps.
+    #[error("{0}")]
+    Invalid(Invalid),
+    /// The input (a model file) is damaged or not what it claims.
+    #[error("{0}")]
+    Malformed(String),
+    /// Well-formed, but this plugin does not do it.
+    #[error("{0}")]
+    Unsupported(String),
+    /// A limit of memory, context or concurrency is reached. Retrying later may help.
+    #[error("{0}")]
+    Exhausted(String),
+    /// A grant is missing.
+    #[error("{0}")]
+    Denied(String),
+    /// Anything else, among it the death of the worker that ran the request.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A wrong request, and which of its fields is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invalid {
+    /// The field as the caller named it (`temperature`, `messages[2].content`), if one is to blame.
+    pub field: Option<String>,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.field {
+            Some(field) => write!(f, "`{field}`: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}

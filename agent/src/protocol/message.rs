@@ -1,0 +1,128 @@
+//! The messages themselves. One frame carries one message. Decides nothing.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Event, Load, ModelInfo, Settings, Work};
+
+/// From the agent to a worker. `Hello`, then `Open`, then anything in any order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// The first frame; the worker leaves when the version is not its own.
+    Hello { version: u32 },
+    Open(Box<Open>),
+    /// Hands over a request under an identity that no living request has.
+    Submit { request: u64, work: Work },
+    /// Ends a request before the next step. Unknown identities are ignored.
+    Cancel { request: u64 },
+    /// Answered by `Tokens` with the same `call`.
+    Tokenize { call: u64, text: String },
+    /// Answered by `Text` with the same `call`.
+    Detokenize { call: u64, tokens: Vec<u32> },
+    /// Answered by `Stats`.
+    Stats,
+    /// Finish the living requests, then leave with `Ending::Drained`.
+    Drain,
+}
+
+/// From a worker to the agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// The first frame.
+    Hello { version: u32 },
+    Opened(Box<Opened>),
+    OpenFailed(Error),
+    /// What one step (or one refused submit) yielded.
+    Events { events: Vec<Tagged>, load: Load },
+    Tokens { call: u64, result: Result<Vec<u32>, Error> },
+    Text { call: u64, result: Result<String, Error> },
+    Stats(WorkerStats),
+    /// Something that the plugin wrote for the operator.
+    Log(Line),
+    /// The last frame: why the worker leaves.
+    Ending(Ending),
+}
+
+/// How to open a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// The plugin's name, for messages.
+    pub plugin: String,
+    /// The component compiled ahead, in the agent's own cache.
+    pub compiled: PathBuf,
+    /// The model's files; the first is the one that the operator named.
+    pub files: Vec<FileSource>,
+    pub settings: Settings,
+    /// How many kernel threads; `None`: one for each core that the process may use.
+    pub threads: Option<u32>,
+    /// How much memory caches, buffers and copied weights may take, in bytes; `None`: what the machine has free.
+    pub memory_bytes: Option<u64>,
+    /// How long opening may take, in milliseconds.
+    pub open_timeout_ms: u64,
+}
+
+/// Where a model file comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileSource {
+    /// A file on disk; must be a regular file.
+    Path(PathBuf),
+}
+
+/// A model that is ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    pub info: ModelInfo,
+    /// What it computes on, for people.
+    pub device: String,
+    /// How long opening took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// An event and the request that it belongs to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tagged {
+    pub request: u64,
+    pub event: Event,
+}
+
+/// What a worker has used so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerStats {
+    pub steps: u64,
+    /// Time spent inside `step`, in microseconds.
+    pub step_us: u64,
+    /// The plugin's own memory now, in bytes.
+    pub guest_memory_bytes: u64,
+    /// Caches, buffers and copied weights now, in bytes.
+    pub host_memory_bytes: u64,
+    /// Weights mapped from files, in bytes.
+    pub mapped_bytes: u64,
+}
+
+/// A line that a plugin wrote: at most 4 KiB, control characters escaped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    pub level: LineLevel,
+    pub text: String,
+    /// How many lines before this one were over the rate limit and dropped.
+    pub dropped: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LineLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// Why a worker leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// It was asked to and every request had finished.
+    Drained,
+    /// It could not go on: the plugin trapped, ran too long or grew too large, or its device failed.
+    /// One sentence for people.
+    Fault(String),
+}
