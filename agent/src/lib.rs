@@ -1,5 +1,11 @@
-//! Under construction.
+//! The agent of one node: it serves requests, and keeps models loaded in worker processes.
+//!
+//! This crate acts: sockets, files, processes, clocks. What is to be done is decided by
+//! `skep-core`, which never acts; what a request costs is computed by `skep-hw` in workers.
 
+pub mod config;
 pub mod fleet;
+pub mod identity;
 pub mod limits;
+pub mod paths;
 pub mod protocol;

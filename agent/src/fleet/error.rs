@@ -9,7 +9,11 @@ use crate::protocol::Error;
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("could not make the folder `{}`", path.display())]
-    Folder { path: PathBuf, #[source] source: std::io::Error },
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("there is no executable at `{}` to start workers from", .0.display())]
     Executable(PathBuf),
 }

@@ -44,9 +44,15 @@ pub enum ReplicaState {
     Starting,
     Ready,
     /// Its worker died; the next attempt comes after `delay`.
-    Restarting { delay: Duration, attempts: u32, why: String },
+    Restarting {
+        delay: Duration,
+        attempts: u32,
+        why: String,
+    },
     /// It takes no new requests; the living ones finish.
     Draining,
     /// It could not be opened, or died too often; for the latter, slow attempts go on.
-    Failed { why: String },
+    Failed {
+        why: String,
+    },
 }

@@ -78,7 +78,9 @@ impl Decoder {
         if length > FRAME_BYTES_MAX {
             return Err(FrameError::TooLong(length));
         }
-        let Some(body) = rest.get(..length) else { return Ok(None) };
+        let Some(body) = rest.get(..length) else {
+            return Ok(None);
+        };
         let message = postcard::from_bytes(body).map_err(FrameError::Decode)?;
         self.read += HEADER_BYTES + length;
         Ok(Some(message))

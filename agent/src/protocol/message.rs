@@ -10,16 +10,29 @@ use super::{Error, Event, Load, ModelInfo, Settings, Work};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToWorker {
     /// The first frame; the worker leaves when the version is not its own.
-    Hello { version: u32 },
+    Hello {
+        version: u32,
+    },
     Open(Box<Open>),
     /// Hands over a request under an identity that no living request has.
-    Submit { request: u64, work: Work },
+    Submit {
+        request: u64,
+        work: Work,
+    },
     /// Ends a request before the next step. Unknown identities are ignored.
-    Cancel { request: u64 },
+    Cancel {
+        request: u64,
+    },
     /// Answered by `Tokens` with the same `call`.
-    Tokenize { call: u64, text: String },
+    Tokenize {
+        call: u64,
+        text: String,
+    },
     /// Answered by `Text` with the same `call`.
-    Detokenize { call: u64, tokens: Vec<u32> },
+    Detokenize {
+        call: u64,
+        tokens: Vec<u32>,
+    },
     /// Answered by `Stats`.
     Stats,
     /// Finish the living requests, then leave with `Ending::Drained`.
@@ -30,13 +43,24 @@ pub enum ToWorker {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromWorker {
     /// The first frame.
-    Hello { version: u32 },
+    Hello {
+        version: u32,
+    },
     Opened(Box<Opened>),
     OpenFailed(Error),
     /// What one step (or one refused submit) yielded.
-    Events { events: Vec<Tagged>, load: Load },
-    Tokens { call: u64, result: Result<Vec<u32>, Error> },
-    Text { call: u64, result: Result<String, Error> },
+    Events {
+        events: Vec<Tagged>,
+        load: Load,
+    },
+    Tokens {
+        call: u64,
+        result: Result<Vec<u32>, Error>,
+    },
+    Text {
+        call: u64,
+        result: Result<String, Error>,
+    },
     Stats(WorkerStats),
     /// Something that the plugin wrote for the operator.
     Log(Line),

@@ -125,7 +125,12 @@ impl Event {
     pub fn size_bytes(&self) -> usize {
         let held = match self {
             Self::Gained(gain) => {
-                gain.text.len() + gain.logprobs.iter().map(TokenLogprob::size_bytes).sum::<usize>()
+                gain.text.len()
+                    + gain
+                        .logprobs
+                        .iter()
+                        .map(TokenLogprob::size_bytes)
+                        .sum::<usize>()
             }
             Self::Embedded(embedding) => embedding.values.len() * size_of::<f32>(),
             Self::Failed(error) => error.to_string().len(),

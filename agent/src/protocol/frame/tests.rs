@@ -19,7 +19,9 @@ fn submit(request: u64, text: &str) -> ToWorker {
 
 #[test]
 fn messages_survive_any_cut_into_pieces() {
-    let messages: Vec<_> = (0..20).map(|n| submit(n, &"x".repeat(n as usize * 7))).collect();
+    let messages: Vec<_> = (0..20)
+        .map(|n| submit(n, &"x".repeat(n as usize * 7)))
+        .collect();
     let mut bytes = Vec::new();
     for message in &messages {
         encode(message, &mut bytes).unwrap();
@@ -49,10 +51,21 @@ fn events_come_back_as_they_were() {
     };
     let message = FromWorker::Events {
         events: vec![
-            Tagged { request: u64::MAX, event: Event::Gained(gain) },
-            Tagged { request: 0, event: Event::Done(Usage::default()) },
+            Tagged {
+                request: u64::MAX,
+                event: Event::Gained(gain),
+            },
+            Tagged {
+                request: 0,
+                event: Event::Done(Usage::default()),
+            },
         ],
-        load: Load { running: 1, waiting: 2, cache_pages: 3, cache_pages_used: 4 },
+        load: Load {
+            running: 1,
+            waiting: 2,
+            cache_pages: 3,
+            cache_pages_used: 4,
+        },
     };
     let mut decoder = Decoder::default();
     encode(&message, decoder.space()).unwrap();
@@ -63,7 +76,10 @@ fn events_come_back_as_they_were() {
 fn a_message_over_the_limit_is_refused_and_leaves_no_trace() {
     let mut bytes = b"before".to_vec();
     let long = submit(0, &"x".repeat(FRAME_BYTES_MAX));
-    assert!(matches!(encode(&long, &mut bytes), Err(FrameError::TooLong(_))));
+    assert!(matches!(
+        encode(&long, &mut bytes),
+        Err(FrameError::TooLong(_))
+    ));
     assert_eq!(bytes, b"before");
 }
 
@@ -71,12 +87,20 @@ fn a_message_over_the_limit_is_refused_and_leaves_no_trace() {
 fn hostile_bytes_are_an_error_and_never_a_large_allocation() {
     let mut decoder = Decoder::default();
     decoder.space().extend_from_slice(&u32::MAX.to_le_bytes());
-    assert!(matches!(decoder.next::<FromWorker>(), Err(FrameError::TooLong(_))));
+    assert!(matches!(
+        decoder.next::<FromWorker>(),
+        Err(FrameError::TooLong(_))
+    ));
 
     // A list that claims 2^35 elements in a frame of a few bytes.
     let mut decoder = Decoder::default();
     let body = [3, 0xff, 0xff, 0xff, 0xff, 0x7f, 0];
-    decoder.space().extend_from_slice(&(body.len() as u32).to_le_bytes());
+    decoder
+        .space()
+        .extend_from_slice(&(body.len() as u32).to_le_bytes());
     decoder.space().extend_from_slice(&body);
-    assert!(matches!(decoder.next::<FromWorker>(), Err(FrameError::Decode(_))));
+    assert!(matches!(
+        decoder.next::<FromWorker>(),
+        Err(FrameError::Decode(_))
+    ));
 }

@@ -1,0 +1,138 @@
+//! What an operator may set, as it is written: a TOML file, then the environment, then flags.
+//!
+//! Decides names, layers and what an error says; refuses to know what a value leads to. What the
+//! agent works with is [`Settings`], made once from a [`Config`] and right in every part.
+//!
+//! Every key has an environment variable: `http.listen` is `SKEP_HTTP_LISTEN`. A later layer
+//! replaces a key of an earlier one; lists are replaced whole.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+mod error;
+mod layers;
+mod settings;
+
+pub use self::error::ConfigError;
+pub use self::layers::{SECTIONS, load};
+pub use self::settings::{
+    HttpSettings, LogFormat, LogSettings, ModelSettings, NodeSettings, RequestSettings, Settings,
+    TelemetrySettings, TlsFiles,
+};
+
+/// Everything that can be set; what is `None` has a default, written at [`Settings`].
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub node: NodeConfig,
+    pub http: HttpConfig,
+    pub requests: RequestConfig,
+    pub models: ModelConfig,
+    pub telemetry: TelemetryConfig,
+    pub log: LogConfig,
+}
+
+/// `[node]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeConfig {
+    /// What people call this machine; by default its host name.
+    pub name: Option<String>,
+    /// How many threads a worker computes with; by default one for each core it may use.
+    pub threads: Option<u32>,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Where to listen, `ADDRESS:PORT`; by default `127.0.0.1:7420`.
+    pub listen: Option<String>,
+    /// The certificate chain in PEM; needed beyond loopback.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its private key in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Whether requests without an API key are refused. Always so beyond loopback.
+    pub require_key: Option<bool>,
+    /// Further names by which browsers may call this agent (the `Host` header).
+    pub allowed_hosts: Option<Vec<String>>,
+    /// Web origins (`https://chat.example`) whose pages may call this agent.
+    pub allowed_origins: Option<Vec<String>>,
+    pub connections_max: Option<u32>,
+    /// Applies to each address beyond loopback.
+    pub connections_per_address_max: Option<u32>,
+    pub body_max_bytes: Option<u64>,
+    /// How long a request's head may take, and an idle connection may stay.
+    pub header_timeout_s: Option<u32>,
+    /// How long answers may go on once the agent was asked to stop.
+    pub drain_s: Option<u32>,
+}
+
+/// `[requests]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RequestConfig {
+    /// How many may run at once.
+    pub running_max: Option<u32>,
+    /// How many may wait for that.
+    pub queued_max: Option<u32>,
+    /// How many of one API key may run or wait.
+    pub per_key_max: Option<u32>,
+    /// How long one may take in all.
+    pub deadline_s: Option<u32>,
+}
+
+/// `[models]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The model loaded at start; by default the embedded `tiny`. Empty: none.
+    pub default: Option<String>,
+    /// How long a request waits for a model that is being loaded before it gets a 503.
+    pub load_wait_s: Option<u32>,
+    /// Unload a model that nobody asked for so long; 0: never.
+    pub idle_unload_s: Option<u32>,
+    /// How many models may be loaded at once; the one idle longest makes room.
+    pub loaded_max: Option<u32>,
+    /// The context to make room for, in tokens.
+    pub context_tokens: Option<u32>,
+    /// How many sequences a model may run at once.
+    pub sequences: Option<u32>,
+    /// How many bytes a model's cache of keys and values may take.
+    pub cache_bytes: Option<u64>,
+}
+
+/// `[telemetry]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TelemetryConfig {
+    /// How often the machine is looked at.
+    pub interval_ms: Option<u32>,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// What to log, as `info` or `info,skep::fleet=debug`.
+    pub filter: Option<String>,
+    /// `text` or `json`.
+    pub format: Option<String>,
+}
+
+/// One `KEY=VALUE` from a flag: the key as in the file (`http.listen`), the value as TOML or text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    pub key: String,
+    pub value: String,
+    /// How an error names where it came from: `--listen`, `SKEP_HTTP_LISTEN`.
+    pub origin: String,
+}
+
+/// Where the file is, and whether the operator named it (then it must exist).
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    Default(&'a Path),
+    Named(&'a Path),
+}

@@ -1,0 +1,386 @@
+//! What the agent works with: every value present, in range and agreeing with the others.
+//!
+//! The defaults stand here, each with its reason.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Config, ConfigError, HttpConfig, LogConfig, ModelConfig, NodeConfig, RequestConfig};
+
+/// A configuration that can be used as it stands.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub node: NodeSettings,
+    pub http: HttpSettings,
+    pub requests: RequestSettings,
+    pub models: ModelSettings,
+    pub telemetry: TelemetrySettings,
+    pub log: LogSettings,
+}
+
+#[derive(Clone, Debug)]
+pub struct NodeSettings {
+    pub name: Option<String>,
+    pub threads: Option<NonZeroU32>,
+}
+
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    pub listen: SocketAddr,
+    pub tls: Option<TlsFiles>,
+    /// True wherever anybody but this machine's users can reach us.
+    pub require_key: bool,
+    pub allowed_hosts: Vec<String>,
+    pub allowed_origins: Vec<String>,
+    pub connections_max: usize,
+    pub connections_per_address_max: usize,
+    pub body_max_bytes: usize,
+    pub header_timeout: Duration,
+    pub drain: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct RequestSettings {
+    pub running_max: u32,
+    pub queued_max: u32,
+    pub per_key_max: u32,
+    pub deadline: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct ModelSettings {
+    /// None: nothing is loaded at start.
+    pub default: Option<String>,
+    pub load_wait: Duration,
+    pub idle_unload: Option<Duration>,
+    pub loaded_max: usize,
+    pub context_tokens: Option<u32>,
+    pub sequences: Option<u32>,
+    pub cache_bytes: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub struct TelemetrySettings {
+    pub interval: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl TryFrom<Config> for Settings {
+    type Error = ConfigError;
+
+    fn try_from(config: Config) -> Result<Self, ConfigError> {
+        Ok(Self {
+            node: node(config.node)?,
+            http: http(config.http)?,
+            requests: requests(&config.requests)?,
+            models: models(config.models)?,
+            telemetry: TelemetrySettings {
+                // Once a second is as often as anything that reads it can use.
+                interval: Duration::from_millis(u64::from(ranged(
+                    "telemetry.interval_ms",
+                    config.telemetry.interval_ms,
+                    2_000,
+                    1_000,
+                    3_600_000,
+                )?)),
+            },
+            log: log(config.log)?,
+        })
+    }
+}
+
+fn node(config: NodeConfig) -> Result<NodeSettings, ConfigError> {
+    let name = config.name;
+    if let Some(name) = &name
+        && (name.is_empty() || name.len() > 63 || name.chars().any(char::is_control))
+    {
+        return Err(ConfigError::Value {
+            key: "node.name",
+            found: format!("`{}`", name.escape_debug()),
+            expect: "give 1 to 63 printable characters".into(),
+        });
+    }
+    let threads = match config.threads {
+        None => None,
+        threads => NonZeroU32::new(ranged("node.threads", threads, 1, 1, 1_024)?),
+    };
+    Ok(NodeSettings { name, threads })
+}
+
+fn http(config: HttpConfig) -> Result<HttpSettings, ConfigError> {
+    let listen = match config.listen {
+        None => SocketAddr::from((Ipv4Addr::LOCALHOST, 7420)),
+        Some(text) => text.parse().map_err(|_| ConfigError::Value {
+            key: "http.listen",
+            found: format!("`{}`", text.escape_debug()),
+            expect: "give an IP address and a port, as `127.0.0.1:7420` or `[::1]:7420`".into(),
+        })?,
+    };
+    let tls = match (config.tls_certificate, config.tls_key) {
+        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
+        (None, None) => None,
+        (Some(_), None) => return Err(half_tls("http.tls_certificate", "http.tls_key")),
+        (None, Some(_)) => return Err(half_tls("http.tls_key", "http.tls_certificate")),
+    };
+    let exposed = !listen.ip().is_loopback();
+    if exposed && tls.is_none() {
+        return Err(ConfigError::Exposed(format!(
+            "will not listen on `{listen}` without TLS: set `http.tls_certificate` and \
+             `http.tls_key` to PEM files, or listen on `127.0.0.1:{}`",
+            listen.port()
+        )));
+    }
+    if exposed && config.require_key == Some(false) {
+        return Err(ConfigError::Exposed(format!(
+            "will not listen on `{listen}` without API keys: remove `http.require_key = false`, \
+             or listen on `127.0.0.1:{}`",
+            listen.port()
+        )));
+    }
+    Ok(HttpSettings {
+        listen,
+        tls,
+        require_key: config.require_key.unwrap_or(exposed),
+        allowed_hosts: lower(config.allowed_hosts.unwrap_or_default()),
+        allowed_origins: lower(config.allowed_origins.unwrap_or_default()),
+        // About 20 KiB each in kernel and agent: 80 MiB at the worst.
+        connections_max: ranged(
+            "http.connections_max",
+            config.connections_max,
+            4_096,
+            1,
+            100_000,
+        )? as usize,
+        // A browser opens 6; a busy service shares a pool of some dozens.
+        connections_per_address_max: ranged(
+            "http.connections_per_address_max",
+            config.connections_per_address_max,
+            256,
+            1,
+            100_000,
+        )? as usize,
+        // A context of a million tokens is about 4 MiB of text.
+        body_max_bytes: ranged(
+            "http.body_max_bytes",
+            config.body_max_bytes,
+            16 << 20,
+            1_024,
+            1 << 30,
+        )? as usize,
+        // A slow head is closed within 15 s in all, so that it cannot be used to hold sockets.
+        header_timeout: seconds(
+            "http.header_timeout_s",
+            config.header_timeout_s,
+            12,
+            1,
+            3_600,
+        )?,
+        drain: seconds("http.drain_s", config.drain_s, 30, 0, 86_400)?,
+    })
+}
+
+fn requests(config: &RequestConfig) -> Result<RequestSettings, ConfigError> {
+    Ok(RequestSettings {
+        // More than any one machine's engine runs at once; the engine queues within itself.
+        running_max: ranged(
+            "requests.running_max",
+            config.running_max,
+            2_048,
+            1,
+            1_000_000,
+        )?,
+        queued_max: ranged(
+            "requests.queued_max",
+            config.queued_max,
+            2_048,
+            0,
+            1_000_000,
+        )?,
+        per_key_max: ranged(
+            "requests.per_key_max",
+            config.per_key_max,
+            2_048,
+            1,
+            1_000_000,
+        )?,
+        // A long answer of a large model on a processor takes a good part of an hour.
+        deadline: seconds("requests.deadline_s", config.deadline_s, 3_600, 1, 86_400)?,
+    })
+}
+
+fn models(config: ModelConfig) -> Result<ModelSettings, ConfigError> {
+    let default = config.default.unwrap_or_else(|| "tiny".into());
+    let idle = seconds(
+        "models.idle_unload_s",
+        config.idle_unload_s,
+        0,
+        0,
+        31_536_000,
+    )?;
+    let context_tokens = match config.context_tokens {
+        None => None,
+        some => Some(ranged("models.context_tokens", some, 1, 1, 1 << 24)?),
+    };
+    let sequences = match config.sequences {
+        None => None,
+        some => Some(ranged("models.sequences", some, 1, 1, 4_096)?),
+    };
+    Ok(ModelSettings {
+        default: (!default.is_empty()).then_some(default),
+        // Clients give up after a minute; half of it leaves time for the answer.
+        load_wait: seconds("models.load_wait_s", config.load_wait_s, 30, 0, 3_600)?,
+        idle_unload: (!idle.is_zero()).then_some(idle),
+        // Each is a process with its weights in memory.
+        loaded_max: ranged("models.loaded_max", config.loaded_max, 8, 1, 256)? as usize,
+        context_tokens,
+        sequences,
+        cache_bytes: config.cache_bytes,
+    })
+}
+
+fn log(config: LogConfig) -> Result<LogSettings, ConfigError> {
+    let format = match config.format.as_deref() {
+        None | Some("text") => LogFormat::Text,
+        Some("json") => LogFormat::Json,
+        Some(other) => {
+            return Err(ConfigError::Value {
+                key: "log.format",
+                found: format!("`{}`", other.escape_debug()),
+                expect: "give `text` or `json`".into(),
+            });
+        }
+    };
+    let filter = config.filter.unwrap_or_else(|| "info".into());
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&filter) {
+        return Err(ConfigError::Value {
+            key: "log.filter",
+            found: format!("`{}`", filter.escape_debug()),
+            expect: error.to_string(),
+        });
+    }
+    Ok(LogSettings { filter, format })
+}
+
+fn half_tls(given: &str, missing: &str) -> ConfigError {
+    ConfigError::Exposed(format!(
+        "`{given}` is set and `{missing}` is not: TLS needs both"
+    ))
+}
+
+fn lower(mut names: Vec<String>) -> Vec<String> {
+    names
+        .iter_mut()
+        .for_each(|name| name.make_ascii_lowercase());
+    names
+}
+
+fn seconds(
+    key: &'static str,
+    value: Option<u32>,
+    default: u32,
+    least: u32,
+    most: u32,
+) -> Result<Duration, ConfigError> {
+    Ok(Duration::from_secs(u64::from(ranged(
+        key, value, default, least, most,
+    )?)))
+}
+
+fn ranged<T: Copy + PartialOrd + std::fmt::Display>(
+    key: &'static str,
+    value: Option<T>,
+    default: T,
+    least: T,
+    most: T,
+) -> Result<T, ConfigError> {
+    let value = value.unwrap_or(default);
+    if value < least || value > most {
+        return Err(ConfigError::Value {
+            key,
+            found: format!("`{value}`"),
+            expect: format!("give {least} to {most}"),
+        });
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> Result<Settings, String> {
+        let config: Config = toml::from_str(text).unwrap();
+        Settings::try_from(config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults_stand() {
+        let settings = settings("").unwrap();
+        assert_eq!(settings.http.listen.to_string(), "127.0.0.1:7420");
+        assert!(!settings.http.require_key);
+        assert_eq!(settings.models.default.as_deref(), Some("tiny"));
+        assert_eq!(settings.models.idle_unload, None);
+    }
+
+    #[test]
+    fn what_cannot_be_used_says_what_can() {
+        let check = |text: &str, parts: &[&str]| {
+            let error = settings(text).unwrap_err();
+            for part in parts {
+                assert!(error.contains(part), "`{part}` is not in: {error}");
+            }
+        };
+        check(
+            "[http]\nlisten = \"localhost\"",
+            &["http.listen", "127.0.0.1:7420"],
+        );
+        check(
+            "[http]\nlisten = \"0.0.0.0:80\"",
+            &[
+                "without TLS",
+                "http.tls_certificate",
+                "http.tls_key",
+                "127.0.0.1:80",
+            ],
+        );
+        check(
+            "[http]\nlisten = \"[::]:80\"\nrequire_key = false\ntls_key = \"k\"\ntls_certificate = \"c\"",
+            &["without API keys", "http.require_key"],
+        );
+        check("[http]\ntls_key = \"k\"", &["http.tls_certificate"]);
+        check(
+            "[http]\nconnections_max = 0",
+            &["http.connections_max", "1 to"],
+        );
+        check("[log]\nformat = \"xml\"", &["`xml`", "`json`"]);
+        check("[log]\nfilter = \"a=b=c\"", &["log.filter"]);
+        check("[node]\nname = \"\"", &["node.name"]);
+        check("[telemetry]\ninterval_ms = 5", &["1000"]);
+    }
+
+    #[test]
+    fn beyond_loopback_keys_are_required() {
+        let text = "[http]\nlisten = \"0.0.0.0:80\"\ntls_key = \"k\"\ntls_certificate = \"c\"";
+        assert!(settings(text).unwrap().http.require_key);
+        assert!(settings("[http]\nlisten = \"127.0.0.9:1\"").is_ok());
+    }
+}
