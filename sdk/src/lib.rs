@@ -1,14 +1,74 @@
-//! Under construction.
+//! Write a skep plugin in Rust: one trait and one macro for each world of `skep:plugin`.
+//!
+//! A plugin is a WebAssembly component. It is built by plain cargo and runs in a sandbox: it can do
+//! what its world's imports allow, and nothing else. This is a whole one, a scheduler that
+//! sends each request to the first ready replica of its model:
+//!
+//! ```
+//! use skep_sdk::scheduler::{Change, Choice, Job, Placement, Refusal, Replica, ReplicaState, Request, Scheduler};
+//!
+//! #[derive(Default)]
+//! struct First {
+//!     replicas: Vec<Replica>,
+//! }
+//!
+//! impl Scheduler for First {
+//!     fn observe(&mut self, change: Change) {
+//!         match change {
+//!             Change::Replica(new) => {
+//!                 self.replicas.retain(|known| known.id != new.id);
+//!                 self.replicas.push(new);
+//!             }
+//!             Change::ReplicaGone(id) => self.replicas.retain(|known| known.id != id),
+//!             Change::Node(_) | Change::NodeGone(_) => {}
+//!         }
+//!     }
+//!
+//!     fn place(&mut self, job: Job) -> Result<Placement, Refusal> {
+//!         Err(Refusal::Impossible(format!("no place for `{}`", job.model)))
+//!     }
+//!
+//!     fn route(&mut self, request: Request) -> Result<Choice, Refusal> {
+//!         self.replicas
+//!             .iter()
+//!             .find(|replica| replica.model == request.model && replica.state == ReplicaState::Ready)
+//!             .map(|replica| Choice { replica: replica.id, why: "the first that is ready".into() })
+//!             .ok_or_else(|| Refusal::Unknown(format!("no replica of `{}`", request.model)))
+//!     }
+//! }
+//!
+//! skep_sdk::scheduler!(First);
+//! ```
+//!
+//! `Cargo.toml` asks for a component library:
+//!
+//! ```toml
+//! [lib]
+//! crate-type = ["cdylib"]
+//!
+//! [dependencies]
+//! skep-sdk = "0.1"
+//! ```
+//!
+//! and `cargo build --release --target wasm32-wasip2` makes it. A scheduler's world imports nothing, not even
+//! WASI, so a scheduler that is to be installed is a `#![no_std]` crate with
+//! `skep-sdk = { version = "0.1", default-features = false, features = ["bare"] }`;
+//! the plugin `spread` in the repository is one.
+//!
+//! | world | trait | macro | runs in |
+//! |---|---|---|---|
+//! | `engine`, a model backend | [`engine::Engine`] | [`engine!`] | a worker, one store per loaded model |
+//! | `scheduler` | [`scheduler::Scheduler`] | [`scheduler!`] | the agent, one long-lived store |
+//! | `upstream`, a service elsewhere | [`upstream::Upstream`] | [`upstream!`] | a worker, one store per request |
+//!
+//! This crate decides nothing: it maps the generated bindings of `wit/` to traits.
 #![cfg_attr(not(feature = "std"), no_std)]
-#[allow(missing_docs, unreachable_pub, unused_qualifications, missing_debug_implementations, unsafe_code, clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
-pub mod engine_bindings {
-    wit_bindgen::generate!({ path: "../wit", world: "engine", pub_export_macro: true, default_bindings_module: "skep_sdk::engine_bindings", generate_all });
-}
-#[allow(missing_docs, unreachable_pub, unused_qualifications, missing_debug_implementations, unsafe_code, clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
-pub mod scheduler_bindings {
-    wit_bindgen::generate!({ path: "../wit", world: "scheduler", pub_export_macro: true, default_bindings_module: "skep_sdk::scheduler_bindings" });
-}
-#[allow(missing_docs, unreachable_pub, unused_qualifications, missing_debug_implementations, unsafe_code, clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
-pub mod upstream_bindings {
-    wit_bindgen::generate!({ path: "../wit", world: "upstream", pub_export_macro: true, default_bindings_module: "skep_sdk::upstream_bindings", generate_all });
-}
+#![warn(missing_docs)]
+
+extern crate alloc;
+
+#[cfg(all(feature = "bare", target_arch = "wasm32"))]
+mod bare;
+pub mod engine;
+pub mod scheduler;
+pub mod upstream;

@@ -1,0 +1,112 @@
+//! The world `scheduler`: where models and requests go.
+
+use core::cell::RefCell;
+use core::marker::PhantomData;
+
+#[doc(hidden)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    unused_qualifications,
+    missing_debug_implementations,
+    unsafe_code,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks,
+    clippy::use_self,
+    reason = "generated from wit/"
+)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "scheduler",
+        pub_export_macro: true,
+        default_bindings_module: "skep_sdk::scheduler::bindings",
+    });
+}
+
+pub use bindings::exports::skep::plugin::policy::{Change, Choice, Job, Placement, Refusal, Request};
+pub use bindings::skep::plugin::scheduler_types::{Device, Health, Node, Replica, ReplicaState};
+
+/// Chooses places. A pure function of the calls so far: the same calls in the same order must give the same answers.
+pub trait Scheduler: Default + 'static {
+    /// Learns of a change. A node or replica that is already known is replaced.
+    fn observe(&mut self, change: Change);
+
+    /// Chooses a node and devices for a model that is to be loaded.
+    ///
+    /// # Errors
+    /// A refusal whose text is shown to people.
+    fn place(&mut self, job: Job) -> Result<Placement, Refusal>;
+
+    /// Chooses a replica for a request.
+    ///
+    /// # Errors
+    /// A refusal whose text is shown to people.
+    fn route(&mut self, request: Request) -> Result<Choice, Refusal>;
+}
+
+/// Exports a [`Scheduler`] as the component's only content.
+#[macro_export]
+macro_rules! scheduler {
+    ($scheduler:ty) => {
+        #[allow(unsafe_code, reason = "the component's entry points are generated")]
+        const _: () = {
+            #[cfg(target_arch = "wasm32")]
+            type Component = $crate::scheduler::Component<$scheduler>;
+
+            impl $crate::scheduler::Global for $scheduler {
+                fn with<R>(use_it: impl FnOnce(&mut Self) -> R) -> R {
+                    static STATE: $crate::scheduler::State<$scheduler> = $crate::scheduler::State::new();
+                    STATE.with(use_it)
+                }
+            }
+
+            #[cfg(target_arch = "wasm32")]
+            $crate::scheduler::bindings::export!(Component with_types_in $crate::scheduler::bindings);
+        };
+    };
+}
+
+/// The one instance of a scheduler in its component.
+#[doc(hidden)]
+pub trait Global: Scheduler {
+    fn with<R>(use_it: impl FnOnce(&mut Self) -> R) -> R;
+}
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct State<S>(RefCell<Option<S>>);
+
+impl<S: Scheduler> State<S> {
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "only for a static")]
+    pub const fn new() -> Self {
+        Self(RefCell::new(None))
+    }
+
+    pub fn with<R>(&self, use_it: impl FnOnce(&mut S) -> R) -> R {
+        use_it(self.0.borrow_mut().get_or_insert_with(S::default))
+    }
+}
+
+// SAFETY: a component has one thread, and the host never calls into it twice at once.
+#[allow(unsafe_code, reason = "see SAFETY")]
+unsafe impl<S> Sync for State<S> {}
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Component<S>(PhantomData<S>);
+
+impl<S: Global> bindings::exports::skep::plugin::policy::Guest for Component<S> {
+    fn observe(change: Change) {
+        S::with(|scheduler| scheduler.observe(change));
+    }
+
+    fn place(job: Job) -> Result<Placement, Refusal> {
+        S::with(|scheduler| scheduler.place(job))
+    }
+
+    fn route(request: Request) -> Result<Choice, Refusal> {
+        S::with(|scheduler| scheduler.route(request))
+    }
+}
