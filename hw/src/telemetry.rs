@@ -21,13 +21,16 @@
 //! | processes | about 5 ms, holding a lock of the driver | every 10 s |
 //! | PCIe throughput | 20 ms for each direction, by its definition | every 10 s |
 //! | retired pages, row remapping, memory errors | up to some ms | every 10 s |
-//! | amdgpu's files | 10 to 100 µs each; may wake a sleeping card | every sample |
+//! | amdgpu's files, of a card that is awake | 10 to 100 µs each | every sample |
+//! | amdgpu's memory errors | up to some ms | every 10 s |
+//! | ROCm's library, where files lack something | up to some ms each | every sample |
 
 #![warn(missing_docs)]
 
 use std::path::PathBuf;
 use std::time::Instant;
 
+mod amd;
 mod host;
 mod nvidia;
 mod reading;
@@ -62,25 +65,11 @@ pub struct Places {
 
 impl Default for Places {
     fn default() -> Self {
-        let names = |names: &[&str]| names.iter().map(PathBuf::from).collect();
         Self {
             sysfs: "/sys".into(),
             procfs: "/proc".into(),
-            nvml: names(&[
-                "libnvidia-ml.so.1",
-                // Windows' Linux subsystem and NixOS keep drivers out of the loader's path.
-                "/usr/lib/wsl/lib/libnvidia-ml.so.1",
-                "/run/opengl-driver/lib/libnvidia-ml.so.1",
-            ]),
-            rocm_smi: names(&[
-                // ROCm counts its library by release, Debian by its own; see `amd::rocm`.
-                "librocm_smi64.so.7",
-                "librocm_smi64.so.6",
-                "librocm_smi64.so.5",
-                "librocm_smi64.so.1",
-                "librocm_smi64.so",
-                "/opt/rocm/lib/librocm_smi64.so",
-            ]),
+            nvml: nvidia::library_names(),
+            rocm_smi: amd::library_names(),
             disks: Vec::new(),
         }
     }
@@ -91,6 +80,7 @@ impl Default for Places {
 pub struct Telemetry {
     host: host::HostSource,
     nvidia: Option<nvidia::NvidiaSource>,
+    amd: amd::AmdSource,
     sources: Vec<Source>,
 }
 
@@ -112,9 +102,13 @@ impl Telemetry {
                 None
             }
         };
+        let (amd, files, library) = amd::AmdSource::detect(places);
+        found(SourceKind::AmdgpuSysfs, files);
+        found(SourceKind::RocmSmi, library);
         Self {
             host: host::HostSource::detect(places),
             nvidia,
+            amd,
             sources,
         }
     }
@@ -125,6 +119,7 @@ impl Telemetry {
         if let Some(nvidia) = &mut self.nvidia {
             devices.extend(nvidia.sample(now));
         }
+        devices.extend(self.amd.sample(now));
         Snapshot {
             host: self.host.sample(),
             devices,

@@ -100,6 +100,19 @@ fn cuda_version(number: i32) -> Option<String> {
     (number > 0).then(|| format!("{}.{}", number / 1000, number % 1000 / 10))
 }
 
+/// The names under which the library is looked for.
+pub(super) fn library_names() -> Vec<PathBuf> {
+    [
+        "libnvidia-ml.so.1",
+        // Windows' Linux subsystem and NixOS keep drivers out of the loader's path.
+        "/usr/lib/wsl/lib/libnvidia-ml.so.1",
+        "/run/opengl-driver/lib/libnvidia-ml.so.1",
+    ]
+    .into_iter()
+    .map(PathBuf::from)
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
