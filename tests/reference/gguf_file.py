@@ -5,7 +5,7 @@ blocks, so what a stored block means does not depend on any code of this reposit
 """
 
 import numpy as np
-from gguf import GGUFReader, GGMLQuantizationType
+from gguf import GGMLQuantizationType, GGUFReader
 from gguf.quants import dequantize
 
 

