@@ -22,10 +22,25 @@ unsafe extern "C" {}
 ///
 /// # Safety
 /// `old` is null, or what this function returned for `old_length` and `align`.
-#[allow(unsafe_code, reason = "the entry point that the component model demands")]
+#[allow(
+    unsafe_code,
+    reason = "the entry point that the component model demands"
+)]
 #[unsafe(no_mangle)]
-unsafe extern "C" fn cabi_realloc(old: *mut u8, old_length: usize, align: usize, new_length: usize) -> *mut u8 {
-    let Ok(layout) = Layout::from_size_align(if old_length == 0 { new_length } else { old_length }, align) else {
+unsafe extern "C" fn cabi_realloc(
+    old: *mut u8,
+    old_length: usize,
+    align: usize,
+    new_length: usize,
+) -> *mut u8 {
+    let Ok(layout) = Layout::from_size_align(
+        if old_length == 0 {
+            new_length
+        } else {
+            old_length
+        },
+        align,
+    ) else {
         core::arch::wasm32::unreachable()
     };
     let new = match (old_length, new_length) {

@@ -26,16 +26,16 @@ pub mod bindings {
     });
 }
 
-pub use bindings::skep::plugin::files::File;
-pub use bindings::skep::plugin::model_types::{
-    Abilities, Candidate, Embedding, EmbeddingRequest, Event, Finish, Gain, Generation, Load, Message, ModelInfo, Prompt,
-    Sampling, Settings, TokenLogprob, Usage, Work,
-};
-pub use bindings::skep::plugin::types::{Error, Invalid};
 /// The native kernels: weights, caches, graphs and plans.
 pub use bindings::skep::plugin::compute;
+pub use bindings::skep::plugin::files::File;
 /// Lines for the operator.
 pub use bindings::skep::plugin::log;
+pub use bindings::skep::plugin::model_types::{
+    Abilities, Candidate, Embedding, EmbeddingRequest, Event, Finish, Gain, Generation, Load,
+    Message, ModelInfo, Prompt, Sampling, Settings, TokenLogprob, Usage, Work,
+};
+pub use bindings::skep::plugin::types::{Error, Invalid};
 
 use bindings::exports::skep::plugin::model::{Guest, GuestInstance, Instance};
 
@@ -85,7 +85,10 @@ pub trait Engine: Sized + 'static {
 impl Error {
     /// A wrong request, blamed on one of its fields.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid(Invalid { field: Some(field.into()), message: message.into() })
+        Self::Invalid(Invalid {
+            field: Some(field.into()),
+            message: message.into(),
+        })
     }
 }
 
@@ -99,7 +102,7 @@ macro_rules! engine {
             type Component = $crate::engine::Component<$engine>;
 
             #[cfg(target_arch = "wasm32")]
-            $crate::engine::bindings::export!(Component with_types_in $crate::engine::bindings);
+    $crate::engine::bindings::export!(Component with_types_in $crate::engine::bindings);
         };
     };
 }

@@ -24,7 +24,9 @@ pub mod bindings {
     });
 }
 
-pub use bindings::exports::skep::plugin::policy::{Change, Choice, Job, Placement, Refusal, Request};
+pub use bindings::exports::skep::plugin::policy::{
+    Change, Choice, Job, Placement, Refusal, Request,
+};
 pub use bindings::skep::plugin::scheduler_types::{Device, Health, Node, Replica, ReplicaState};
 
 /// Chooses places. A pure function of the calls so far: the same calls in the same order must give the same answers.

@@ -31,8 +31,8 @@ pub use bindings::exports::skep::plugin::adapter::{Offer, Settings};
 /// Lines for the operator.
 pub use bindings::skep::plugin::log;
 pub use bindings::skep::plugin::model_types::{
-    Abilities, Candidate, Embedding, EmbeddingRequest, Event, Finish, Gain, Generation, Message, ModelInfo, Prompt, Sampling,
-    TokenLogprob, Usage, Work,
+    Abilities, Candidate, Embedding, EmbeddingRequest, Event, Finish, Gain, Generation, Message,
+    ModelInfo, Prompt, Sampling, TokenLogprob, Usage, Work,
 };
 /// Secrets that can be used but not read.
 pub use bindings::skep::plugin::secrets::Secret;
@@ -58,7 +58,12 @@ pub trait Upstream: 'static {
     /// # Errors
     /// [`Error::Invalid`] naming the field that the upstream refused, [`Error::Denied`] when it refused the key,
     /// [`Error::Exhausted`] when it limits the rate.
-    fn start(settings: Settings, model: String, request: u64, work: Work) -> Result<Self::Exchange, Error>;
+    fn start(
+        settings: Settings,
+        model: String,
+        request: u64,
+        work: Work,
+    ) -> Result<Self::Exchange, Error>;
 }
 
 /// One request in flight.
@@ -73,7 +78,10 @@ pub trait Exchange: 'static {
 impl Error {
     /// A wrong request, blamed on one of its fields.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid(Invalid { field: Some(field.into()), message: message.into() })
+        Self::Invalid(Invalid {
+            field: Some(field.into()),
+            message: message.into(),
+        })
     }
 }
 
@@ -87,7 +95,7 @@ macro_rules! upstream {
             type Component = $crate::upstream::Component<$upstream>;
 
             #[cfg(target_arch = "wasm32")]
-            $crate::upstream::bindings::export!(Component with_types_in $crate::upstream::bindings);
+    $crate::upstream::bindings::export!(Component with_types_in $crate::upstream::bindings);
         };
     };
 }
@@ -110,7 +118,9 @@ pub struct InFlight<U: Upstream>(RefCell<U::Exchange>);
 
 impl<U: Upstream> GuestExchange for InFlight<U> {
     fn start(settings: Settings, model: String, request: u64, work: Work) -> Result<Handle, Error> {
-        Ok(Handle::new(Self(RefCell::new(U::start(settings, model, request, work)?))))
+        Ok(Handle::new(Self(RefCell::new(U::start(
+            settings, model, request, work,
+        )?))))
     }
 
     fn next(&self) -> Result<Option<Event>, Error> {

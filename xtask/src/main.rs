@@ -1,1 +1,89 @@
-fn main() {}
+//! `cargo xtask VERB`: everything that is done to this repository. Each verb does its own set-up and says what it does.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool speaks on its terminal"
+)]
+
+mod assemble;
+mod bench;
+mod ci;
+mod plugins;
+mod python;
+mod setup;
+mod step;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use lexopt::prelude::*;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let mut arguments = lexopt::Parser::from_env();
+    let verb = match arguments.next()? {
+        Some(Value(verb)) => verb.string()?,
+        Some(Short('h') | Long("help")) | None => {
+            print!("{HELP}");
+            return Ok(());
+        }
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    match verb.as_str() {
+        "up" => assemble::up(&rest(&mut arguments)?),
+        "build" => assemble::build(profile(&mut arguments)?).map(drop),
+        "plugins" => plugins::build_and_print(),
+        "test" => test::run(&rest(&mut arguments)?),
+        "bench" => bench::run(&rest(&mut arguments)?),
+        "ci" => ci::run(),
+        "tidy" => tidy::run(),
+        "help" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => bail!("there is no verb `{other}`; `cargo xtask help` lists them"),
+    }
+}
+
+fn rest(arguments: &mut lexopt::Parser) -> Result<Vec<String>> {
+    arguments
+        .raw_args()?
+        .map(|argument| Ok(argument.string()?))
+        .collect()
+}
+
+fn profile(arguments: &mut lexopt::Parser) -> Result<assemble::Profile> {
+    let mut profile = assemble::Profile::Release;
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("release") => profile = assemble::Profile::Release,
+            Long("debug") => profile = assemble::Profile::Debug,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(profile)
+}
+
+const HELP: &str = "\
+cargo xtask VERB
+
+  up [ARGS]      build everything and start it (`skep up ARGS`)
+  build          the plugins, then the agent with them embedded (--release, the default, or --debug)
+  plugins        build each plugin and print its size, imports and digest
+  test [PART]    every test; PART is one of: rust, system, reference
+  bench [PART]   measure, beside the limits and the peers; `cargo xtask bench --help`
+  ci             format, rules, lints, plugins, tests, documents, licences
+  tidy           the repository's own rules: who may import whom, file sizes, names
+";

@@ -32,7 +32,8 @@ impl Affinity {
     pub(crate) fn forget(&mut self, replica: u64) {
         self.replicas.retain(|_, known| *known != replica);
         let replicas = &self.replicas;
-        self.order.retain(|conversation| replicas.contains_key(conversation));
+        self.order
+            .retain(|conversation| replicas.contains_key(conversation));
     }
 }
 

@@ -17,7 +17,9 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 
 use affinity::Affinity;
-use skep_sdk::scheduler::{Change, Choice, Job, Node, Placement, Refusal, Replica, Request, Scheduler};
+use skep_sdk::scheduler::{
+    Change, Choice, Job, Node, Placement, Refusal, Replica, Request, Scheduler,
+};
 
 /// What the host told so far.
 #[derive(Debug, Default)]

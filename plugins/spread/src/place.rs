@@ -8,7 +8,10 @@ use core::cmp::Reverse;
 use skep_sdk::scheduler::{Device, Health, Job, Node, Placement, Refusal};
 
 /// The fitting device with the most memory left after loading, on nodes that hold the file before others.
-pub(crate) fn choose<'a>(nodes: impl Iterator<Item = &'a Node>, job: &Job) -> Result<Placement, Refusal> {
+pub(crate) fn choose<'a>(
+    nodes: impl Iterator<Item = &'a Node>,
+    job: &Job,
+) -> Result<Placement, Refusal> {
     let mut known = 0_usize;
     let mut could = false;
     let mut best: Option<(Rank<'_>, &Node, &Device)> = None;
@@ -57,7 +60,9 @@ pub(crate) fn choose<'a>(nodes: impl Iterator<Item = &'a Node>, job: &Job) -> Re
 type Rank<'a> = (bool, bool, bool, u64, Reverse<&'a String>);
 
 fn wanted(node: &Node, job: &Job) -> bool {
-    node.health != Health::Lost && !node.draining && job.require.iter().all(|label| node.labels.contains(label))
+    node.health != Health::Lost
+        && !node.draining
+        && job.require.iter().all(|label| node.labels.contains(label))
 }
 
 fn usable(device: &Device, job: &Job) -> bool {
@@ -66,8 +71,17 @@ fn usable(device: &Device, job: &Job) -> bool {
 
 fn why(rank: &Rank<'_>, node: &Node, device: &Device) -> String {
     let holds = if rank.0 { ", which holds the file" } else { "" };
-    let degraded = if rank.2 { "" } else { "; it is degraded, but nothing better is free" };
-    format!("`{}` on `{}`{holds}: {} MiB stay free{degraded}", device.id, node.name, rank.3 >> 20)
+    let degraded = if rank.2 {
+        ""
+    } else {
+        "; it is degraded, but nothing better is free"
+    };
+    format!(
+        "`{}` on `{}`{holds}: {} MiB stay free{degraded}",
+        device.id,
+        node.name,
+        rank.3 >> 20
+    )
 }
 
 #[cfg(test)]
@@ -95,14 +109,21 @@ mod tests {
     }
 
     fn job(mib: u64) -> Job {
-        Job { model: "m".into(), digest: "d".into(), memory_bytes: mib << 20, require: Vec::new(), devices: Vec::new() }
+        Job {
+            model: "m".into(),
+            digest: "d".into(),
+            memory_bytes: mib << 20,
+            require: Vec::new(),
+            devices: Vec::new(),
+        }
     }
 
     fn check(nodes: &[Node], job: &Job, expect: Result<&str, &str>) {
         let found = choose(nodes.iter(), job);
         match (found, expect) {
             (Ok(placement), Ok(node)) => assert_eq!(placement.node, node),
-            (Err(Refusal::Busy(_)), Err("busy")) | (Err(Refusal::Impossible(_)), Err("impossible")) => {}
+            (Err(Refusal::Busy(_)), Err("busy"))
+            | (Err(Refusal::Impossible(_)), Err("impossible")) => {}
             (found, expect) => panic!("{found:?}, expected {expect:?}"),
         }
     }

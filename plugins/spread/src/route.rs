@@ -31,19 +31,34 @@ pub(crate) fn choose<'a>(
     }
     match (cached, best) {
         (Some(cached), Some(best)) if cached.id == best.id || !full(cached) || full(best) => {
-            Ok(Choice { replica: cached.id, why: String::from("it has the conversation's beginning in its cache") })
+            Ok(Choice {
+                replica: cached.id,
+                why: String::from("it has the conversation's beginning in its cache"),
+            })
         }
         (_, Some(best)) => Ok(Choice {
             replica: best.id,
-            why: format!("{} of {} places taken, the smallest share", taken(best), best.capacity),
+            why: format!(
+                "{} of {} places taken, the smallest share",
+                taken(best),
+                best.capacity
+            ),
         }),
-        (_, None) if known => Err(Refusal::Busy(format!("no replica of `{}` is ready", request.model))),
-        (_, None) => Err(Refusal::Unknown(format!("no replica of `{}` is loaded", request.model))),
+        (_, None) if known => Err(Refusal::Busy(format!(
+            "no replica of `{}` is ready",
+            request.model
+        ))),
+        (_, None) => Err(Refusal::Unknown(format!(
+            "no replica of `{}` is loaded",
+            request.model
+        ))),
     }
 }
 
 fn lost(nodes: &BTreeMap<String, Node>, replica: &Replica) -> bool {
-    nodes.get(&replica.node).is_some_and(|node| node.health == Health::Lost)
+    nodes
+        .get(&replica.node)
+        .is_some_and(|node| node.health == Health::Lost)
 }
 
 fn taken(replica: &Replica) -> u64 {
@@ -82,16 +97,30 @@ mod tests {
     }
 
     fn check(replicas: &[Replica], last: Option<u64>, expect: Option<u64>) {
-        let request = Request { model: "m".into(), prompt_bytes: 1, max_tokens: 1, affinity: 7, priority: 0 };
+        let request = Request {
+            model: "m".into(),
+            prompt_bytes: 1,
+            max_tokens: 1,
+            affinity: 7,
+            priority: 0,
+        };
         let found = choose(replicas.iter(), &BTreeMap::new(), &request, last);
-        assert_eq!(found.as_ref().ok().map(|choice| choice.replica), expect, "{found:?}");
+        assert_eq!(
+            found.as_ref().ok().map(|choice| choice.replica),
+            expect,
+            "{found:?}"
+        );
     }
 
     #[test]
     fn takes_the_smallest_share() {
         check(&[replica(1, 4, 8), replica(2, 5, 16)], None, Some(2));
         check(&[replica(1, 0, 8), replica(2, 0, 16)], None, Some(1));
-        check(&[replica(1, u32::MAX, 0), replica(2, u32::MAX, u32::MAX)], None, Some(2));
+        check(
+            &[replica(1, u32::MAX, 0), replica(2, u32::MAX, u32::MAX)],
+            None,
+            Some(2),
+        );
         check(&[], None, None);
     }
 

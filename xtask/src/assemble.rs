@@ -1,0 +1,41 @@
+//! Builds the whole product, and starts it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::plugins;
+use crate::step::{cargo, execute, step, target};
+
+/// How much the compiler optimises.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    Release,
+    Debug,
+}
+
+/// Plugins first, then the agent with them embedded. Returns the binary.
+pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
+    plugins::build()?;
+    let (flags, folder): (&[&str], _) = match profile {
+        Profile::Release => (&["--release"], "release"),
+        Profile::Debug => (&[], "debug"),
+    };
+    step("agent", || {
+        execute(
+            cargo(["build", "--package", "skep", "--bin", "skep"])
+                .args(flags)
+                .env("SKEP_PLUGINS_DIR", plugins::folder()),
+        )
+    })?;
+    let binary = target().join(folder).join("skep");
+    eprintln!("    built `{}`", binary.display());
+    Ok(binary)
+}
+
+/// Builds and starts.
+pub(crate) fn up(arguments: &[String]) -> Result<()> {
+    let binary = build(Profile::Release)?;
+    execute(Command::new(binary).arg("up").args(arguments))
+}

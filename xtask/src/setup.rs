@@ -1,0 +1,59 @@
+//! What a fresh machine lacks: the guests' target, and Debian packages where we may install them.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::step::{execute, exists, output};
+
+/// Makes sure that Rust can compile for the guests.
+pub(crate) fn wasm_target() -> Result<()> {
+    let library =
+        output(Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]))?;
+    if std::fs::read_dir(&library).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Ok(());
+    }
+    if !exists("rustup") {
+        bail!(
+            "Rust's library for `{TARGET}` is missing and there is no rustup to add it: \
+             install rustup (https://rustup.rs), or your distribution's package for that target"
+        );
+    }
+    eprintln!("    adding the Rust target `{TARGET}`");
+    if execute(Command::new("rustup").args(["target", "add", TARGET])).is_err() {
+        bail!(
+            "`rustup target add {TARGET}` failed: check the network, then run it again by hand; \
+             without a network, copy `lib/rustlib/{TARGET}` from a machine with the same `rustc --version`"
+        );
+    }
+    Ok(())
+}
+
+/// Makes sure that a program is there, by a Debian package if we are root on such a machine.
+pub(crate) fn debian(program: &str, package: &str, why: &str) -> Result<()> {
+    if exists(program) {
+        return Ok(());
+    }
+    install(package, why)
+}
+
+/// Installs a Debian package, or says how.
+pub(crate) fn install(package: &str, why: &str) -> Result<()> {
+    let root = output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0");
+    if !root || !exists("apt-get") {
+        bail!(
+            "{why} needs the package `{package}`: install it (on Debian: `sudo apt-get install {package}`) and run this again"
+        );
+    }
+    eprintln!("    installing the Debian package `{package}`: {why} needs it");
+    execute(Command::new("apt-get").args(["-qq", "update"]))?;
+    execute(Command::new("apt-get").args([
+        "-qq",
+        "-y",
+        "--no-install-recommends",
+        "install",
+        package,
+    ]))
+}
+
+pub(crate) const TARGET: &str = "wasm32-wasip2";
