@@ -67,7 +67,7 @@ fn declared(line: &str) -> Option<&str> {
 }
 
 fn tests(path: &Path) -> bool {
-    path.components().any(|part| part.as_os_str() == "tests")
+    path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs")
 }
 
 const LINES: usize = 400;
