@@ -32,7 +32,8 @@ fn main() {
     );
 }
 
-/// Linux, `Documentation/scheduler/sched-stats.rst`: the first number is nanoseconds on a processor.
+/// Linux, `Documentation/scheduler/sched-stats.rst`: the first number is nanoseconds on a
+/// processor.
 fn processor_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanoseconds = text.split_whitespace().next().and_then(|n| n.parse().ok());

@@ -30,25 +30,35 @@ pub fn run() -> Result<()> {
     let target = target()?;
     let output = Command::new("bindgen")
         .arg(header)
-        .args(["--allowlist-function", &format!("rsmi_({})", FUNCTIONS.join("|"))])
+        .args([
+            "--allowlist-function",
+            &format!("rsmi_({})", FUNCTIONS.join("|")),
+        ])
         .args(["--dynamic-loading", "RocmSmi"])
         .args(["--rust-edition", "2024", "--rust-target", "1.85"])
         .args(["--no-layout-tests", "--no-doc-comments", "--use-core"])
-        .args(["--raw-line", "//! Bindings to `rocm_smi.h` 5.2.3; written by `cargo xtask bindgen`."])
+        .args(["--raw-line", FIRST_LINE])
         .stderr(Stdio::inherit())
         .output()
         .with_context(|| "could not run `bindgen`")?;
     if !output.status.success() || output.stdout.is_empty() {
-        bail!("`bindgen` failed with {}: is libclang installed (`libclang-dev`)?", output.status);
+        bail!(
+            "`bindgen` failed with {}: is libclang installed (`libclang-dev`)?",
+            output.status
+        );
     }
     std::fs::write(&target, &output.stdout)
         .with_context(|| format!("could not write `{}`", target.display()))
 }
 
 fn target() -> Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("xtask has no parent")?;
     Ok(root.join("hw/src/telemetry/amd/bindings.rs"))
 }
+
+const FIRST_LINE: &str = "//! Bindings to `rocm_smi.h` 5.2.3; written by `cargo xtask bindgen`.";
 
 const HEADER: &str = "/usr/include/rocm_smi/rocm_smi.h";
 

@@ -42,9 +42,7 @@ impl NvidiaSource {
             library_version: version.clone(),
             cuda_version: nvml.sys_cuda_driver_version().ok().and_then(cuda_version),
         };
-        let cards = (0..count)
-            .map(|i| Card::detect(&nvml, i, &system, sysfs))
-            .collect();
+        let cards = (0..count).map(|i| Card::new(i, &system, sysfs)).collect();
         Ok(Self {
             nvml,
             cards,

@@ -4,6 +4,7 @@
  * wrong is chosen when it is compiled:
  *   -DINIT=n          nvmlInit answers n
  *   -DLOST_AFTER=n    device 0 falls off the bus at its n-th utilisation query
+ *   -DLOST_FIRST=n    device 0 does not answer the first n times its handle is asked for
  *   -DTHROTTLE=bits   device 0 is held back by these reasons
  *   -DUNCORRECTED=n   device 0 has had n uncorrected errors
  *   -DROW_PENDING=1   device 0 has a row that waits to be replaced
@@ -18,6 +19,9 @@
 #endif
 #ifndef LOST_AFTER
 #define LOST_AFTER 0
+#endif
+#ifndef LOST_FIRST
+#define LOST_FIRST 0
 #endif
 #ifndef THROTTLE
 #define THROTTLE 4 /* software power cap */
@@ -35,7 +39,7 @@ typedef struct { int number; } device;
 typedef unsigned long long u64;
 
 static device devices[2] = {{0}, {1}};
-static int utilisation_queries, list_queries, temperature_queries, fan_queries;
+static int handle_queries, utilisation_queries, list_queries, temperature_queries, fan_queries;
 
 #define IS_H100(d) ((d)->number == 0)
 #define LOST(d) (IS_H100(d) && LOST_AFTER && utilisation_queries >= LOST_AFTER)
@@ -57,6 +61,7 @@ int nvmlDeviceGetCount_v2(unsigned *n) { *n = 2; return SUCCESS; }
 
 int nvmlDeviceGetHandleByIndex_v2(unsigned i, device **out) {
     if (i > 1) return INVALID;
+    if (i == 0 && handle_queries++ < LOST_FIRST) return GPU_IS_LOST;
     ANSWERS(&devices[i]);
     *out = &devices[i];
     return SUCCESS;

@@ -149,6 +149,31 @@ fn a_card_that_falls_off_the_bus_is_lost_and_the_other_is_not() {
 }
 
 #[test]
+fn a_card_that_was_lost_from_the_start_is_known_once_it_answers() {
+    let (_root, mut telemetry) = detect(&["LOST_FIRST=2"]);
+    let start = Instant::now();
+    for second in 0..2 {
+        let card = telemetry
+            .sample(start + Duration::from_secs(second))
+            .devices
+            .remove(0);
+        assert!(
+            matches!(card.verdict, Verdict::Lost(_)),
+            "{:?}",
+            card.verdict
+        );
+        assert_eq!(card.identity.id, DeviceId("nvidia-0".into()));
+    }
+    let card = telemetry
+        .sample(start + Duration::from_secs(2))
+        .devices
+        .remove(0);
+    assert_eq!(card.verdict, Verdict::Healthy);
+    assert_eq!(card.identity.name.as_deref(), Some("NVIDIA H100 80GB HBM3"));
+    assert_eq!(card.reading.pcie.lanes_max, Some(16));
+}
+
+#[test]
 fn faults_are_told() {
     fn check(defines: &[&str], expect: &[Fault]) {
         let (_root, mut telemetry) = detect(defines);

@@ -4,7 +4,7 @@
 //! translated ([`super::figures`], [`super::slow`]) and errors treated ([`super::ask`]).
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureThreshold};
@@ -27,7 +27,9 @@ pub(super) struct SystemFacts {
 #[derive(Debug)]
 pub(super) struct Card {
     identity: Identity,
-    limits: Limits,
+    /// `None` until the device has answered for the first time.
+    limits: Option<Limits>,
+    sysfs: PathBuf,
     answers: Answers,
     slow: Slow,
     slow_read_at: Option<Instant>,
@@ -48,9 +50,10 @@ pub(super) struct Limits {
 const SLOW_EVERY: Duration = Duration::from_secs(10);
 
 impl Card {
-    /// Reads what stays. A device that does not answer now is kept: it exists, and is lost.
-    pub(super) fn detect(nvml: &Nvml, index: u32, system: &SystemFacts, sysfs: &Path) -> Self {
-        let mut identity = Identity {
+    /// A device that is known by its number alone until it answers; one that never does exists
+    /// all the same, and is lost.
+    pub(super) fn new(index: u32, system: &SystemFacts, sysfs: &Path) -> Self {
+        let identity = Identity {
             id: DeviceId(format!("nvidia-{index}")),
             vendor: Vendor::Nvidia,
             index,
@@ -68,22 +71,17 @@ impl Card {
             memory_bus_bits: None,
             numa_node: None,
         };
-        let mut limits = Limits::default();
-        if let Ok(device) = nvml.device_by_index(index) {
-            identify(&device, &mut identity, sysfs);
-            limits = Limits::of(&device);
-        }
-        let (answers, slow) = (Answers::default(), Slow::default());
         Self {
             identity,
-            limits,
-            answers,
-            slow,
+            limits: None,
+            sysfs: sysfs.to_owned(),
+            answers: Answers::default(),
+            slow: Slow::default(),
             slow_read_at: None,
         }
     }
 
-    /// Reads what changes.
+    /// Reads what changes, and the first time what stays.
     pub(super) fn sample(&mut self, nvml: &Nvml, now: Instant) -> Device {
         self.answers.begin(now);
         let mut reading = match nvml.device_by_index(self.identity.index) {
@@ -116,6 +114,10 @@ impl Card {
             self.slow = Slow::read(&mut self.answers, device);
             self.slow_read_at = Some(now);
         }
+        let limits = self.limits.get_or_insert_with(|| {
+            identify(device, &mut self.identity, &self.sysfs);
+            Limits::of(device)
+        });
         let answers = &mut self.answers;
         let rates = answers.ask(Field::Utilisation, || device.utilization_rates());
         let encoder = answers.ask(Field::Encoder, || device.encoder_utilization());
@@ -128,13 +130,13 @@ impl Card {
             decoder_percent: decoder.map(|d| d.utilization as f32),
             memory: memory(answers, device),
             power: power(answers, device),
-            thermal: thermal(answers, device, &self.limits),
-            clocks: clocks(answers, device, &self.limits),
+            thermal: thermal(answers, device, limits),
+            clocks: clocks(answers, device, limits),
             pcie: Pcie {
                 generation: answers.ask(Field::LinkGeneration, || device.current_pcie_link_gen()),
-                generation_max: self.limits.pcie_generation_max,
+                generation_max: limits.pcie_generation_max,
                 lanes: answers.ask(Field::LinkWidth, || device.current_pcie_link_width()),
-                lanes_max: self.limits.pcie_lanes_max,
+                lanes_max: limits.pcie_lanes_max,
                 received_bytes_per_s: self.slow.received_bytes_per_s,
                 sent_bytes_per_s: self.slow.sent_bytes_per_s,
                 replays: answers
