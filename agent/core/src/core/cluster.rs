@@ -1,0 +1,140 @@
+//! The core's reactions to nodes, replicas and models that change.
+
+use std::sync::Arc;
+
+use super::{Core, Timer};
+use crate::ids::ReplicaId;
+use crate::limits::LOAD_RETRY;
+use crate::model::ModelState;
+use crate::output::{Change, Output, Refusal};
+use crate::registry::Replica;
+use crate::request::Phase;
+use crate::time::Time;
+
+impl Core {
+    pub(super) fn on_replica(&mut self, now: Time, replica: Replica) {
+        if !self.registry.set_replica(&replica) {
+            return;
+        }
+        let model = replica.model.clone();
+        self.observe(Change::Replica(replica));
+        self.follow(now, &model);
+    }
+
+    pub(super) fn on_replica_gone(&mut self, now: Time, id: ReplicaId) {
+        let Some(replica) = self.registry.remove_replica(id) else {
+            return;
+        };
+        self.observe(Change::ReplicaGone(id));
+        self.follow(now, &replica.model);
+    }
+
+    fn follow(&mut self, now: Time, model: &Arc<str>) {
+        self.models.follow(now, model, &self.registry);
+        match self.models.get(model).map(|view| view.state.clone()) {
+            Some(ModelState::Ready) => {
+                for request in self.requests.cold(model) {
+                    self.timers.clear(&Timer::Cold(request));
+                    self.requests.set_phase(request, Phase::Queued);
+                }
+                self.fill_slots();
+                self.await_idleness(now, model);
+            }
+            Some(ModelState::Failed { why, until }) => {
+                self.refuse_cold(
+                    now,
+                    model,
+                    &Refusal::LoadFailed {
+                        why,
+                        retry: until.since(now),
+                    },
+                );
+            }
+            _ => {}
+        }
+        self.load_waiting(now);
+    }
+
+    pub(super) fn load_waiting(&mut self, now: Time) {
+        while let Some(model) = self.models.next_to_load(now) {
+            self.outputs.push_back(Output::Load(model));
+        }
+    }
+
+    pub(super) fn on_load_failed(&mut self, now: Time, model: &Arc<str>, why: String) {
+        self.models.fail(now, model, why.clone());
+        let retry = LOAD_RETRY;
+        self.refuse_cold(now, model, &Refusal::LoadFailed { why, retry });
+        self.load_waiting(now);
+    }
+
+    fn refuse_cold(&mut self, now: Time, model: &str, refusal: &Refusal) {
+        for request in self.requests.cold(model) {
+            self.refuse(now, request, refusal.clone());
+        }
+    }
+
+    fn refuse(&mut self, now: Time, request: RequestId, refusal: Refusal) {
+        if self.leave(now, request).is_some() {
+            self.requests.counters_mut().refused += 1;
+            self.outputs.push_back(Output::Refuse(request, refusal));
+        }
+    }
+
+    pub(super) fn on_wanted(&mut self, now: Time, model: &Arc<str>) {
+        if let Some(view) = self.models.get_mut(model) {
+            view.kept = true;
+            view.used = now;
+            // An operator's word is worth an attempt before the wait is over.
+            if matches!(view.state, ModelState::Failed { .. }) {
+                view.state = ModelState::Absent;
+            }
+        }
+        // A refusal shows as the model's state; nobody waits here.
+        let _ = self.fetch(now, model);
+    }
+
+    pub(super) fn on_unwanted(&mut self, model: &str) {
+        if let Some(view) = self.models.get_mut(model) {
+            view.kept = false;
+        }
+        let replicas: Vec<_> = self.registry.of_model(model).map(|r| r.id).collect();
+        self.outputs
+            .extend(replicas.into_iter().map(Output::Unload));
+    }
+
+    pub(super) fn on_idle(&mut self, now: Time, model: &Arc<str>) {
+        let Some(idle) = self.settings.idle_unload else {
+            return;
+        };
+        let Some(view) = self.models.get_mut(model) else {
+            return;
+        };
+        if view.living > 0 || view.kept || view.state != ModelState::Ready {
+            return;
+        }
+        if now.since(view.used) < idle {
+            self.await_idleness(now, model);
+            return;
+        }
+        view.state = ModelState::Unloading;
+        let replicas: Vec<_> = self.registry.of_model(model).map(|r| r.id).collect();
+        self.outputs
+            .extend(replicas.into_iter().map(Output::Unload));
+    }
+
+    pub(super) fn on_drain(&mut self) {
+        self.draining = true;
+        let nodes: Vec<_> = self.registry.nodes().cloned().collect();
+        for mut node in nodes {
+            node.draining = true;
+            if self.registry.set_node(&node) {
+                self.observe(Change::Node(node));
+            }
+        }
+    }
+
+    pub(super) fn observe(&mut self, change: Change) {
+        self.outputs.push_back(Output::Observe(change));
+    }
+}

@@ -1,0 +1,111 @@
+//! The cluster as a scheduler sees it: nodes, and the replicas on them with their load.
+//!
+//! Decides what counts as a change worth telling. Refuses to know what a scheduler makes of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::ids::{NodeId, ReplicaId};
+use crate::limits::{NODES_MAX, REPLICAS_MAX};
+
+/// A node, as far as placing work is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its identity.
+    pub id: NodeId,
+    /// For people.
+    pub name: String,
+    /// No new work.
+    pub draining: bool,
+    /// Memory that a worker could have in all.
+    pub memory_bytes: u64,
+    /// Memory that a worker could have now, in steps that make small movements no change.
+    pub memory_free_bytes: u64,
+}
+
+/// A replica of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replica {
+    /// Its identity.
+    pub id: ReplicaId,
+    /// What it serves.
+    pub model: Arc<str>,
+    /// Where it runs.
+    pub node: NodeId,
+    /// Whether it takes requests.
+    pub state: ReplicaState,
+    /// Requests that run in it.
+    pub running: u32,
+    /// Requests that wait in it.
+    pub waiting: u32,
+    /// How many it can run at once.
+    pub capacity: u32,
+    /// Pages of its cache.
+    pub cache_pages: u32,
+    /// Pages of its cache in use.
+    pub cache_pages_used: u32,
+}
+
+/// Whether a replica takes requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplicaState {
+    /// Not yet, or not again yet.
+    Starting,
+    /// It does.
+    Ready,
+    /// No more; what runs may finish.
+    Draining,
+    /// It cannot.
+    Failed(String),
+}
+
+/// All that is known of nodes and replicas.
+#[derive(Debug, Default)]
+pub struct Registry {
+    nodes: BTreeMap<NodeId, Node>,
+    replicas: BTreeMap<ReplicaId, Replica>,
+}
+
+impl Registry {
+    /// Takes in a node; tells whether anything is different now.
+    pub fn set_node(&mut self, node: &Node) -> bool {
+        if !self.nodes.contains_key(&node.id) && self.nodes.len() >= NODES_MAX {
+            return false;
+        }
+        self.nodes.insert(node.id.clone(), node.clone()).as_ref() != Some(node)
+    }
+
+    /// Forgets a node; tells whether it was known.
+    pub fn remove_node(&mut self, id: &NodeId) -> bool {
+        self.nodes.remove(id).is_some()
+    }
+
+    /// Takes in a replica; tells whether anything is different now.
+    pub fn set_replica(&mut self, replica: &Replica) -> bool {
+        if !self.replicas.contains_key(&replica.id) && self.replicas.len() >= REPLICAS_MAX {
+            return false;
+        }
+        self.replicas.insert(replica.id, replica.clone()).as_ref() != Some(replica)
+    }
+
+    /// Forgets a replica and returns what was known of it.
+    pub fn remove_replica(&mut self, id: ReplicaId) -> Option<Replica> {
+        self.replicas.remove(&id)
+    }
+
+    /// Every node, by identity.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values()
+    }
+
+    /// Every replica, oldest first.
+    pub fn replicas(&self) -> impl Iterator<Item = &Replica> {
+        self.replicas.values()
+    }
+
+    /// The replicas of one model, oldest first.
+    pub fn of_model<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a Replica> {
+        self.replicas()
+            .filter(move |replica| &*replica.model == model)
+    }
+}
