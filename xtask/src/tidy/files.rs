@@ -37,7 +37,7 @@ pub(super) fn check(path: &Path, text: &str, breaches: &mut Vec<String>) {
     if VAGUE.contains(&stem) {
         breaches.push(format!("{shown}: `{stem}` does not say what is in it"));
     }
-    for (at, line) in text.lines().enumerate() {
+    for (at, line) in text.lines().take(lines).enumerate() {
         if let Some(name) =
             declared(line).filter(|name| HOLLOW.iter().any(|end| name.ends_with(end)))
         {
