@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ids::{KeyId, ReplicaId, RequestId};
+use crate::ids::{KeyId, RequestId};
 use crate::input::{Arrival, Input, Outcome, Usage};
 use crate::limits::{BUSY_RETRY, LOADING_RETRY};
 use crate::model::{ModelState, ModelView, Models, Need};
-use crate::output::{Output, Refusal};
+use crate::output::{Change, Output, Refusal};
 use crate::registry::Registry;
 use crate::request::{Counters, Phase, Requests};
 use crate::time::{Time, TimerTable};

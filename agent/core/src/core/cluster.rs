@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Core, Timer};
-use crate::ids::ReplicaId;
+use crate::ids::{ReplicaId, RequestId};
 use crate::limits::LOAD_RETRY;
 use crate::model::ModelState;
 use crate::output::{Change, Output, Refusal};
@@ -74,7 +74,7 @@ impl Core {
         }
     }
 
-    fn refuse(&mut self, now: Time, request: RequestId, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, now: Time, request: RequestId, refusal: Refusal) {
         if self.leave(now, request).is_some() {
             self.requests.counters_mut().refused += 1;
             self.outputs.push_back(Output::Refuse(request, refusal));

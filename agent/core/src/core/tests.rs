@@ -1,8 +1,8 @@
 //! Each test is a list of things that happen, and beside each the list of what is to be done.
 
 use super::*;
-use crate::ids::NodeId;
-use crate::registry::{Node, ReplicaState};
+use crate::ids::{NodeId, ReplicaId};
+use crate::registry::{Node, Replica, ReplicaState};
 
 fn settings() -> Settings {
     Settings {
