@@ -1,3 +1,4 @@
 //! Under construction.
 
 pub mod gguf;
+pub mod tokenizer;
