@@ -6,6 +6,7 @@
 pub mod config;
 pub mod fleet;
 pub mod identity;
+pub mod keys;
 pub mod limits;
 pub mod paths;
 pub mod protocol;
