@@ -1,0 +1,226 @@
+//! Keys and values of past tokens, in pages.
+//!
+//! Decides the layout and that it fits into memory. Refuses to know which sequence owns a page:
+//! that is the policy of whoever fills the batches.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::cpu::mapping::Zeroed;
+use crate::device::Device;
+use crate::dtype::Dtype;
+use crate::limits::{
+    MAX_CACHE_BYTES, MAX_CACHE_LAYERS, MAX_CACHE_PAGES, MAX_HEAD_WIDTH, MAX_HEADS, PAGE_TOKENS,
+};
+
+/// One layer's keys and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheLayer {
+    /// Key/value heads.
+    pub kv_heads: u32,
+    /// Columns of a key of one head.
+    pub key_width: u32,
+    /// Columns of a value of one head.
+    pub value_width: u32,
+}
+
+/// Paged keys and values. Copies share the memory; a run holds it alone.
+#[derive(Clone, Debug)]
+pub struct Cache(Arc<Inner>);
+
+impl Cache {
+    /// `pages` pages of `page_tokens` tokens for each of `layers`, zeroed.
+    /// `dtype` is [`Dtype::F32`] or [`Dtype::F16`]; `page_tokens` a power of two from 16 to 256.
+    ///
+    /// # Errors
+    /// [`CacheError`] when a size is out of range or memory does not suffice.
+    pub fn create(
+        device: &Device,
+        layers: &[CacheLayer],
+        pages: u32,
+        page_tokens: u32,
+        dtype: Dtype,
+    ) -> Result<Self, CacheError> {
+        check(layers, pages, page_tokens, dtype)?;
+        let number_bytes = if dtype == Dtype::F32 { 4 } else { 2 };
+        let per_token: u64 = layers.iter().map(numbers_per_token).sum();
+        let tokens = u64::from(pages) * u64::from(page_tokens);
+        let size_bytes = tokens
+            .checked_mul(per_token)
+            .and_then(|n| n.checked_mul(number_bytes))
+            .filter(|n| *n <= MAX_CACHE_BYTES)
+            .ok_or(CacheError::TooLarge)?;
+        let free_bytes = device.memory_free_bytes();
+        if size_bytes > free_bytes {
+            return Err(CacheError::Memory {
+                size_bytes,
+                free_bytes,
+            });
+        }
+        let memory = layers
+            .iter()
+            .map(|layer| LayerMemory::zeroed(layer, tokens, dtype))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|source| CacheError::System { size_bytes, source })?;
+        Ok(Self(Arc::new(Inner {
+            layers: layers.to_vec(),
+            pages,
+            page_tokens,
+            dtype,
+            size_bytes,
+            memory: Mutex::new(memory),
+        })))
+    }
+
+    /// The bytes that it occupies when full; untouched pages take none yet.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.0.size_bytes
+    }
+
+    /// Its layers.
+    #[must_use]
+    pub fn layers(&self) -> &[CacheLayer] {
+        &self.0.layers
+    }
+
+    /// Pages for each layer.
+    #[must_use]
+    pub fn pages(&self) -> u32 {
+        self.0.pages
+    }
+
+    /// Tokens of a page.
+    #[must_use]
+    pub fn page_tokens(&self) -> u32 {
+        self.0.page_tokens
+    }
+
+    /// How its numbers are stored.
+    #[must_use]
+    pub fn dtype(&self) -> Dtype {
+        self.0.dtype
+    }
+
+    /// The memory, for one run at a time. Numbers have no broken state, so a poisoned lock is taken.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Vec<LayerMemory>> {
+        self.0.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why there is no cache. Nothing was kept.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// No layers, or too many.
+    #[error("a cache of {0} layers is empty or too deep")]
+    Layers(usize),
+    /// A layer's shape is out of range.
+    #[error("layer {index}: {layer:?} has a size that is zero or too large")]
+    Layer {
+        /// Its place in the list.
+        index: usize,
+        /// What was asked for.
+        layer: CacheLayer,
+    },
+    /// No pages, or too many.
+    #[error("a cache of {0} pages is empty or too large")]
+    Pages(u32),
+    /// A page's size is not allowed.
+    #[error("a page of {0} tokens is not a power of two from 16 to 256")]
+    PageTokens(u32),
+    /// A type that caches do not have.
+    #[error("a cache holds f32 or f16, not {0}")]
+    Dtype(&'static str),
+    /// The product of its sizes is beyond all bounds.
+    #[error("the cache is too large; ask for fewer pages")]
+    TooLarge,
+    /// More than is free.
+    #[error("a cache of {size_bytes} bytes does not fit into {free_bytes} bytes of free memory")]
+    Memory {
+        /// Bytes asked for.
+        size_bytes: u64,
+        /// Bytes free.
+        free_bytes: u64,
+    },
+    /// The system refused the memory.
+    #[error("the system gave no memory for a cache of {size_bytes} bytes")]
+    System {
+        /// Bytes asked for.
+        size_bytes: u64,
+        /// What it said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+#[derive(Debug)]
+struct Inner {
+    layers: Vec<CacheLayer>,
+    pages: u32,
+    page_tokens: u32,
+    dtype: Dtype,
+    size_bytes: u64,
+    memory: Mutex<Vec<LayerMemory>>,
+}
+
+/// The numbers of one layer. Both halves are laid out as page, head, token in the page, column,
+/// so that a head's walk through a page reads neighbouring memory.
+#[derive(Debug)]
+pub(crate) struct LayerMemory {
+    pub(crate) keys: Zeroed,
+    pub(crate) values: Zeroed,
+}
+
+impl LayerMemory {
+    fn zeroed(layer: &CacheLayer, tokens: u64, dtype: Dtype) -> std::io::Result<Self> {
+        let room = |width: u32| {
+            let len = tokens * u64::from(layer.kv_heads) * u64::from(width);
+            let len = usize::try_from(len)
+                .map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
+            if dtype == Dtype::F32 {
+                Zeroed::words(len)
+            } else {
+                Zeroed::halves(len)
+            }
+        };
+        Ok(Self {
+            keys: room(layer.key_width)?,
+            values: room(layer.value_width)?,
+        })
+    }
+}
+
+fn check(
+    layers: &[CacheLayer],
+    pages: u32,
+    page_tokens: u32,
+    dtype: Dtype,
+) -> Result<(), CacheError> {
+    if layers.is_empty() || layers.len() > MAX_CACHE_LAYERS {
+        return Err(CacheError::Layers(layers.len()));
+    }
+    for (index, layer) in layers.iter().enumerate() {
+        let heads = (1..=MAX_HEADS).contains(&layer.kv_heads);
+        let widths = [layer.key_width, layer.value_width];
+        if !heads || widths.iter().any(|w| !(1..=MAX_HEAD_WIDTH).contains(w)) {
+            return Err(CacheError::Layer {
+                index,
+                layer: *layer,
+            });
+        }
+    }
+    if pages == 0 || pages > MAX_CACHE_PAGES {
+        return Err(CacheError::Pages(pages));
+    }
+    let (least, most) = PAGE_TOKENS;
+    if !page_tokens.is_power_of_two() || !(least..=most).contains(&page_tokens) {
+        return Err(CacheError::PageTokens(page_tokens));
+    }
+    if !matches!(dtype, Dtype::F32 | Dtype::F16) {
+        return Err(CacheError::Dtype(dtype.name()));
+    }
+    Ok(())
+}
+
+fn numbers_per_token(layer: &CacheLayer) -> u64 {
+    u64::from(layer.kv_heads) * (u64::from(layer.key_width) + u64::from(layer.value_width))
+}

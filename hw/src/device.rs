@@ -1,0 +1,108 @@
+//! What plans run on.
+//!
+//! Decides which instructions and how many threads are used. Refuses to know plans.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use crate::cpu::level::{Isa, Level};
+use crate::limits::MAX_THREADS;
+
+mod memory;
+
+/// How to use the processor. The default is all usable cores and the best instructions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CpuSettings {
+    /// Threads, the caller's included; without, as many as the process's affinity mask and its
+    /// control group's quota allow.
+    pub threads: Option<NonZeroUsize>,
+    /// Instructions; without, the best that the processor has.
+    pub isa: Option<Isa>,
+}
+
+/// Where plans run. Copies share its threads.
+#[derive(Clone, Debug)]
+pub struct Device(Arc<Inner>);
+
+impl Device {
+    /// This machine's processor.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when the instructions asked for are missing or a thread cannot be started.
+    pub fn cpu(settings: CpuSettings) -> Result<Self, DeviceError> {
+        let level = match settings.isa {
+            Some(isa) => Level::of(isa).ok_or_else(|| DeviceError::Isa(isa.name()))?,
+            None => Level::best(),
+        };
+        let threads = settings
+            .threads
+            .or_else(|| available_parallelism().ok())
+            .map_or(1, NonZeroUsize::get)
+            .min(MAX_THREADS);
+        let processor = memory::processor_name().unwrap_or_else(|| "CPU".to_owned());
+        let plural = if threads == 1 { "" } else { "s" };
+        let name = format!(
+            "{processor}, {threads} thread{plural}, {}",
+            level.isa().name()
+        );
+        Ok(Self(Arc::new(Inner {
+            level,
+            threads,
+            name,
+        })))
+    }
+
+    /// `cpu`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        "cpu"
+    }
+
+    /// For people: `Intel Xeon, 2 threads, AVX-512`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Threads that a run uses, the caller's included.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.0.threads
+    }
+
+    /// The instructions in use.
+    #[must_use]
+    pub fn isa(&self) -> Isa {
+        self.0.level.isa()
+    }
+
+    /// Bytes that weights and caches may still take: what the system or the control group has
+    /// left, the smaller. Mapped files can be dropped by the system and count as free.
+    #[must_use]
+    pub fn memory_free_bytes(&self) -> u64 {
+        memory::free_bytes()
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        self.0.level
+    }
+}
+
+/// Why there is no such device.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// The processor lacks the instructions.
+    #[error("this processor has no {0}")]
+    Isa(&'static str),
+    /// The system refused a thread.
+    #[error("could not start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+#[derive(Debug)]
+struct Inner {
+    level: Level,
+    threads: usize,
+    name: String,
+}
