@@ -11,6 +11,7 @@ mod bench;
 mod ci;
 mod plugins;
 mod python;
+mod server;
 mod setup;
 mod step;
 mod test;

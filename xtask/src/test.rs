@@ -6,7 +6,8 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::assemble::{self, Profile};
-use crate::step::{cargo, execute, root, step};
+use crate::server::Server;
+use crate::step::{cargo, execute, root, step, target};
 use crate::{plugins, python};
 
 /// Runs all parts, or the one named.
@@ -54,15 +55,45 @@ fn system(binary: &Path) -> Result<()> {
 
 fn reference(binary: &Path) -> Result<()> {
     let python = python::interpreter()?;
-    for script in ["check_model.py"] {
-        step(script, || {
+    let script = |name: &str| {
+        let mut command = Command::new(&python);
+        command
+            .arg(root().join("tests/reference").join(name))
+            .current_dir(root());
+        command
+    };
+    step("the reference model against its goldens", || {
+        execute(&mut script("check_model.py"))
+    })?;
+    let models = target().join("models/random");
+    step("random models", || {
+        execute(script("make_models.py").arg(&models))
+    })?;
+    let minilm = target().join("models/minilm");
+    step("all-MiniLM-L6-v2", || {
+        execute(script("minilm.py").arg(&minilm))
+    })?;
+    let server = step("an agent to test", || Server::start(binary, "reference"))?;
+    let url = server.url();
+    step(
+        "logits, text, perplexity and embeddings against the references",
+        || {
             execute(
-                Command::new(&python)
-                    .arg(root().join("tests/reference").join(script))
-                    .env("SKEP_BIN", binary)
-                    .current_dir(root()),
+                script("check_logits.py")
+                    .args(["--url", &url, "--skep"])
+                    .arg(binary)
+                    .arg("--models")
+                    .arg(&models)
+                    .arg("--minilm")
+                    .arg(&minilm)
+                    .arg("--tiny")
+                    .arg(root().join("agent/assets/tiny"))
+                    .env("SKEP_URL", &url)
+                    .env("SKEP_HOME", server.home()),
             )
-        })?;
-    }
-    Ok(())
+        },
+    )?;
+    step("the official `openai` library", || {
+        execute(script("check_openai.py").args(["--url", &url, "--model", "tiny"]))
+    })
 }
