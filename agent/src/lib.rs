@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod fleet;
+pub mod http;
 pub mod identity;
 pub mod keys;
 pub mod limits;
