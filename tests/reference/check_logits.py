@@ -3,7 +3,7 @@
   check_logits.py --url URL --skep BINARY --models FOLDER --tiny FOLDER [--minilm FOLDER]
                   [--only REGEX] [--key KEY]
 
---models: made with `make_models.py FOLDER`. --tiny: holds `skep-tiny-*.gguf`. --minilm: made with
+--models: made with `make_models.py FOLDER`. --tiny: holds `skep-tiny-*.gguf` and `heldout.txt`. --minilm: made with
 `minilm.py FOLDER`. Parts that are not asked for do not run. The environment of BINARY must
 name the state folder of the server at URL: models are added with `pull` and removed with `rm`.
 
@@ -39,11 +39,8 @@ COSINE = 0.9999
 PERPLEXITY = 0.005
 GREEDY_TOKENS = 200
 GREEDY_MODELS = ("llama", "qwen3", "gemma3")
-GREEDY_PROMPTS = (  # their two likeliest next tokens never lie closer than 6e-3, so rounding cannot swap them
-    "The borrow checker",
-    "pub fn push(&mut self, value: T) {\n",
-    "# Panics\n\nPanics if",
-)
+# Their two likeliest next tokens never lie closer than 2e-3, so rounding cannot swap them.
+GREEDY_PROMPTS = ("The borrow checker", "このメソッドは", "# Panics\n\nPanics if")
 SPECIAL = 4  # ids at the end of a random vocabulary that must not end the text
 
 
@@ -171,19 +168,22 @@ def check_models(run, folder, only):
 
 
 def check_tiny(run, folder, only):
+    """The folder's own files, and the first of them as F16 and F32 where it has none."""
     paths = sorted(folder.glob("skep-tiny-*.gguf"))
     if not paths:
         run.checks.verdict(f"tiny models in {folder}", False, "no `skep-tiny-*.gguf`")
         return
-    text = Path(__file__).with_name("heldout.txt").read_text(encoding="utf-8")
-    ids = tiny_tokenizer(paths[0]).encode(text).ids
+    ids = tiny_tokenizer(paths[0]).encode((folder / "heldout.txt").read_text(encoding="utf-8")).ids
     with tempfile.TemporaryDirectory() as temporary:
-        widened = Path(temporary) / "tiny-f32.gguf"
-        make_models.make_f32(paths[0], widened)
-        for path in (*paths, widened):
+        for kind in ("F16", "F32"):
+            made = Path(temporary) / f"skep-tiny-{kind.lower()}.gguf"
+            if made.name not in [path.name for path in paths]:
+                make_models.rewrite(paths[0], made, kind)
+                paths.append(made)
+        for path in paths:
             if only and not re.search(only, path.name):
                 continue
-            if path is widened:
+            if path.stem.endswith("f32"):
                 run.with_model(path, run.greedy_text, GREEDY_PROMPTS)
             run.with_model(path, run.perplexity, ids)
 

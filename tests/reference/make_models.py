@@ -73,8 +73,8 @@ def make_variants(out, only):
     return made
 
 
-def make_f32(source, target):
-    """Copies a GGUF file with all its metadata and its weights widened to F32."""
+def rewrite(source, target, kind):
+    """Copies a GGUF file with all its metadata, its weights read and written again as `kind`."""
     reader, file = gguf.GGUFReader(str(source)), GgufFile(source)
     writer = gguf.GGUFWriter(target, file.arch)
     for key, field in reader.fields.items():
@@ -82,9 +82,10 @@ def make_f32(source, target):
             continue
         sub_type = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
         writer.add_key_value(key, field.contents(), field.types[0], sub_type)
-    writer.add_file_type(0)
+    writer.add_file_type(convert.FILE_TYPE[kind])
     for name in file.tensors:
-        writer.add_tensor(name, file.tensor(name, np.float32))
+        data, qtype = encode(file.tensor(name, np.float32), kind)
+        writer.add_tensor(name, data, raw_dtype=qtype)
     convert.finish(writer)
 
 
@@ -158,7 +159,7 @@ def main():
         make_shape(args.out, args.shape, kind)
         return 0
     if args.tiny:
-        make_f32(args.tiny, args.out / "tiny-f32.gguf")
+        rewrite(args.tiny, args.out / "tiny-f32.gguf", "F32")
         print(f"tiny-f32.gguf: {read_back(args.out / 'tiny-f32.gguf')} tensors")
         return 0
     made = make_variants(args.out, args.only)

@@ -28,7 +28,7 @@ class Server:
 
     def pull(self, path, name):
         """Adds a model file under a name."""
-        self.command("pull", path, "--name", name)
+        self.command("pull", path.resolve(), "--name", name)
 
     def remove(self, name):
         """Removes a model that `pull` added."""
