@@ -158,7 +158,7 @@ impl Tokenizer {
 
     /// Whether token `id` steers the model instead of standing for text.
     pub fn is_control(&self, id: u32) -> bool {
-        matches!(self.vocab.kind(id), TokenKind::Control | TokenKind::Unknown)
+        !self.vocab.stands_for_text(id)
     }
 
     /// Whether token `id` ends a generation.

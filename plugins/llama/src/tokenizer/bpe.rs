@@ -55,7 +55,10 @@ impl ByteLevelBpe {
         let whole_words = words.takes_whole_words().then(|| {
             let ids = 0..vocab.len() as u32;
             // The first of equal texts is the one that counts, so it is put in last.
-            ids.rev().map(|id| (vocab.piece(id).into(), id)).collect()
+            ids.rev()
+                .filter(|&id| vocab.stands_for_text(id))
+                .map(|id| (vocab.piece(id).into(), id))
+                .collect()
         });
         // Qwen's published tokenizers normalise; GGUF has no key for it, and other models share their word rule.
         let architecture: Option<&str> = gguf.optional("general.architecture")?;
@@ -227,8 +230,10 @@ fn read_merges(lines: &Strings, vocab: &Vocab) -> Result<Merges, TokenizerError>
                 merge: String::from_utf8_lossy(line).into_owned(),
             });
         };
-        // Of two merges of one pair, Hugging Face keeps the later.
-        merges.0.insert(pair, merge);
+        // Plain text must never become a control token. Of two merges of one pair, Hugging Face keeps the later.
+        if vocab.stands_for_text(merge.id) {
+            merges.0.insert(pair, merge);
+        }
     }
     Ok(merges)
 }

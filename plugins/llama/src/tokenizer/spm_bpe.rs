@@ -222,7 +222,10 @@ impl Merging<'_> {
             let mut waiting = vec![(symbol.start, symbol.length)];
             while let Some((start, length)) = waiting.pop() {
                 let text = self.text.get(start..start + length).unwrap_or_default();
-                let id = self.vocab.id_of(text);
+                let id = self
+                    .vocab
+                    .id_of(text)
+                    .filter(|&id| self.vocab.stands_for_text(id));
                 if id.is_some_and(|id| self.vocab.kind(id) == TokenKind::Unused)
                     && let Some(&left) = self.halves.get(&(start, length))
                 {

@@ -16,7 +16,7 @@ pub(super) struct Unigram {
     fallback: Fallback,
     /// Each piece that may be produced, with its place in `scores`.
     pieces: Trie,
-    /// By id: the score, or for a user-defined token what each of its bytes adds.
+    /// By id.
     scores: Vec<Score>,
     unknown_score: f32,
 }
@@ -24,7 +24,7 @@ pub(super) struct Unigram {
 #[derive(Debug, Clone, Copy)]
 enum Score {
     Normal(f32),
-    /// Chosen whenever it can be: just under the best score there is, for each byte.
+    /// Chosen whenever it can be: it costs nothing, and the longer it is the better.
     UserDefined,
 }
 
@@ -102,38 +102,39 @@ impl Unigram {
             let rest = text.as_bytes().get(start..).unwrap_or_default();
             let mut covers_one = false;
             for (length, id) in self.pieces.prefixes(rest) {
-                let score = f64::from(before) + self.score(id, length);
+                let score = before + self.score(id, length);
                 offer(&mut best, start, length, Some(id), score);
                 covers_one |= length == c.len_utf8();
             }
             if !covers_one {
-                let score = f64::from(before + self.unknown_score);
+                let score = before + self.unknown_score;
                 offer(&mut best, start, c.len_utf8(), None, score);
             }
         }
         best
     }
 
-    fn score(&self, id: u32, length: usize) -> f64 {
+    fn score(&self, id: u32, length: usize) -> f32 {
         match self.scores.get(id as usize) {
-            Some(Score::Normal(score)) => f64::from(*score),
-            // The reference counts up from the smallest positive number and never goes below.
-            Some(Score::UserDefined) | None => f64::from(length as f32 * f32::MIN_POSITIVE) - 0.1,
+            Some(Score::Normal(score)) => *score,
+            Some(Score::UserDefined) | None => USER_DEFINED_BONUS * (length as f32 - 1.0),
         }
     }
 }
 
-fn offer(best: &mut [Option<Best>], start: usize, length: usize, id: Option<u32>, score: f64) {
+fn offer(best: &mut [Option<Best>], start: usize, length: usize, id: Option<u32>, score: f32) {
     if let Some(slot) = best.get_mut(start + length)
-        && slot.is_none_or(|found| score > f64::from(found.score))
+        && slot.is_none_or(|found| score > found.score)
     {
         *slot = Some(Best {
-            score: score as f32,
+            score,
             start: start as u32,
             id,
         });
     }
 }
 
+/// What each byte of a user-defined token but the first adds.
+const USER_DEFINED_BONUS: f32 = 0.1;
 /// How much worse than the worst piece an unknown character is.
 const UNKNOWN_PENALTY: f32 = 10.0;

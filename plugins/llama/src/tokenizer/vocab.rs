@@ -118,6 +118,11 @@ impl Vocab {
             .unwrap_or(TokenKind::Unknown)
     }
 
+    /// Whether plain text may become this token.
+    pub(super) fn stands_for_text(&self, id: u32) -> bool {
+        !matches!(self.kind(id), TokenKind::Control | TokenKind::Unknown)
+    }
+
     pub(super) fn score(&self, id: u32) -> f32 {
         self.scores.get(id as usize).copied().unwrap_or_default()
     }

@@ -4,17 +4,21 @@
 //! Source: the behaviour of the Hugging Face `tokenizers` package (`BertNormalizer`, `BertPreTokenizer`, `WordPiece`).
 //! GGUF vocabularies write the start of a word as U+2581 and leave the continuation mark out.
 
+mod category;
 mod text;
 
+use super::TokenizerError;
 use super::trie::Trie;
 use super::vocab::{SPACE_MARK, Vocab};
-use super::{TokenKind, TokenizerError};
 use crate::gguf::Gguf;
 use text::Cleaning;
 
 #[derive(Debug)]
 pub(super) struct WordPiece {
-    pieces: Trie,
+    /// Pieces that begin a word, without the mark.
+    starts: Trie,
+    /// Pieces that go on with a word.
+    continuations: Trie,
     unknown: u32,
     cleaning: Cleaning,
 }
@@ -27,12 +31,13 @@ impl WordPiece {
         let strips = gguf
             .optional("tokenizer.ggml.normalizer.strip_accents")?
             .unwrap_or(lowers);
-        let pieces = vocab
-            .iter()
-            .filter(|(_, _, kind)| !matches!(kind, TokenKind::Control | TokenKind::Unknown))
-            .map(|(id, text, _)| (text, id));
+        let mark = SPACE_MARK.as_bytes();
+        let pieces = || vocab.iter().filter(|&(id, _, _)| vocab.stands_for_text(id));
+        let starts = pieces().filter_map(|(id, text, _)| Some((text.strip_prefix(mark)?, id)));
+        let continuations = pieces().filter(|(_, text, _)| !text.starts_with(mark));
         Ok(Self {
-            pieces: Trie::new(pieces),
+            starts: Trie::new(starts),
+            continuations: Trie::new(continuations.map(|(id, text, _)| (text, id))),
             unknown: vocab
                 .special_ids()
                 .unknown
@@ -45,31 +50,24 @@ impl WordPiece {
     }
 
     pub(super) fn encode(&self, text: &str, ids: &mut Vec<u32>) {
-        let mut marked = String::new();
         text::words(&self.cleaning, text, &mut |word| {
-            marked.clear();
-            marked.push_str(SPACE_MARK);
-            marked.push_str(word);
             let before = ids.len();
-            if word.chars().nth(WORD_CHARS_MAX).is_some() || self.cover(&marked, ids).is_none() {
+            if word.chars().nth(WORD_CHARS_MAX).is_some() || self.cover(word, ids).is_none() {
                 ids.truncate(before);
                 ids.push(self.unknown);
             }
         });
     }
 
-    /// Appends the pieces that cover `word`, which begins with the mark; `None` if they cannot.
+    /// Appends the pieces that cover `word`; `None` if they cannot.
     fn cover(&self, word: &str, ids: &mut Vec<u32>) -> Option<()> {
+        let mut pieces = &self.starts;
         let mut rest = word.as_bytes();
-        let mut least = SPACE_MARK.len() + 1;
         while !rest.is_empty() {
-            let (length, id) = self
-                .pieces
-                .longest(rest)
-                .filter(|&(length, _)| length >= least)?;
+            let (length, id) = pieces.longest(rest)?;
             ids.push(id);
             rest = rest.get(length..)?;
-            least = 1;
+            pieces = &self.continuations;
         }
         Some(())
     }

@@ -1,7 +1,8 @@
 //! BERT's text preparation: what is dropped, what counts as white space or punctuation, and where words end.
 
 use unicode_normalization::UnicodeNormalization;
-use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
+
+use super::category::{is_accent, is_other, is_punctuation};
 
 #[derive(Debug)]
 pub(super) struct Cleaning {
@@ -58,16 +59,12 @@ fn is_dropped(c: char) -> bool {
     match c {
         '\t' | '\n' | '\r' => false,
         '\0' | char::REPLACEMENT_CHARACTER => true,
-        _ => c.general_category_group() == GeneralCategoryGroup::Other,
+        _ => is_other(c),
     }
 }
 
-fn is_accent(c: char) -> bool {
-    c.general_category() == GeneralCategory::NonspacingMark
-}
-
 fn stands_alone(c: char) -> bool {
-    c.is_ascii_punctuation() || c.general_category_group() == GeneralCategoryGroup::Punctuation
+    c.is_ascii_punctuation() || is_punctuation(c)
 }
 
 /// The blocks that BERT treats as Chinese. The reference really leaves out U+2B820 to U+2B91F.
