@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 ///
 /// # Errors
 /// Says what is missing and how to get it; the committed file is then as it was.
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     let header = Path::new(HEADER);
     if !header.exists() {
         bail!("`{HEADER}` is not there: install Debian's `librocm-smi-dev`");

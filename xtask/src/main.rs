@@ -8,6 +8,7 @@
 
 mod assemble;
 mod bench;
+mod bindgen;
 mod ci;
 mod plugins;
 mod python;
@@ -48,6 +49,7 @@ fn run() -> Result<()> {
         "plugins" => plugins::build_and_print(),
         "test" => test::run(&rest(&mut arguments)?),
         "bench" => bench::run(&rest(&mut arguments)?),
+        "bindgen" => bindgen::run(),
         "ci" => ci::run(),
         "tidy" => tidy::run(),
         "help" => {
@@ -84,7 +86,9 @@ cargo xtask VERB
   build          the plugins, then the agent with them embedded (--release, the default, or --debug)
   plugins        build each plugin and print its size, imports and digest
   test [PART]    every test; PART is one of: rust, system, reference
-  bench [PART]   measure, beside the limits and the peers; `cargo xtask bench --help`
+  bench [PART]   measure, beside the limits and the peers; PART is one or more of: start, idle, models,
+                 gateway; --quick for a first look, --json FILE for programs
   ci             format, rules, lints, plugins, tests, documents, licences
+  bindgen        write the bindings to AMD's library anew from its header
   tidy           the repository's own rules: who may import whom, file sizes, names
 ";

@@ -1,0 +1,53 @@
+//! Builds and calls `skep-load`, which makes the load and takes the times.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::plugins;
+use crate::step::{cargo, execute, output, target};
+
+/// Builds it once and returns its path.
+pub(super) fn program() -> Result<PathBuf> {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(path) = BUILT.get() {
+        return Ok(path.clone());
+    }
+    execute(
+        cargo([
+            "build",
+            "--quiet",
+            "--release",
+            "--package",
+            "skep-tests",
+            "--bin",
+            "skep-load",
+        ])
+        .env("SKEP_PLUGINS_DIR", plugins::folder()),
+    )?;
+    Ok(BUILT
+        .get_or_init(|| target().join("release/skep-load"))
+        .clone())
+}
+
+/// One verb with its options; the JSON that it printed.
+pub(super) fn call<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Value> {
+    call_with(Command::new(program()?).args(arguments))
+}
+
+/// The same for a command that the caller has made.
+pub(super) fn call_with(command: &mut Command) -> Result<Value> {
+    let text = output(command)?;
+    serde_json::from_str(&text).context("`skep-load` printed no JSON")
+}
+
+/// A number of what it printed, by JSON pointer.
+pub(super) fn number(found: &Value, pointer: &str) -> Result<f64> {
+    found
+        .pointer(pointer)
+        .and_then(Value::as_f64)
+        .with_context(|| format!("`skep-load` told no `{pointer}`: {found}"))
+}

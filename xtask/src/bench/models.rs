@@ -1,0 +1,216 @@
+//! Tokens per second through the whole product, by model, type, threads and streams, beside the speed of memory.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::bytes::{self, Model};
+use super::report::{Cell, Report, Samples, Table};
+use super::{Effort, agent, load};
+use crate::assemble::{self, Profile};
+use crate::step::execute;
+
+pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
+    let binary = assemble::build(Profile::Release)?;
+    load::program()?;
+    let models = models(effort)?;
+    let home = agent::fresh_home("models")?;
+    add(&binary, &home, &models)?;
+    let (mut single, mut many) = (Vec::new(), Vec::new());
+    for model in &models {
+        for threads in ["1", "2"] {
+            eprintln!("    {}, {threads} threads", model.name);
+            let name = model.name.as_str();
+            let mut server = agent::skep(
+                &binary,
+                &home,
+                &[
+                    ("MODELS_DEFAULT", name),
+                    ("NODE_THREADS", threads),
+                    ("MODELS_SEQUENCES", "16"),
+                ],
+            )?;
+            server.wait("/readyz", Duration::from_secs(120))?;
+            let under = Under {
+                model,
+                server: &server,
+                threads,
+            };
+            single.push(under.single(effort)?);
+            if model.token_bytes < MANY_BYTES_MAX {
+                many.push(under.many(effort)?);
+            }
+        }
+    }
+    report.add(Table {
+        title: "Models, one stream",
+        command: "cargo xtask bench models",
+        note: "Tokens per second over HTTP, median (least–most). Prefill: a prompt of the length shown \
+               and one token. Limit: bytes of weights that a token reads × tokens/s, of what as many \
+               threads read from plain memory right before and after (GB/s beside it); models that fit \
+               into the processor's cache may pass it."
+            .into(),
+        columns: vec![
+            "model", "MB", "threads", "prompt", "prefill", "decode", "memory GB/s", "% of limit",
+        ],
+        rows: single,
+    });
+    report.add(Table {
+        title: "Models, concurrent streams",
+        command: "cargo xtask bench models",
+        note: "Decoded tokens per second of all streams together, counted while every stream was giving \
+               tokens. Goal: 16 streams at least 3 times one."
+            .into(),
+        columns: vec![
+            "model", "threads", "1 stream", "4 streams", "16 streams", "16 : 1",
+        ],
+        rows: many,
+    });
+    Ok(())
+}
+
+fn models(effort: Effort) -> Result<Vec<Model>> {
+    let mut models = vec![bytes::tiny()?];
+    for (shape, kind) in effort.pick(&RANDOM[..1], &RANDOM[..]) {
+        models.push(bytes::random(shape, kind)?);
+    }
+    Ok(models)
+}
+
+/// Puts the random models where the agent finds them.
+fn add(binary: &Path, home: &Path, models: &[Model]) -> Result<()> {
+    let mut server = agent::skep(binary, home, &[("MODELS_DEFAULT", "")])?;
+    server.wait("/healthz", Duration::from_secs(60))?;
+    for model in models.iter().filter(|model| model.name != "tiny") {
+        execute(
+            agent::client(binary, home)
+                .arg("pull")
+                .arg(&model.path)
+                .args(["--name", &model.name])
+                .stdout(std::io::stderr()),
+        )?;
+    }
+    Ok(())
+}
+
+/// A server that has one model loaded.
+struct Under<'a> {
+    model: &'a Model,
+    server: &'a agent::Server,
+    threads: &'a str,
+}
+
+impl Under<'_> {
+    fn single(&self, effort: Effort) -> Result<Vec<Cell>> {
+        let (mut prefill, mut decode, mut memory) =
+            (Samples::default(), Samples::default(), Samples::default());
+        let prompt = (self.model.context - 32).min(512);
+        self.round(16, 8, 1, 0)?;
+        memory.push(memory_speed(self.threads)?);
+        for seed in 1..=effort.pick(1, 3) {
+            let found = self.round(prompt, 1, 1, seed)?;
+            let tokens = load::number(&found, "/prompt_tokens")?;
+            prefill.push(tokens / load::number(&found, "/end_s")?);
+            decode.push(self.decode(1, seed)?);
+            memory.push(memory_speed(self.threads)?);
+        }
+        let limit = memory.median().unwrap_or_default();
+        let part = decode.median().unwrap_or_default() * self.model.token_bytes / limit;
+        Ok(vec![
+            Cell::text(&self.model.name),
+            Cell::Number(self.model.token_bytes / 1e6, 1),
+            Cell::text(self.threads),
+            Cell::Number(prompt as f64, 0),
+            Cell::Samples(prefill, 0),
+            Cell::Samples(decode, 1),
+            Cell::Number(limit / 1e9, 1),
+            Cell::Number(part * 100.0, 0),
+        ])
+    }
+
+    /// One, four and sixteen streams in turn, so that all three meet the same neighbours.
+    fn many(&self, effort: Effort) -> Result<Vec<Cell>> {
+        let mut rates = [Samples::default(), Samples::default(), Samples::default()];
+        for seed in 11..11 + effort.pick(1, 3) {
+            for (rates, streams) in rates.iter_mut().zip([1, 4, 16]) {
+                rates.push(self.decode(streams, seed)?);
+            }
+        }
+        let [one, four, sixteen] = rates;
+        let ratio = sixteen.median().unwrap_or_default() / one.median().unwrap_or(f64::INFINITY);
+        Ok(vec![
+            Cell::text(&self.model.name),
+            Cell::text(self.threads),
+            Cell::Samples(one, 1),
+            Cell::Samples(four, 1),
+            Cell::Samples(sixteen, 1),
+            Cell::Number(ratio, 2),
+        ])
+    }
+
+    fn decode(&self, streams: u32, seed: u64) -> Result<f64> {
+        let tokens = if self.model.token_bytes < MANY_BYTES_MAX {
+            192
+        } else {
+            48
+        };
+        let found = self.round(16, tokens, streams, seed)?;
+        load::number(&found, "/decode_tokens_per_second")
+            .with_context(|| format!("{streams} streams were never all giving tokens"))
+    }
+
+    fn round(
+        &self,
+        prompt: u64,
+        tokens: u32,
+        streams: u32,
+        seed: u64,
+    ) -> Result<serde_json::Value> {
+        let (to, vocabulary) = (
+            self.server.to.to_string(),
+            self.model.vocabulary.to_string(),
+        );
+        let [prompt, tokens, streams, seed] =
+            [prompt, tokens.into(), streams.into(), seed].map(|number| number.to_string());
+        load::call([
+            "generate",
+            "--to",
+            &to,
+            "--model",
+            &self.model.name,
+            "--vocabulary",
+            &vocabulary,
+            "--prompt",
+            &prompt,
+            "--tokens",
+            &tokens,
+            "--streams",
+            &streams,
+            "--seed",
+            &seed,
+        ])
+    }
+}
+
+fn memory_speed(threads: &str) -> Result<f64> {
+    let found = load::call(["memory", "--threads", threads, "--seconds", "0.5"])?;
+    load::number(&found, "/bytes_per_second")
+}
+
+/// Shape and type, smallest first; a quick run takes the first.
+const RANDOM: [(&str, &str); 10] = [
+    ("15m", "q8_0"),
+    ("15m", "q4_0"),
+    ("110m", "f16"),
+    ("110m", "q8_0"),
+    ("110m", "q4_0"),
+    ("110m", "q4_k_m"),
+    ("1b", "f16"),
+    ("1b", "q8_0"),
+    ("1b", "q4_0"),
+    ("1b", "q4_k_m"),
+];
+
+/// Larger models are measured with fewer tokens and one stream, to bound the time.
+const MANY_BYTES_MAX: f64 = 300e6;
