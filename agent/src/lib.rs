@@ -9,5 +9,7 @@ pub mod http;
 pub mod identity;
 pub mod keys;
 pub mod limits;
+pub mod logs;
+pub mod models;
 pub mod paths;
 pub mod protocol;
