@@ -3,6 +3,7 @@
 //! This crate acts: sockets, files, processes, clocks. What is to be done is decided by
 //! `skep-core`, which never acts; what a request costs is computed by `skep-hw` in workers.
 
+pub mod client;
 pub mod config;
 pub mod fleet;
 pub mod http;
@@ -13,3 +14,4 @@ pub mod logs;
 pub mod models;
 pub mod paths;
 pub mod protocol;
+pub mod wire;

@@ -1,0 +1,208 @@
+//! Talking to an agent over HTTP, from commands: plain calls, and answers that come line by line.
+//!
+//! Decides where the agent is and how a refusal reads. Blocking, and small: a command starts in
+//! milliseconds. Refuses to know what the answers mean.
+
+mod endpoint;
+mod error;
+
+use std::io::{self, BufRead, BufReader, Read as _};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ureq::http::{Method, Request};
+use ureq::{Agent, Body};
+
+pub use self::endpoint::{Endpoint, EndpointError};
+pub use self::error::ClientError;
+
+/// A connection to one agent.
+#[derive(Debug)]
+pub struct Client {
+    agent: Agent,
+    endpoint: Endpoint,
+}
+
+/// An answer that comes line by line, for as long as it lasts.
+pub struct Lines(BufReader<ureq::BodyReader<'static>>);
+
+impl Client {
+    /// Connects nothing yet.
+    #[must_use]
+    pub fn new(endpoint: Endpoint) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .user_agent(concat!("skep/", env!("CARGO_PKG_VERSION")));
+        // A proxy is for the world outside; on loopback it would ask another machine for this one.
+        let config = if endpoint.is_loopback() {
+            config.proxy(None)
+        } else {
+            config
+        };
+        Self {
+            agent: config.build().into(),
+            endpoint,
+        }
+    }
+
+    /// Where it talks to.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// `GET`, as JSON.
+    ///
+    /// # Errors
+    /// When there is no agent, it refuses, or its answer is not what this version understands.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.json(self.send(Method::GET, path, None::<&()>, Some(ANSWER_TIMEOUT))?)
+    }
+
+    /// `POST` with a JSON body; waits as long as it takes.
+    ///
+    /// # Errors
+    /// As for [`Client::get`].
+    pub fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.json(self.send(Method::POST, path, Some(body), None)?)
+    }
+
+    /// `DELETE`; waits as long as it takes.
+    ///
+    /// # Errors
+    /// As for [`Client::get`].
+    pub fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.json(self.send(Method::DELETE, path, None::<&()>, None)?)
+    }
+
+    /// An answer in lines.
+    ///
+    /// # Errors
+    /// As for [`Client::get`], for what can go wrong before the first line.
+    pub fn lines(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Lines, ClientError> {
+        let answer = self.send(method, path, body, None)?;
+        Ok(Lines(BufReader::new(answer.into_reader())))
+    }
+
+    fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+        timeout: Option<Duration>,
+    ) -> Result<Body, ClientError> {
+        let mut request = Request::builder()
+            .method(method.clone())
+            .uri(format!("{}{path}", self.endpoint.url()));
+        if let Some(key) = self.endpoint.key() {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        let text = match body {
+            Some(body) => serde_json::to_vec(body).map_err(|e| self.unreadable(&e))?,
+            None => Vec::new(),
+        };
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request
+            .body(text)
+            .map_err(|_| ClientError::Endpoint(EndpointError::Url(self.endpoint.url().into())))?;
+        let configured = self
+            .agent
+            .configure_request(request)
+            .allow_non_standard_methods(true)
+            .timeout_recv_response(timeout)
+            .build();
+        let answer = self
+            .agent
+            .run(configured)
+            .map_err(|e| error::sending(&self.endpoint, e))?;
+        let status = answer.status().as_u16();
+        let mut body = answer.into_body();
+        if (200..300).contains(&status) {
+            return Ok(body);
+        }
+        // What is no refusal of an agent's is told by its status.
+        let text = body
+            .with_config()
+            .limit(REFUSAL_BYTES_MAX)
+            .read_to_vec()
+            .unwrap_or_default();
+        Err(error::refusal(&self.endpoint, status, &text))
+    }
+
+    fn json<T: DeserializeOwned>(&self, mut body: Body) -> Result<T, ClientError> {
+        let text = body
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_vec()
+            .map_err(|e| error::sending(&self.endpoint, e))?;
+        serde_json::from_slice(&text).map_err(|e| self.unreadable(&e))
+    }
+
+    fn unreadable(&self, error: &serde_json::Error) -> ClientError {
+        ClientError::Unreadable {
+            url: self.endpoint.url().to_owned(),
+            reason: error.to_string(),
+        }
+    }
+}
+
+impl Iterator for Lines {
+    type Item = io::Result<String>;
+
+    fn next(&mut self) -> Option<io::Result<String>> {
+        let mut line = Vec::new();
+        let mut limited = (&mut self.0).take(LINE_BYTES_MAX);
+        match limited.read_until(b'\n', &mut line) {
+            Ok(0) => None,
+            Ok(_) if line.last() != Some(&b'\n') && line.len() as u64 == LINE_BYTES_MAX => Some(
+                Err(io::Error::other("the agent sent a line that is too long")),
+            ),
+            Ok(_) => {
+                while line
+                    .last()
+                    .is_some_and(|last| matches!(last, b'\n' | b'\r'))
+                {
+                    line.pop();
+                }
+                Some(Ok(String::from_utf8_lossy(&line).into_owned()))
+            }
+            Err(e) => Some(Err(e)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lines(..)")
+    }
+}
+
+/// On loopback it is at once or never; across the world a second.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is only looked up is there at once, unless the machine is very busy.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Largest answer that is read: a catalogue of 4,096 models has some 2 MiB.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+
+/// Refusals are a sentence or two.
+const REFUSAL_BYTES_MAX: u64 = 64 << 10;
+
+/// One event with log probabilities for every choice stays far below this.
+const LINE_BYTES_MAX: u64 = 16 << 20;
