@@ -3,11 +3,287 @@
 //! Decides when a worker starts, when it counts as dead and when to try again, and carries requests
 //! to it. Refuses to know what a request asks (`http` and the plugin do) and which replica it should
 //! go to (a scheduler plugin does, see `host::scheduler`).
+//!
+//! Tasks: one `tend` per replica, which owns its worker process and its socket. A request costs no
+//! task: `submit` appends a frame to the replica's outbox, and `tend` puts events where their
+//! `Exchange` waits. One thread, `spawner`, starts all processes (see there why).
 
+mod backoff;
 mod error;
+mod exchange;
+mod handshake;
+mod link;
+mod replica;
+mod spawner;
 mod spec;
 mod status;
+mod tend;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{oneshot, watch};
 
 pub use error::{LoadError, StartError, SubmitError, UnloadError};
+pub use exchange::Exchange;
 pub use spec::{Component, FleetSettings, ModelSpec, Plugin};
 pub use status::{ReplicaId, ReplicaState, ReplicaStatus};
+
+use self::replica::Replica;
+use self::spawner::Spawner;
+use crate::compiler::Compiled;
+use crate::host::World;
+use crate::host::scheduler::{Scheduler, SchedulerLoadError};
+use crate::protocol::{ToWorker, Work, WorkerStats};
+
+/// The door to all replicas of this node. Copies share them.
+#[derive(Clone, Debug)]
+pub struct Fleet(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    plugins: Vec<Plugin>,
+    executable: PathBuf,
+    compiled: Compiled,
+    spawner: Spawner,
+    replicas: RwLock<BTreeMap<ReplicaId, Arc<Replica>>>,
+    next: AtomicU64,
+    changes: watch::Sender<u64>,
+    stopping: AtomicBool,
+}
+
+impl Fleet {
+    /// A fleet without replicas. Must be called within the runtime that is to drive it.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing was started.
+    pub fn start(settings: FleetSettings) -> Result<Self, StartError> {
+        let FleetSettings {
+            executable,
+            cache_dir,
+            plugins,
+        } = settings;
+        if !executable.is_file() {
+            return Err(StartError::Executable(executable));
+        }
+        Ok(Self(Arc::new(Shared {
+            plugins,
+            compiled: Compiled::open(cache_dir, executable.clone())?,
+            executable,
+            spawner: Spawner::start().map_err(StartError::Thread)?,
+            replicas: RwLock::default(),
+            next: AtomicU64::new(1),
+            changes: watch::Sender::new(0),
+            stopping: AtomicBool::new(false),
+        })))
+    }
+
+    /// Loads a model and waits until it is ready. Dropping the future does not stop the loading.
+    ///
+    /// # Errors
+    /// See [`LoadError`]. Nothing of the model stays then.
+    pub async fn load(&self, spec: ModelSpec) -> Result<ReplicaId, LoadError> {
+        let Some(plugin) = self
+            .0
+            .plugins
+            .iter()
+            .find(|plugin| plugin.name == spec.plugin)
+            .cloned()
+        else {
+            return Err(LoadError::UnknownPlugin(spec.plugin));
+        };
+        let (ready, loaded) = oneshot::channel();
+        let id = self.0.add(spec, plugin, ready)?;
+        match loaded.await {
+            Ok(Ok(())) => Ok(id),
+            Ok(Err(error)) => Err(error),
+            // The task ended without a word: the runtime is going down.
+            Err(_) => Err(LoadError::Stopping),
+        }
+    }
+
+    /// Lets the living requests of a model finish for `grace`, then ends its worker.
+    ///
+    /// # Errors
+    /// `Unknown` when no such model is loaded.
+    pub async fn unload(&self, model: &str, grace: Duration) -> Result<(), UnloadError> {
+        let replica = self.0.find(|replica| replica.model() == model);
+        let replica = replica.ok_or_else(|| UnloadError::Unknown(model.to_owned()))?;
+        replica.drain(Instant::now() + grace);
+        replica.gone().await;
+        Ok(())
+    }
+
+    /// Every replica as it is now, oldest first.
+    #[must_use]
+    pub fn replicas(&self) -> Vec<ReplicaStatus> {
+        self.0
+            .all()
+            .iter()
+            .map(|replica| replica.status())
+            .collect()
+    }
+
+    /// A number that grows with each change of a replica's state.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Hands a request to a replica. Dropping the `Exchange` cancels it.
+    ///
+    /// # Errors
+    /// See [`SubmitError`]. The request never reached the model then.
+    pub fn submit(&self, replica: ReplicaId, work: Work) -> Result<Exchange, SubmitError> {
+        self.0.ready(replica)?.submit(work)
+    }
+
+    /// Text to token ids, as the replica's model reads them.
+    ///
+    /// # Errors
+    /// `Refused` when the plugin refused; otherwise see [`SubmitError`].
+    pub async fn tokenize(
+        &self,
+        replica: ReplicaId,
+        text: String,
+    ) -> Result<Vec<u32>, SubmitError> {
+        let wire = self.0.ready(replica)?;
+        wire.ask(
+            |call| ToWorker::Tokenize { call, text },
+            wire::Answer::tokens,
+        )
+        .await
+    }
+
+    /// Token ids to text.
+    ///
+    /// # Errors
+    /// `Refused` when the plugin refused; otherwise see [`SubmitError`].
+    pub async fn detokenize(
+        &self,
+        replica: ReplicaId,
+        tokens: Vec<u32>,
+    ) -> Result<String, SubmitError> {
+        let wire = self.0.ready(replica)?;
+        wire.ask(
+            |call| ToWorker::Detokenize { call, tokens },
+            wire::Answer::text,
+        )
+        .await
+    }
+
+    /// What the replica's worker has used so far.
+    ///
+    /// # Errors
+    /// See [`SubmitError`].
+    pub async fn stats(&self, replica: ReplicaId) -> Result<WorkerStats, SubmitError> {
+        let wire = self.0.ready(replica)?;
+        wire.ask(|call| ToWorker::Stats { call }, wire::Answer::stats)
+            .await
+    }
+
+    /// Takes no more work, lets what lives finish for `grace`, then ends all workers.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.0.stopping.store(true, Ordering::SeqCst);
+        let deadline = Instant::now() + grace;
+        let replicas = self.0.all();
+        for replica in &replicas {
+            replica.drain(deadline);
+        }
+        for replica in replicas {
+            replica.gone().await;
+        }
+    }
+
+    /// Loads a scheduler plugin into this process, compiling it first if need be.
+    ///
+    /// # Errors
+    /// The text says whether it could not be compiled, imports something, or failed at its start.
+    pub async fn scheduler(&self, plugin: &Plugin) -> Result<Scheduler, String> {
+        let component = plugin
+            .component
+            .bytes()
+            .map_err(|error| error.to_string())?;
+        let obtain = || self.0.compiled.obtain(World::Scheduler, &component);
+        let unusable =
+            |why: String| format!("the scheduler `{}` cannot be used: {why}", plugin.name);
+        let path = obtain()
+            .await
+            .map_err(|error| unusable(error.to_string()))?;
+        match Scheduler::load(&plugin.name, &path) {
+            Ok(scheduler) => Ok(scheduler),
+            Err(SchedulerLoadError::Stale(_)) => {
+                self.0.compiled.forget(&path);
+                let path = obtain()
+                    .await
+                    .map_err(|error| unusable(error.to_string()))?;
+                Scheduler::load(&plugin.name, &path).map_err(|error| unusable(error.to_string()))
+            }
+            Err(SchedulerLoadError::Fault(fault)) => Err(unusable(fault.to_string())),
+        }
+    }
+}
+
+impl Shared {
+    /// Makes a replica and starts tending it.
+    fn add(
+        self: &Arc<Self>,
+        spec: ModelSpec,
+        plugin: Plugin,
+        ready: oneshot::Sender<Result<(), LoadError>>,
+    ) -> Result<ReplicaId, LoadError> {
+        let mut replicas = self
+            .replicas
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Under the lock, so that `shutdown` sees every replica that gets past this.
+        if self.stopping.load(Ordering::SeqCst) {
+            return Err(LoadError::Stopping);
+        }
+        if replicas
+            .values()
+            .any(|replica| replica.model() == spec.name)
+        {
+            return Err(LoadError::Duplicate(spec.name));
+        }
+        let id = ReplicaId(self.next.fetch_add(1, Ordering::Relaxed));
+        let replica = Arc::new(Replica::new(id, spec, plugin, self.changes.clone()));
+        replicas.insert(id, Arc::clone(&replica));
+        drop(replicas);
+        self.changes.send_modify(|count| *count += 1);
+        tokio::spawn(tend::tend(Arc::clone(self), replica, ready));
+        Ok(id)
+    }
+
+    fn remove(&self, id: ReplicaId) {
+        self.replicas
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    fn all(&self) -> Vec<Arc<Replica>> {
+        self.replicas
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    fn find(&self, is_it: impl Fn(&Replica) -> bool) -> Option<Arc<Replica>> {
+        let replicas = self.replicas.read().unwrap_or_else(PoisonError::into_inner);
+        replicas.values().find(|replica| is_it(replica)).cloned()
+    }
+
+    /// The socket of a replica that takes requests.
+    fn ready(&self, id: ReplicaId) -> Result<Arc<wire::Wire>, SubmitError> {
+        let replicas = self.replicas.read().unwrap_or_else(PoisonError::into_inner);
+        replicas.get(&id).ok_or(SubmitError::Unknown(id))?.wire()
+    }
+}

@@ -4,8 +4,10 @@
 //! `skep-core`, which never acts; what a request costs is computed by `skep-hw` in workers.
 
 pub mod client;
+pub mod compiler;
 pub mod config;
 pub mod fleet;
+pub mod host;
 pub mod http;
 pub mod identity;
 pub mod keys;
@@ -15,3 +17,4 @@ pub mod models;
 pub mod paths;
 pub mod protocol;
 pub mod wire;
+pub mod worker;

@@ -25,3 +25,171 @@ pub const EXCHANGE_BYTES_MAX: usize = MIB;
 /// Requests that one worker holds at once, waiting ones included. What waits behind a thousand
 /// others will not be answered in time by one model.
 pub const REQUESTS_MAX: usize = 4_096;
+
+// === what a plugin may take ===
+
+/// The plugin's own memory, all linear memories together. A tokenizer of 256,000 tokens with its
+/// merges takes some 100 MiB in a plugin; weights and caches never count here.
+pub const ENGINE_MEMORY_BYTES: usize = 512 * MIB;
+
+/// The same for a scheduler, which knows 10,000 nodes and replicas at most.
+pub const SCHEDULER_MEMORY_BYTES: usize = 64 * MIB;
+
+/// Elements of one function table. A large Rust component has some 10,000.
+pub const TABLE_ELEMENTS: usize = 100_000;
+
+/// Linear memories and tables of one store. `wit-component` makes one memory and a few tables.
+pub const MEMORIES: usize = 4;
+pub const TABLES: usize = 16;
+
+/// Core instances of one store: the main module and `wit-component`'s shims are four.
+pub const INSTANCES: usize = 32;
+
+/// Native stack that plugin code may use; the rest of the thread's stack is the host's. Templates and
+/// schemas recurse some hundred levels.
+pub const WASM_STACK_BYTES: usize = MIB;
+
+/// The stack of the thread that drives a plugin: `WASM_STACK_BYTES` and the host's own calls.
+pub const DRIVER_STACK_BYTES: usize = 8 * MIB;
+
+/// Handles (weights, caches, plans, files, streams) that a plugin may hold: a model of 200 layers has
+/// 12 weights in each.
+pub const HANDLES: usize = 16_384;
+
+/// Bytes that a plugin may pass in one host call or return from one call: a weight of
+/// `WEIGHT_VALUES_BYTES` and its envelope, or a thousand embeddings of 4,096 numbers.
+pub const HOSTCALL_BYTES: usize = 24 * MIB;
+
+/// A weight made of the plugin's own numbers (`weight.from-values`), as `wit/compute.wit` says.
+pub const WEIGHT_VALUES_BYTES: usize = 16 * MIB;
+
+/// One `file.read`, as `wit/files.wit` says.
+pub const FILE_READ_BYTES: u32 = 1 << 20;
+
+/// Whole output rows that one `plan.run` may return. 64 rows of a vocabulary of 256,000; samplers
+/// that need more take `top`.
+pub const RUN_ROWS_BYTES: usize = 64 * MIB;
+
+/// Candidates of one output. No sampler looks at more; a wider choice takes the row.
+pub const TOP_COUNT: u32 = 65_536;
+
+/// Operations of one graph: 200 layers of 40 operations are 8,000.
+pub const GRAPH_OPS: usize = 16_384;
+
+/// Model files of one model: the largest models come in some 200 parts.
+pub const MODEL_FILES: usize = 512;
+
+/// A line for the operator, as `wit/log.wit` says.
+pub const LOG_LINE_BYTES: usize = 4 * KIB;
+
+/// Lines for the operator in a second, as `wit/log.wit` says.
+pub const LOG_LINES_PER_SECOND: u32 = 100;
+
+/// Bytes of one `get-random-bytes`. A hash seed is 16.
+pub const RANDOM_BYTES: u64 = 64 * KIB as u64;
+
+/// How much of an error's text is kept. People read a sentence; the rest is a flood.
+pub const ERROR_TEXT_BYTES: usize = 2 * KIB;
+
+// === how long a plugin may run ===
+
+/// How often deadlines are looked at. A plugin stops at most one tick late.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// Ticks without a call after which the ticker sleeps: a second of quiet.
+pub const TICKS_IDLE: u32 = 100;
+
+/// `open`, when the operator says nothing: reading headers and making plans takes seconds, a
+/// tokenizer of 256,000 tokens one more.
+pub const OPEN_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// The plugin's own time in one `step`, kernels not counted: sampling a full batch takes milliseconds.
+pub const STEP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// `submit`, `tokenize`, `detokenize`: a megabyte of text is tokenised in about a second.
+pub const SUBMIT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// `info`, `load`, `cancel`, which the contract calls cheap.
+pub const CHEAP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Units of work of one call to a scheduler, about one for each instruction: 100 million run some 50 to
+/// 100 ms, and a choice among 10,000 nodes takes some 5 million.
+pub const SCHEDULER_FUEL: u64 = 100_000_000;
+
+/// Changes that the host keeps to replay into a fresh scheduler: each node and replica once.
+pub const SCHEDULER_FACTS: usize = 20_000;
+
+/// A sentence that a scheduler gives as its reason.
+pub const WHY_BYTES: usize = 512;
+
+// === the compiler child ===
+
+/// The largest component that is compiled. Ours are below 4 MiB.
+pub const COMPONENT_BYTES: usize = 32 * MIB;
+
+/// Address space of the compiler: our largest component takes below 1 GiB with two threads.
+pub const COMPILE_MEMORY_BYTES: u64 = 4 << 30;
+
+/// Processor time of the compiler. Our largest component takes seconds.
+pub const COMPILE_CPU: Duration = Duration::from_secs(120);
+
+/// Wall time of the compiler, also on a busy machine.
+pub const COMPILE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The largest compiled component: native code is some five times larger.
+pub const COMPILED_BYTES: u64 = 512 << 20;
+
+/// How much of a child's standard error is kept.
+pub const CHILD_STDERR_BYTES: usize = 16 * KIB;
+
+/// Compiled components that are kept. A node has some ten plugins in a few versions.
+pub const COMPILED_FILES: usize = 64;
+
+// === the worker ===
+
+/// Of the machine's free memory, one part in so many is left alone when the operator sets no limit.
+pub const MEMORY_KEPT_FREE_SHARE: u64 = 10;
+
+/// Messages that are taken before the next step, so that a flood of requests does not stop those that run.
+pub const MESSAGES_BETWEEN_STEPS: usize = 512;
+
+/// Steps in a row that may yield nothing while a request lives. A prompt of a million tokens in pieces of
+/// 16 takes 62,500; a plugin that only spins gets here in about a second.
+pub const EMPTY_STEPS_MAX: u32 = 100_000;
+
+/// How often a worker gives a sign of life while steps yield nothing.
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
+
+// === the fleet ===
+
+/// How much is read from a worker at once: a full step of some hundred requests.
+pub const READ_BYTES: usize = 64 * KIB;
+
+/// The delay after a worker's first death; it doubles with each further one.
+pub const RESTART_DELAY: Duration = Duration::from_millis(250);
+
+/// No delay is longer while the replica does not count as failed.
+pub const RESTART_DELAY_MAX: Duration = Duration::from_secs(30);
+
+/// Deaths in quick succession after which a replica counts as failed: two minutes of attempts.
+pub const QUICK_DEATHS_MAX: u32 = 8;
+
+/// Between two attempts of a replica that counts as failed: the cause may be gone (a disk, a neighbour).
+pub const RESTART_DELAY_FAILED: Duration = Duration::from_mins(5);
+
+/// A worker that was ready for so long did not die of what killed it before.
+pub const STABLE_AFTER: Duration = Duration::from_mins(1);
+
+/// How long a worker may give no sign while requests live. One step of the slowest model takes seconds, and plugins are
+/// interrupted long before.
+pub const STALL_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// How often that is looked at.
+pub const STALL_CHECK: Duration = Duration::from_secs(1);
+
+/// What starting a process and reading its files may take beside the plugin's own `OPEN_TIMEOUT`.
+pub const HANDSHAKE_SLACK: Duration = Duration::from_mins(1);
+
+/// How long a worker that said or showed that it ends may take to be gone: its memory goes back meanwhile. Requests are
+/// answered within a second, so this is shorter.
+pub const EXIT_TIMEOUT: Duration = Duration::from_millis(700);

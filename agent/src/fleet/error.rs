@@ -8,12 +8,10 @@ use crate::protocol::Error;
 /// Why a fleet could not start. Fatal: nothing was started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("could not make the folder `{}`", path.display())]
-    Folder {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Compiled(#[from] crate::compiler::CompileError),
+    #[error("could not start the thread that starts workers")]
+    Thread(#[source] std::io::Error),
     #[error("there is no executable at `{}` to start workers from", .0.display())]
     Executable(PathBuf),
 }
@@ -55,6 +53,9 @@ pub enum SubmitError {
     NotReady(String),
     #[error("the model holds {0} requests already; try again later")]
     Full(usize),
+    /// The worker reads nothing.
+    #[error("the model's worker is overloaded; try again later")]
+    Busy,
     #[error("the request takes {0} bytes, which is over the limit of {max}", max = crate::limits::FRAME_BYTES_MAX)]
     TooLong(usize),
     /// The plugin refused a call that was not a request (`tokenize`, `detokenize`).

@@ -1,8 +1,12 @@
 //! What the fleet is told: where it may write, which plugins there are, which model to load. Decides nothing.
 
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::limits::COMPONENT_BYTES;
 use crate::protocol::{FileSource, Settings};
 
 /// How a fleet is set up; fixed for its life.
@@ -32,6 +36,23 @@ pub enum Component {
     Bytes(Arc<[u8]>),
     /// A file on disk.
     Path(PathBuf),
+}
+
+impl Component {
+    /// The bytes; of a file no more than a component may have, and one, so that a longer one is refused.
+    pub(super) fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
+        match self {
+            Self::Embedded(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::Path(path) => {
+                let mut bytes = Vec::new();
+                File::open(path)?
+                    .take(COMPONENT_BYTES as u64 + 1)
+                    .read_to_end(&mut bytes)?;
+                Ok(Cow::Owned(bytes))
+            }
+        }
+    }
 }
 
 /// A model to load.

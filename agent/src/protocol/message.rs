@@ -33,8 +33,10 @@ pub enum ToWorker {
         call: u64,
         tokens: Vec<u32>,
     },
-    /// Answered by `Stats`.
-    Stats,
+    /// Answered by `Stats` with the same `call`.
+    Stats {
+        call: u64,
+    },
     /// Finish the living requests, then leave with `Ending::Drained`.
     Drain,
 }
@@ -48,6 +50,8 @@ pub enum FromWorker {
     },
     Opened(Box<Opened>),
     OpenFailed(Error),
+    /// The compiled component is for another version or processor: compile it again.
+    Stale,
     /// What one step (or one refused submit) yielded.
     Events {
         events: Vec<Tagged>,
@@ -61,7 +65,10 @@ pub enum FromWorker {
         call: u64,
         result: Result<String, Error>,
     },
-    Stats(WorkerStats),
+    Stats {
+        call: u64,
+        stats: WorkerStats,
+    },
     /// Something that the plugin wrote for the operator.
     Log(Line),
     /// The last frame: why the worker leaves.

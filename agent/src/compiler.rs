@@ -1,0 +1,111 @@
+//! Turning components into native code ahead of time, in a child that can be killed.
+//!
+//! Decides what compiling may cost: compile time is outside of wasmtime's promises, so a component that makes the compiler
+//! slow or large ends the child and nothing else. The cache of what was compiled is `Compiled`. Refuses to know what a
+//! component is for.
+
+mod cache;
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use rustix::process::{Resource, Rlimit, Signal};
+
+pub use cache::{CompileError, Compiled};
+
+use crate::host::{World, inspect, precompile};
+use crate::limits::{COMPILE_CPU, COMPILE_MEMORY_BYTES, COMPILED_BYTES, COMPONENT_BYTES};
+
+/// The child: `skep compile --world WORLD IN OUT`. `OUT` must not exist. Says what is wrong on standard error.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody may be listening, and the exit code says the same.
+            let _ = writeln!(std::io::stderr(), "{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let [flag, world, input, output] = arguments.as_slice() else {
+        bail!("usage: skep compile --world engine|scheduler IN OUT");
+    };
+    if flag != "--world" {
+        bail!("usage: skep compile --world engine|scheduler IN OUT");
+    }
+    let world: World = world
+        .to_string_lossy()
+        .parse()
+        .map_err(anyhow::Error::msg)?;
+    limit_self().context("could not limit this process")?;
+    compile(world, Path::new(input), Path::new(output))
+}
+
+fn compile(world: World, input: &Path, output: &Path) -> anyhow::Result<()> {
+    let mut component = Vec::new();
+    File::open(input)
+        .and_then(|file| {
+            file.take(COMPONENT_BYTES as u64 + 1)
+                .read_to_end(&mut component)
+        })
+        .with_context(|| format!("could not read `{}`", input.display()))?;
+    let inspection = inspect(&component)?;
+    match inspection.world {
+        Some(found) if found == world => {}
+        Some(found) => bail!(
+            "it is a plugin of the world `{}` and not of `{}`",
+            found.name(),
+            world.name()
+        ),
+        None => bail!("it exports no world of `skep:plugin@0.1.0`"),
+    }
+    if let [first, ..] = inspection.ungranted().as_slice() {
+        bail!(
+            "it imports `{first}`, which is not granted to the world `{}`",
+            world.name()
+        );
+    }
+    let compiled = precompile(world, &component)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(output)?;
+    file.write_all(&compiled)?;
+    file.sync_all()?;
+    Ok(())
+}
+
+/// Bounds this process, so that no component can make it a burden.
+fn limit_self() -> anyhow::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    let limits = [
+        (Resource::As, COMPILE_MEMORY_BYTES),
+        (Resource::Cpu, COMPILE_CPU.as_secs()),
+        (Resource::Fsize, COMPILED_BYTES),
+        (Resource::Core, 0),
+    ];
+    for (resource, limit) in limits {
+        // A lower limit that is already there stays.
+        let most = rustix::process::getrlimit(resource)
+            .maximum
+            .unwrap_or(limit)
+            .min(limit);
+        rustix::process::setrlimit(
+            resource,
+            Rlimit {
+                current: Some(most),
+                maximum: Some(most),
+            },
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! Compiled components on disk, by the digest of what they were compiled from.
+//!
+//! Decides when to compile and what to trust: only files in a folder of this user alone, made by our own child, whose digest is
+//! what it was when they were made. A damaged file is compiled again.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+use tokio::sync::Mutex;
+
+use crate::host::{InspectError, World, hex, inspect};
+use crate::limits::{CHILD_STDERR_BYTES, COMPILE_CPU, COMPILE_TIMEOUT, COMPILED_FILES};
+
+/// Raised when the compiler's settings change, so that older files are not even tried.
+const REVISION: u32 = 1;
+
+/// The cache. Copies share it.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    dir: PathBuf,
+    executable: PathBuf,
+    /// One compilation at a time: each takes all cores, and two of one component would be waste.
+    turn: Arc<Mutex<()>>,
+}
+
+/// Why there is no compiled component. Nothing of it stays.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    #[error("the folder `{}` of compiled plugins must belong to this user and to nobody else", .0.display())]
+    Exposed(PathBuf),
+    #[error("could not use the folder `{}` of compiled plugins", path.display())]
+    Folder {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Component(#[from] InspectError),
+    #[error("could not start the compiler")]
+    Start(#[source] io::Error),
+    #[error("the compiler took longer than {} s", COMPILE_TIMEOUT.as_secs())]
+    TooSlow,
+    #[error("the compiler was stopped by signal {signal}: it took more than {} s of processor time or too much memory", COMPILE_CPU.as_secs())]
+    Stopped { signal: i32 },
+    /// What the compiler said.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Compiled {
+    /// Opens the cache in `dir`, which is made with mode 0700 when absent. `executable` is this program.
+    ///
+    /// # Errors
+    /// `Exposed` when others may write there, `Folder` when it cannot be made.
+    pub fn open(dir: PathBuf, executable: PathBuf) -> Result<Self, CompileError> {
+        let folder = |source| CompileError::Folder {
+            path: dir.clone(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .map_err(folder)?;
+        let metadata = std::fs::metadata(&dir).map_err(folder)?;
+        if metadata.mode() & 0o022 != 0 || metadata.uid() != rustix::process::geteuid().as_raw() {
+            return Err(CompileError::Exposed(dir));
+        }
+        Ok(Self {
+            dir,
+            executable,
+            turn: Arc::new(Mutex::new(())),
+        })
+    }
+
+    /// The compiled form of a component, compiled now unless it was before.
+    ///
+    /// # Errors
+    /// See [`CompileError`].
+    pub async fn obtain(&self, world: World, component: &[u8]) -> Result<PathBuf, CompileError> {
+        let inspection = inspect(component)?;
+        let path = self.dir.join(format!(
+            "{}-{}-r{REVISION}.cwasm",
+            inspection.digest,
+            world.name()
+        ));
+        let _turn = self.turn.lock().await;
+        if is_intact(path.clone()).await {
+            return Ok(path);
+        }
+        let made = self.compile(world, component, &path).await;
+        if made.is_ok() {
+            self.prune(&path);
+        }
+        made.map(|()| path)
+    }
+
+    /// Removes a compiled component that wasmtime refused, so that the next `obtain` compiles it again.
+    pub fn forget(&self, path: &Path) {
+        // A file that cannot be removed is found to be stale again, and reported then.
+        let _ = std::fs::remove_file(digest_path(path));
+        let _ = std::fs::remove_file(path);
+    }
+
+    async fn compile(
+        &self,
+        world: World,
+        component: &[u8],
+        path: &Path,
+    ) -> Result<(), CompileError> {
+        let folder = |source| CompileError::Folder {
+            path: self.dir.clone(),
+            source,
+        };
+        // Both go away with this folder, whatever happens.
+        let workshop = tempfile::Builder::new()
+            .prefix(".compile-")
+            .tempdir_in(&self.dir)
+            .map_err(folder)?;
+        let (input, output) = (
+            workshop.path().join("in.wasm"),
+            workshop.path().join("out.cwasm"),
+        );
+        std::fs::write(&input, component).map_err(folder)?;
+        self.run_child(world, &input, &output).await?;
+        let digest = digest_of(output.clone()).await.map_err(folder)?;
+        // First the digest is removed, last it is put there: a file without one is not trusted.
+        let sidecar = digest_path(path);
+        match std::fs::remove_file(&sidecar) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(folder(error)),
+            _ => {}
+        }
+        std::fs::rename(&output, path).map_err(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir).map_err(folder)?;
+        file.write_all(digest.as_bytes()).map_err(folder)?;
+        file.as_file().sync_all().map_err(folder)?;
+        file.persist(&sidecar)
+            .map_err(|error| folder(error.error))?;
+        File::open(&self.dir)
+            .and_then(|dir| dir.sync_all())
+            .map_err(folder)
+    }
+
+    async fn run_child(
+        &self,
+        world: World,
+        input: &Path,
+        output: &Path,
+    ) -> Result<(), CompileError> {
+        let mut child = Command::new(&self.executable)
+            .args(["compile", "--world", world.name()])
+            .args([input, output])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(CompileError::Start)?;
+        let mut said = Vec::new();
+        let stderr = child.stderr.take();
+        let finish = async {
+            if let Some(stderr) = stderr {
+                // What cannot be read is not said; the exit status decides.
+                let _ = stderr
+                    .take(CHILD_STDERR_BYTES as u64)
+                    .read_to_end(&mut said)
+                    .await;
+            }
+            child.wait().await
+        };
+        let status = match tokio::time::timeout(COMPILE_TIMEOUT, finish).await {
+            Ok(status) => status.map_err(CompileError::Start)?,
+            Err(_) => return Err(CompileError::TooSlow),
+        };
+        match (status.success(), status.signal()) {
+            (true, _) => Ok(()),
+            // The compiler aborts when it gets no memory, and is killed when it takes too long.
+            (false, Some(signal)) => Err(CompileError::Stopped { signal }),
+            (false, None) => Err(CompileError::Refused(
+                String::from_utf8_lossy(&said).trim().to_owned(),
+            )),
+        }
+    }
+
+    /// Removes the oldest files over the limit, never `keep`.
+    fn prune(&self, keep: &Path) {
+        let Ok(entries) = std::fs::read_dir(&self.dir) else {
+            return;
+        };
+        let mut files: Vec<_> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "cwasm")
+                    && path != keep
+            })
+            .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+            .collect();
+        files.sort();
+        let over = (files.len() + 1).saturating_sub(COMPILED_FILES);
+        for (_, path) in files.iter().take(over) {
+            self.forget(path);
+        }
+    }
+}
+
+fn digest_path(path: &Path) -> PathBuf {
+    path.with_extension("cwasm.sha256")
+}
+
+/// Whether a compiled file is there and is what it was when it was made.
+async fn is_intact(path: PathBuf) -> bool {
+    let Ok(expected) = std::fs::read_to_string(digest_path(&path)) else {
+        return false;
+    };
+    digest_of(path).await.is_ok_and(|found| found == expected)
+}
+
+async fn digest_of(path: PathBuf) -> io::Result<String> {
+    let read = move || {
+        let mut hasher = Sha256::new();
+        io::copy(&mut File::open(path)?, &mut hasher)?;
+        Ok(hex(&hasher.finalize()))
+    };
+    tokio::task::spawn_blocking(read)
+        .await
+        .map_err(io::Error::other)?
+}

@@ -1,0 +1,184 @@
+//! Starting a worker and opening the model in it.
+//!
+//! Decides what a worker process gets (a socket and nothing else) and how long it may take to become ready.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+
+use super::Shared;
+use super::link::write_line;
+use super::replica::Replica;
+use crate::limits::{EXIT_TIMEOUT, HANDSHAKE_SLACK, OPEN_TIMEOUT};
+use crate::protocol::{
+    Decoder, Ending, Error, FromWorker, Open, Opened, ToWorker, VERSION, encode,
+};
+
+/// A worker process and the agent's end of its socket.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) child: Child,
+    pub(super) stream: UnixStream,
+    pub(super) inbox: Decoder,
+}
+
+/// Why a worker did not become ready.
+#[derive(Debug)]
+pub(super) enum NotOpened {
+    /// Its compiled component has to be made again.
+    Stale,
+    Refused(Error),
+    Died(String),
+}
+
+impl Worker {
+    /// Starts the process. It inherits no environment, no terminal input, and leaves with the agent.
+    pub(super) async fn start(shared: &Shared) -> io::Result<Self> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let mut command = Command::new(&shared.executable);
+        command
+            .arg("worker")
+            .env_clear()
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true);
+        let child = shared.spawner.spawn(command).await?;
+        Ok(Self {
+            child,
+            stream: UnixStream::from_std(ours)?,
+            inbox: Decoder::default(),
+        })
+    }
+
+    /// Opens the model. On an error the process has ended.
+    pub(super) async fn open(
+        &mut self,
+        replica: &Replica,
+        open: Open,
+    ) -> Result<Opened, NotOpened> {
+        let limit = Duration::from_millis(open.open_timeout_ms).saturating_add(HANDSHAKE_SLACK);
+        let outcome = match tokio::time::timeout(limit, self.converse(replica, open)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let why = format!(
+                    "the worker did not open the model within {} s",
+                    limit.as_secs()
+                );
+                self.kill().await;
+                return Err(NotOpened::Died(why));
+            }
+        };
+        match outcome {
+            Ok(FromWorker::Opened(opened)) => Ok(*opened),
+            Ok(FromWorker::OpenFailed(error)) => Err(self.after(NotOpened::Refused(error)).await),
+            Ok(FromWorker::Stale) => Err(self.after(NotOpened::Stale).await),
+            Ok(FromWorker::Ending(Ending::Fault(why))) => {
+                Err(self.after(NotOpened::Died(why)).await)
+            }
+            Ok(_) => Err(self
+                .after(NotOpened::Died("the worker spoke out of turn".to_owned()))
+                .await),
+            Err(error) => {
+                let why = self.epitaph().await.unwrap_or_else(|| error.to_string());
+                Err(NotOpened::Died(why))
+            }
+        }
+    }
+
+    /// Why the process ended, if it has or soon does; otherwise it is killed.
+    pub(super) async fn epitaph(&mut self) -> Option<String> {
+        match tokio::time::timeout(EXIT_TIMEOUT, self.child.wait()).await {
+            Ok(Ok(status)) => Some(describe(status)),
+            Ok(Err(_)) => None,
+            Err(_) => {
+                self.kill().await;
+                None
+            }
+        }
+    }
+
+    pub(super) async fn kill(&mut self) {
+        // It may have ended by itself, and then there is nothing to kill.
+        let _ = self.child.kill().await;
+    }
+
+    async fn after(&mut self, outcome: NotOpened) -> NotOpened {
+        self.epitaph().await;
+        outcome
+    }
+
+    async fn converse(&mut self, replica: &Replica, open: Open) -> io::Result<FromWorker> {
+        let mut frames = Vec::new();
+        for message in [
+            ToWorker::Hello { version: VERSION },
+            ToWorker::Open(Box::new(open)),
+        ] {
+            encode(&message, &mut frames).map_err(io::Error::other)?;
+        }
+        self.stream.write_all(&frames).await?;
+        loop {
+            match self.inbox.next::<FromWorker>().map_err(io::Error::other)? {
+                Some(FromWorker::Hello { version: VERSION }) => {}
+                Some(FromWorker::Log(line)) => write_line(replica, &line),
+                Some(answer) => return Ok(answer),
+                None => {
+                    if self.stream.read_buf(self.inbox.space()).await? == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a replica's worker is to open.
+pub(super) fn opening(replica: &Replica, compiled: std::path::PathBuf) -> Open {
+    let spec = &replica.spec;
+    Open {
+        plugin: replica.plugin.name.clone(),
+        compiled,
+        files: spec.files.clone(),
+        settings: spec.settings,
+        threads: spec.threads,
+        memory_bytes: spec.memory_bytes,
+        open_timeout_ms: u64::try_from(OPEN_TIMEOUT.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// How a process ended, for people.
+fn describe(status: ExitStatus) -> String {
+    let Some(signal) = status.signal() else {
+        return format!(
+            "the worker ended with exit code {}",
+            status.code().unwrap_or_default()
+        );
+    };
+    let (name, meaning) = match signal {
+        4 => (
+            "SIGILL",
+            "it met an instruction that this processor does not have",
+        ),
+        6 => ("SIGABRT", "it gave up, most often for lack of memory"),
+        7 => (
+            "SIGBUS",
+            "a model file became shorter while it was in use, or its disk failed",
+        ),
+        9 => (
+            "SIGKILL",
+            "somebody killed it, or the system ran out of memory",
+        ),
+        11 => ("SIGSEGV", "it touched memory that is not its own"),
+        15 => ("SIGTERM", "somebody ended it"),
+        31 => ("SIGSYS", "it made a system call that it may not make"),
+        _ => return format!("the worker died by signal {signal}"),
+    };
+    format!("the worker died by signal {name}: {meaning}")
+}

@@ -1,0 +1,232 @@
+//! The life of one replica: compile, start, open, serve, and again after a death.
+//!
+//! Decides what a death means: the first failure to open is the answer to `load`; later ones are tried again with growing
+//! delays. Whatever lives in a worker that dies is answered at once.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{oneshot, watch};
+
+use super::Shared;
+use super::backoff::Backoff;
+use super::error::LoadError;
+use super::handshake::{NotOpened, Worker, opening};
+use super::link::{Parted, serve};
+use super::replica::Replica;
+use super::status::ReplicaState;
+use super::wire::Wire;
+use crate::host::World;
+use crate::limits::STALL_TIMEOUT;
+use crate::protocol::Ending;
+
+/// Tends a replica until it is unloaded or its first opening failed.
+pub(super) async fn tend(
+    shared: Arc<Shared>,
+    replica: Arc<Replica>,
+    ready: oneshot::Sender<Result<(), LoadError>>,
+) {
+    let orders = replica.orders();
+    let mut tending = Tending {
+        shared: &shared,
+        replica: &replica,
+        orders,
+        first: Some(ready),
+        started: false,
+    };
+    tending.run().await;
+    let waiting = tending.first.take();
+    replica.set_dead();
+    shared.remove(replica.id);
+    replica.set_gone();
+    if let Some(waiting) = waiting {
+        let _ = waiting.send(Err(LoadError::Stopping));
+    }
+}
+
+struct Tending<'a> {
+    shared: &'a Shared,
+    replica: &'a Arc<Replica>,
+    orders: watch::Receiver<Option<Instant>>,
+    /// Whoever called `load` and waits.
+    first: Option<oneshot::Sender<Result<(), LoadError>>>,
+    /// Whether a worker was started before.
+    started: bool,
+}
+
+/// How a life ended.
+enum End {
+    /// It was told to leave.
+    Left,
+    NotLoaded(LoadError),
+    Died {
+        ready: Instant,
+        why: String,
+    },
+}
+
+impl Tending<'_> {
+    async fn run(&mut self) {
+        let replica = self.replica;
+        let mut backoff = Backoff::default();
+        loop {
+            let mut orders = self.orders.clone();
+            let end = tokio::select! {
+                biased;
+                // Only while no model is open: `serve` lets requests finish first.
+                () = told_to_leave(&mut orders, replica) => End::Left,
+                end = self.live() => end,
+            };
+            self.replica.set_dead();
+            let (ready, why) = match end {
+                End::Left => return,
+                End::NotLoaded(error) => {
+                    if let Some(waiting) = self.first.take() {
+                        tracing::warn!(model = self.replica.model(), "{error}");
+                        // Whoever waited may have gone; the log has it too.
+                        let _ = waiting.send(Err(error));
+                        return;
+                    }
+                    (None, error.to_string())
+                }
+                End::Died { ready, why } => (Some(ready), why),
+            };
+            let chance = getrandom::u32().unwrap_or_default();
+            let retry = backoff.on_death(ready, Instant::now(), chance);
+            let delay = retry.delay;
+            tracing::warn!(
+                model = self.replica.model(),
+                attempts = retry.attempts,
+                ?delay,
+                "{why}"
+            );
+            self.replica.set_state(if retry.given_up {
+                ReplicaState::Failed { why }
+            } else {
+                ReplicaState::Restarting {
+                    delay,
+                    attempts: retry.attempts,
+                    why,
+                }
+            });
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = told_to_leave(&mut self.orders, self.replica) => return,
+            }
+            self.replica.set_state(ReplicaState::Starting);
+        }
+    }
+
+    /// One worker's life.
+    async fn live(&mut self) -> End {
+        let (mut worker, wire) = match self.start().await {
+            Ok(started) => started,
+            Err(error) => return End::NotLoaded(error),
+        };
+        let ready = Instant::now();
+        if let Some(waiting) = self.first.take() {
+            let _ = waiting.send(Ok(()));
+        }
+        let parted = serve(self.replica, &mut worker, &wire, &mut self.orders).await;
+        wire.close("the model's worker has ended");
+        let model = self.replica.model();
+        let why = match parted {
+            Parted::Ending(Ending::Drained) => {
+                worker.epitaph().await;
+                wire.fail(&format!("the model `{model}` was unloaded"));
+                return End::Left;
+            }
+            Parted::Overdue => {
+                wire.fail(&format!(
+                    "the model `{model}` was unloaded before the answer was complete"
+                ));
+                worker.kill().await;
+                return End::Left;
+            }
+            Parted::Ending(Ending::Fault(why)) => {
+                wire.fail(&format!("the worker of `{model}` ended: {why}"));
+                worker.epitaph().await;
+                why
+            }
+            Parted::Closed(error) => worker.epitaph().await.unwrap_or(error),
+            Parted::Hung => format!(
+                "the worker gave no sign of life for {} s and was killed",
+                STALL_TIMEOUT.as_secs()
+            ),
+        };
+        // The second time for a fault, which changes nothing.
+        wire.fail(&format!("the worker of `{model}` ended: {why}"));
+        worker.kill().await;
+        End::Died { ready, why }
+    }
+
+    /// A worker with the model open in it.
+    async fn start(&mut self) -> Result<(Worker, Arc<Wire>), LoadError> {
+        let model = self.replica.model().to_owned();
+        let died = |why: String| LoadError::Died {
+            model: model.clone(),
+            why,
+        };
+        let mut compiled = self.compile().await?;
+        let mut fresh = false;
+        loop {
+            let mut worker = Worker::start(self.shared)
+                .await
+                .map_err(|error| died(format!("could not start a worker: {error}")))?;
+            self.replica.set_started(
+                worker.child.id(),
+                std::mem::replace(&mut self.started, true),
+            );
+            match worker
+                .open(self.replica, opening(self.replica, compiled.clone()))
+                .await
+            {
+                Ok(opened) => {
+                    let wire = Arc::new(Wire::default());
+                    self.replica.set_ready(&wire, opened);
+                    return Ok((worker, wire));
+                }
+                Err(NotOpened::Refused(error)) => return Err(LoadError::Refused { model, error }),
+                Err(NotOpened::Died(why)) => return Err(died(why)),
+                Err(NotOpened::Stale) if fresh => {
+                    return Err(died(
+                        "its plugin does not fit this program even after it was compiled again"
+                            .to_owned(),
+                    ));
+                }
+                Err(NotOpened::Stale) => {
+                    fresh = true;
+                    self.shared.compiled.forget(&compiled);
+                    compiled = self.compile().await?;
+                }
+            }
+        }
+    }
+
+    async fn compile(&self) -> Result<PathBuf, LoadError> {
+        let plugin = &self.replica.plugin;
+        let failed = |why: String| LoadError::Compile {
+            plugin: plugin.name.clone(),
+            why,
+        };
+        let component = plugin
+            .component
+            .bytes()
+            .map_err(|error| failed(error.to_string()))?;
+        self.shared
+            .compiled
+            .obtain(World::Engine, &component)
+            .await
+            .map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// Waits for an order to leave while no model is open; while one is, `serve` obeys it.
+async fn told_to_leave(orders: &mut watch::Receiver<Option<Instant>>, replica: &Replica) {
+    // The sender lives in the replica, which this task holds.
+    let _ = orders.wait_for(Option::is_some).await;
+    if replica.is_serving() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,30 @@
+//! The WebAssembly host: the only part that names wasmtime.
+//!
+//! Decides what a component may import, how long and how large it may get, and how its types map to
+//! ours. Refuses to know processes and sockets (`worker`, `fleet`), and which plugin serves what.
+//!
+//! An engine component runs in a worker (`Model`), under epochs, with `log`, `files`, `compute` and
+//! an empty WASI. A scheduler component runs in the agent (`Scheduler`), under fuel, with no imports
+//! at all. Both are compiled ahead by `compiler`, in another process.
+
+mod compute;
+mod engine;
+mod fault;
+mod files;
+mod inspect;
+mod load;
+mod log;
+mod runtime;
+pub mod scheduler;
+mod state;
+mod ticker;
+mod wasi;
+
+pub use engine::{Model, OpenError, Opening};
+pub use fault::Fault;
+pub use files::SourceFile;
+pub(crate) use inspect::hex;
+pub use inspect::{InspectError, Inspection, inspect};
+
+pub use runtime::{World, precompile};
+pub use scheduler::{ScheduleError, Scheduler, SchedulerLoadError};
