@@ -465,6 +465,76 @@ fn flipped_bits_neither_panic_nor_read_without_end() {
     }
 }
 
+fn tiny() -> Vec<u8> {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../agent/assets/tiny/skep-tiny-q8_0.gguf"
+    );
+    std::fs::read(path).unwrap()
+}
+
+#[test]
+fn the_tiny_model_parses() {
+    let file = tiny();
+    let source = Counting {
+        bytes: &file,
+        read: Cell::new(0),
+    };
+    let gguf = Gguf::parse(&source).unwrap();
+    assert!(source.read.get() < gguf.data_offset + CHUNK_BYTES as u64);
+    assert_eq!(gguf.required("general.architecture"), Ok("llama"));
+    assert_eq!(gguf.required::<u32>("llama.block_count"), Ok(4));
+    assert_eq!(
+        gguf.required::<&Strings>("tokenizer.ggml.tokens")
+            .unwrap()
+            .len(),
+        4096
+    );
+    let embedding = gguf.tensor("token_embd.weight").unwrap();
+    assert_eq!(embedding.dtype("token_embd.weight"), Ok(DType::Q8_0));
+    assert_eq!(embedding.shape_row_major(), [4096, 256]);
+    assert_eq!(embedding.length_bytes, 4096 * 256 / 32 * 34);
+    let end = gguf
+        .tensors
+        .values()
+        .map(|info| info.offset + info.length_bytes)
+        .max();
+    assert_eq!(end, Some(file.len() as u64));
+}
+
+#[test]
+fn the_tiny_model_cut_or_flipped_anywhere_is_contained() {
+    let file = tiny();
+    let header = Gguf::parse(&file[..]).unwrap().data_offset as usize;
+    // Every byte at both ends of the header; in between are like after like, so every 199th.
+    let cuts = (0..400)
+        .chain((400..header - 400).step_by(199))
+        .chain(header - 400..=header);
+    for end in cuts {
+        assert!(
+            Gguf::parse(&file[..end]).is_err(),
+            "accepted the first {end} bytes"
+        );
+    }
+    let mut damaged = file.clone();
+    for step in 0..1_000 {
+        // A prime far from a power of two spreads the flips over the whole header.
+        let bit = step * 104_729 % (header * 8);
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        let source = Counting {
+            bytes: &damaged,
+            read: Cell::new(0),
+        };
+        if let Ok(gguf) = Gguf::parse(&source) {
+            let inside = |info: &TensorInfo| info.offset + info.length_bytes <= file.len() as u64;
+            assert!(gguf.tensors.values().all(inside));
+        }
+        // What is left of a chunk is read again with the next, so never more than twice.
+        assert!(source.read.get() <= 2 * file.len() as u64);
+        damaged[bit / 8] = file[bit / 8];
+    }
+}
+
 #[test]
 fn a_source_that_delivers_less_than_it_promises_is_cut_off() {
     struct Shrinking;

@@ -39,9 +39,9 @@ impl Decoder {
         if bytes.is_empty() {
             return String::new();
         }
-        if self.leading == LeadingSpace::Strip && !tokenizer.is_control(id) {
+        if self.leading == LeadingSpace::Strip {
             self.leading = LeadingSpace::Keep;
-            if tokenizer.adds_leading_space() {
+            if tokenizer.adds_leading_space() && !tokenizer.is_control(id) {
                 bytes = bytes.strip_prefix(b" ").unwrap_or(bytes);
             }
         }

@@ -19,6 +19,8 @@ pub enum TokenizerError {
     NoTokens,
     #[error("token {id} has {bytes} bytes, more than the {TOKEN_BYTES_MAX} allowed")]
     TokenTooLong { id: usize, bytes: usize },
+    #[error("the tokens have {0} bytes together, more than the {VOCAB_BYTES_MAX} allowed")]
+    VocabTooLong(usize),
     #[error("key `{key}` has {found} entries for {tokens} tokens")]
     Length {
         key: &'static str,

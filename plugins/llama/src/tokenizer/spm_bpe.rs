@@ -7,7 +7,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
 
 use super::sentencepiece::{Fallback, Normalizer};
-use super::vocab::Vocab;
+use super::vocab::{SPACE_MARK, Vocab};
 use super::{TokenKind, TokenizerError};
 use crate::gguf::{Gguf, Value};
 
@@ -17,20 +17,25 @@ pub(super) struct SpmBpe {
     fallback: Fallback,
     /// Bytes of the longest piece; longer candidates need no look-up.
     piece_bytes_max: usize,
+    /// Whether a space is only ever at the start of a piece, so that words can be worked out one by one.
+    pieces_start_with_space: bool,
 }
 
 impl SpmBpe {
     pub(super) fn read(gguf: &Gguf, vocab: &Vocab) -> Result<Self, TokenizerError> {
         // Without scores every merge would be as good as any other.
         require_scores(gguf)?;
+        let pieces = || {
+            vocab
+                .iter()
+                .filter(|&(id, _, _)| vocab.stands_for_text(id))
+                .map(|(_, text, _)| text)
+        };
         Ok(Self {
             normalizer: Normalizer::read(gguf, vocab)?,
             fallback: Fallback::read(vocab)?,
-            piece_bytes_max: vocab
-                .iter()
-                .map(|(_, text, _)| text.len())
-                .max()
-                .unwrap_or_default(),
+            piece_bytes_max: pieces().map(<[u8]>::len).max().unwrap_or_default(),
+            pieces_start_with_space: !pieces().any(has_space_inside),
         })
     }
 
@@ -43,18 +48,39 @@ impl SpmBpe {
         let mut merging = Merging {
             bpe: self,
             vocab,
-            text: normalized.as_bytes(),
-            symbols: self.symbols(&normalized),
+            text: "",
+            symbols: Vec::new(),
             queue: BinaryHeap::new(),
             halves: HashMap::new(),
+            follows_unknown: false,
         };
-        merging.run();
-        merging.push_ids(ids);
+        // Words repeat; each is worked out once. With unknown tokens, what a word gives depends on the one before.
+        let mut known: HashMap<&str, (usize, usize)> = HashMap::new();
+        let remembers = matches!(self.fallback, Fallback::Bytes(_));
+        let mut rest = normalized.as_str();
+        while !rest.is_empty() {
+            let end = if self.pieces_start_with_space {
+                word_end(rest)
+            } else {
+                rest.len()
+            };
+            let (word, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+            rest = after;
+            if let Some(&(from, to)) = known.get(word) {
+                ids.extend_from_within(from..to);
+                continue;
+            }
+            let from = ids.len();
+            merging.run(word, ids);
+            if remembers && word.len() <= KNOWN_WORD_BYTES_MAX && known.len() < KNOWN_WORDS_MAX {
+                known.insert(word, (from, ids.len()));
+            }
+        }
     }
 
-    /// One symbol for each character or user-defined token.
-    fn symbols(&self, text: &str) -> Vec<Symbol> {
-        let mut symbols = Vec::with_capacity(text.len());
+    /// Fills `symbols` with one for each character or user-defined token.
+    fn cut(&self, text: &str, symbols: &mut Vec<Symbol>) {
+        symbols.clear();
         let mut start = 0;
         while let Some(rest) = text.get(start..)
             && let Some(first) = rest.chars().next()
@@ -78,7 +104,6 @@ impl SpmBpe {
         if let Some(last) = symbols.last_mut() {
             last.next = NONE;
         }
-        symbols
     }
 }
 
@@ -98,11 +123,13 @@ const NONE: u32 = u32::MAX;
 struct Merging<'a> {
     bpe: &'a SpmBpe,
     vocab: &'a Vocab,
-    text: &'a [u8],
+    text: &'a str,
     symbols: Vec<Symbol>,
     queue: BinaryHeap<Candidate>,
     /// The two parts, by their lengths, that made a piece which is not to be produced.
     halves: HashMap<(usize, usize), usize>,
+    /// Whether the last token was an unknown one.
+    follows_unknown: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -140,14 +167,20 @@ impl PartialEq for Candidate {
 
 impl Eq for Candidate {}
 
-impl Merging<'_> {
-    fn run(&mut self) {
+impl<'a> Merging<'a> {
+    /// Merges the characters of `text` and appends what is left.
+    fn run(&mut self, text: &'a str, ids: &mut Vec<u32>) {
+        self.text = text;
+        self.queue.clear();
+        self.halves.clear();
+        self.bpe.cut(text, &mut self.symbols);
         for right in 1..self.symbols.len() as u32 {
             self.consider(right - 1, right);
         }
         while let Some(candidate) = self.queue.pop() {
             self.merge(candidate);
         }
+        self.push_ids(ids);
     }
 
     fn merge(&mut self, candidate: Candidate) -> Option<()> {
@@ -192,7 +225,9 @@ impl Merging<'_> {
             return None;
         }
         let start = left_symbol.start;
-        let id = self.vocab.id_of(self.text.get(start..start + length)?)?;
+        let id = self
+            .vocab
+            .id_of(self.text.as_bytes().get(start..start + length)?)?;
         match self.vocab.kind(id) {
             TokenKind::Normal | TokenKind::UserDefined => {}
             TokenKind::Unused => {
@@ -210,8 +245,8 @@ impl Merging<'_> {
         Some(())
     }
 
-    fn push_ids(&self, ids: &mut Vec<u32>) {
-        let mut follows_unknown = false;
+    fn push_ids(&mut self, ids: &mut Vec<u32>) {
+        let mut follows_unknown = self.follows_unknown;
         for symbol in self.symbols.iter().filter(|symbol| symbol.length > 0) {
             if let Some(id) = symbol.user_defined {
                 ids.push(id);
@@ -221,7 +256,11 @@ impl Merging<'_> {
             // Pieces that are not to be produced are taken apart again, the left part first.
             let mut waiting = vec![(symbol.start, symbol.length)];
             while let Some((start, length)) = waiting.pop() {
-                let text = self.text.get(start..start + length).unwrap_or_default();
+                let text = self
+                    .text
+                    .as_bytes()
+                    .get(start..start + length)
+                    .unwrap_or_default();
                 let id = self
                     .vocab
                     .id_of(text)
@@ -240,8 +279,27 @@ impl Merging<'_> {
                 follows_unknown = id.is_none();
             }
         }
+        self.follows_unknown = follows_unknown;
     }
 }
+
+/// Where the first word of `text` ends: before the first space that follows something else.
+fn word_end(text: &str) -> usize {
+    let word = text.trim_start_matches(SPACE_MARK);
+    let spaces = text.len() - word.len();
+    word.find(SPACE_MARK)
+        .map_or(text.len(), |length| spaces + length)
+}
+
+fn has_space_inside(piece: &[u8]) -> bool {
+    let piece = String::from_utf8_lossy(piece).replace(' ', SPACE_MARK);
+    word_end(&piece) < piece.len()
+}
+
+/// Longer words seldom repeat.
+const KNOWN_WORD_BYTES_MAX: usize = 64;
+/// Enough for the vocabulary of a book; bounds the memory of one call.
+const KNOWN_WORDS_MAX: usize = 1 << 16;
 
 /// Refuses a vocabulary whose pieces cannot be compared.
 pub(super) fn require_scores(gguf: &Gguf) -> Result<(), TokenizerError> {

@@ -2,7 +2,7 @@
 //! How text becomes tokens is for the families to say.
 
 use super::byte_level::{self, ByteOf};
-use super::{TOKEN_BYTES_MAX, TOKENS_MAX, TokenizerError};
+use super::{TOKEN_BYTES_MAX, TOKENS_MAX, TokenizerError, VOCAB_BYTES_MAX};
 use crate::gguf::{Array, Gguf, GgufError, Strings, Value};
 
 mod ends;
@@ -70,20 +70,7 @@ pub(super) struct Vocab {
 impl Vocab {
     pub(super) fn read(gguf: &Gguf, model: &str) -> Result<Self, TokenizerError> {
         let texts: &Strings = gguf.required("tokenizer.ggml.tokens")?;
-        if texts.is_empty() {
-            return Err(TokenizerError::NoTokens);
-        }
-        if texts.len() > TOKENS_MAX {
-            return Err(TokenizerError::TooManyTokens(texts.len()));
-        }
-        for (id, text) in texts.iter().enumerate() {
-            if text.len() > TOKEN_BYTES_MAX {
-                return Err(TokenizerError::TokenTooLong {
-                    id,
-                    bytes: text.len(),
-                });
-            }
-        }
+        check_size(texts)?;
         let mut kinds = read_kinds(gguf, texts.len())?;
         let scores = read_scores(gguf, texts.len())?;
         let index = Index::new(texts);
@@ -186,6 +173,27 @@ impl Vocab {
             return Err(TokenizerError::AddedToken { flag: ADD_EOS_KEY });
         }
         Ok(())
+    }
+}
+
+fn check_size(texts: &Strings) -> Result<(), TokenizerError> {
+    if texts.is_empty() {
+        return Err(TokenizerError::NoTokens);
+    }
+    if texts.len() > TOKENS_MAX {
+        return Err(TokenizerError::TooManyTokens(texts.len()));
+    }
+    for (id, text) in texts.iter().enumerate() {
+        if text.len() > TOKEN_BYTES_MAX {
+            return Err(TokenizerError::TokenTooLong {
+                id,
+                bytes: text.len(),
+            });
+        }
+    }
+    match texts.iter().map(<[u8]>::len).sum() {
+        0..=VOCAB_BYTES_MAX => Ok(()),
+        bytes => Err(TokenizerError::VocabTooLong(bytes)),
     }
 }
 
