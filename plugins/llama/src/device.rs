@@ -2,9 +2,11 @@
 //! the sandbox it is the contract's imports, in native tests a small machine with the same manners.
 
 use crate::arch::{Network, WeightSource};
-use crate::contract::{Batch, Bounds, CacheLayer, Device as DeviceInfo, Dtype, Error, Output};
+use crate::contract::{
+    Batch, Bounds, CacheLayer, Device as DeviceInfo, Dtype, Error, File, Output,
+};
 use crate::gguf::{ReadError, Source};
-use skep_sdk::engine_bindings::skep::plugin::{compute, files};
+use skep_sdk::engine::compute;
 
 /// A compiled network.
 pub trait Plan {
@@ -30,7 +32,7 @@ pub fn info() -> DeviceInfo {
 
 /// Maps the network's weights out of `file`, makes the cache and compiles.
 pub fn compile(
-    file: &files::File,
+    file: &File,
     network: &Network,
     cache: Option<CacheSize>,
     bounds: Bounds,
@@ -91,7 +93,7 @@ impl Plan for Compiled {
     }
 }
 
-impl Source for files::File {
+impl Source for File {
     fn size_bytes(&self) -> u64 {
         self.size()
     }

@@ -1,15 +1,13 @@
 //! How this plugin says that something is wrong: short makers of the contract's error, and the mapping from the
 //! parsers' errors. The text is for people; the case is for callers.
 
-use crate::contract::{Error, Invalid};
+use crate::contract::Error;
 use crate::gguf::GgufError;
+use crate::tokenizer::TokenizerError;
 
 /// The request's `field` is wrong.
 pub fn invalid(field: &str, message: impl Into<String>) -> Error {
-    Error::Invalid(Invalid {
-        field: Some(field.to_owned()),
-        message: message.into(),
-    })
+    Error::invalid(field, message)
 }
 
 /// The file is damaged or contradicts itself.
@@ -37,6 +35,18 @@ impl From<GgufError> for Error {
             | GgufError::UnsupportedType { .. } => Self::Unsupported(message),
             GgufError::Read { .. } => Self::Other(message),
             _ => Self::Malformed(message),
+        }
+    }
+}
+
+impl From<TokenizerError> for Error {
+    fn from(error: TokenizerError) -> Self {
+        match error {
+            TokenizerError::Metadata(cause) => cause.into(),
+            TokenizerError::Model(_) | TokenizerError::PreTokenizer(_) => {
+                Self::Unsupported(chain(&error))
+            }
+            _ => Self::Malformed(chain(&error)),
         }
     }
 }

@@ -12,6 +12,7 @@ mod byte_level;
 mod charsmap;
 mod decoder;
 mod error;
+mod guard;
 mod limits;
 mod pretokenizer;
 mod sentencepiece;
@@ -26,6 +27,7 @@ mod wordpiece;
 
 pub use decoder::{Decoder, LeadingSpace};
 pub use error::TokenizerError;
+pub use guard::Guard;
 pub use limits::*;
 pub use vocab::{SpecialIds, TokenKind};
 

@@ -1,0 +1,135 @@
+//! How much room to make for a model: context, cache and batch sizes, from what was asked, what the model can and
+//! what memory there is.
+
+use crate::arch::{Network, WeightSource};
+use crate::batch;
+use crate::contract::{Bounds, CacheLayer, Dtype, Error, Settings};
+use crate::device::CacheSize;
+use crate::error::{exhausted, invalid};
+use crate::limits::{
+    CACHE_BYTES_DEFAULT, CONTEXT_TOKENS_DEFAULT, CONTEXT_TOKENS_MIN, EMBED_CONTEXT_MAX,
+    EMBED_SEQUENCES, OUTPUT_ROWS_MIN, PAGE_TOKENS, PAGES_MAX, SEQUENCES_DEFAULT, SEQUENCES_MAX,
+    STEP_TOKENS, STEP_TOKENS_BESIDE_DECODE,
+};
+
+/// Room for a model that generates text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// The longest sequence, in tokens.
+    pub context: u32,
+    /// Sequences at once.
+    pub sequences: u32,
+    pub cache: CacheSize,
+}
+
+impl Room {
+    /// Decides. `memory_free_bytes` is what weights and cache may take; `weights_bytes` of it goes to the weights.
+    pub fn plan(
+        network: &Network,
+        settings: &Settings,
+        memory_free_bytes: u64,
+        weights_bytes: u64,
+    ) -> Result<Self, Error> {
+        let sequences = settings.sequences.unwrap_or(SEQUENCES_DEFAULT);
+        if sequences == 0 || sequences > SEQUENCES_MAX {
+            let message = format!("is {sequences}, expected 1 to {SEQUENCES_MAX}");
+            return Err(invalid("sequences", message));
+        }
+        let dtype = match is_full_precision(network) {
+            true => Dtype::F32,
+            false => Dtype::F16,
+        };
+        let page_bytes = page_bytes(&network.cache, dtype);
+        // Half of what is left: the batch's own buffers and everything else on the machine live there too.
+        let left = memory_free_bytes.saturating_sub(weights_bytes) / 2;
+        let budget = settings.cache_bytes.unwrap_or_else(|| left.min(CACHE_BYTES_DEFAULT));
+        let pages_max = (budget / page_bytes).min(PAGES_MAX);
+        let context = context(network, settings, pages_max, page_bytes, budget)?;
+        let wanted = u64::from(sequences) * u64::from(context.div_ceil(PAGE_TOKENS));
+        Ok(Self {
+            context,
+            sequences,
+            cache: CacheSize {
+                pages: wanted.min(pages_max) as u32,
+                page_tokens: PAGE_TOKENS,
+                dtype,
+            },
+        })
+    }
+
+    /// How large the host's plan has to be.
+    pub fn plan_bounds(&self) -> Bounds {
+        Bounds {
+            tokens: STEP_TOKENS,
+            sequences: self.sequences,
+            outputs: self.sequences.max(OUTPUT_ROWS_MIN),
+        }
+    }
+
+    /// The same for the batcher. On an accelerator, prompts do not hold up those that decode beside them.
+    pub fn batch_bounds(&self, device: &str) -> batch::Bounds {
+        let beside = match device {
+            "cpu" => STEP_TOKENS_BESIDE_DECODE,
+            _ => STEP_TOKENS,
+        };
+        let plan = self.plan_bounds();
+        batch::Bounds {
+            context: self.context as usize,
+            sequences: self.sequences as usize,
+            step_tokens: plan.tokens as usize,
+            step_tokens_beside_decode: beside as usize,
+            output_rows: plan.outputs as usize,
+        }
+    }
+}
+
+/// Room for an encoder: its longest input in one step.
+pub fn embed_bounds(network: &Network, settings: &Settings) -> (u32, Bounds) {
+    let most = network.trained_context.min(EMBED_CONTEXT_MAX);
+    let context = settings.context_tokens.map_or(most, |asked| asked.clamp(1, most));
+    let bounds = Bounds {
+        tokens: context.max(STEP_TOKENS),
+        sequences: EMBED_SEQUENCES,
+        outputs: EMBED_SEQUENCES,
+    };
+    (context, bounds)
+}
+
+fn context(
+    network: &Network,
+    settings: &Settings,
+    pages_max: u64,
+    page_bytes: u64,
+    budget: u64,
+) -> Result<u32, Error> {
+    let trained = network.trained_context;
+    let fits = (pages_max * u64::from(PAGE_TOKENS)).min(u64::from(trained)) as u32;
+    let asked = settings.context_tokens.map(|asked| asked.clamp(1, trained));
+    let least = asked.unwrap_or(CONTEXT_TOKENS_MIN.min(trained));
+    if fits < least {
+        let needed = u64::from(least.div_ceil(PAGE_TOKENS)) * page_bytes;
+        return Err(exhausted(format!(
+            "a context of {least} tokens needs {needed} bytes for keys and values, but {budget} are free for them; \
+             ask for a shorter context or free memory"
+        )));
+    }
+    Ok(asked.unwrap_or_else(|| fits.min(CONTEXT_TOKENS_DEFAULT)))
+}
+
+/// At least 1, for all layers together. Sizes are bounded so that this cannot overflow.
+fn page_bytes(layers: &[CacheLayer], dtype: Dtype) -> u64 {
+    let width = if dtype == Dtype::F32 { 4 } else { 2 };
+    let columns = |layer: &CacheLayer| {
+        u64::from(layer.kv_heads) * (u64::from(layer.key_width) + u64::from(layer.value_width))
+    };
+    let all: u64 = layers.iter().map(columns).sum();
+    (all * width * u64::from(PAGE_TOKENS)).max(1)
+}
+
+/// Whether no matrix is stored in less than 32 bits, so that the cache should not be either.
+fn is_full_precision(network: &Network) -> bool {
+    network.weights.iter().all(|weight| match &weight.source {
+        WeightSource::File { dtype, .. } => *dtype == Dtype::F32,
+        WeightSource::Values(_) => true,
+    })
+}
