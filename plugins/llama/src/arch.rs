@@ -43,7 +43,13 @@ pub fn record(
     let keys = Keys::new(gguf)?;
     let arch = keys.arch();
     let style: StyleOf = match arch {
-        "bert" => return bert::record(&keys, Tensors::new(gguf, source), &Shape::read(&keys, vocabulary)?),
+        "bert" => {
+            return bert::record(
+                &keys,
+                Tensors::new(gguf, source),
+                &Shape::read(&keys, vocabulary)?,
+            );
+        }
         "gemma2" => gemma2::style,
         "gemma3" => gemma3::style,
         "llama" | "mistral" => llama::style,

@@ -20,6 +20,8 @@ mod tests;
 pub use compose::Bounds;
 pub use embed::Embedder;
 pub use job::Job;
+#[cfg(test)]
+pub(crate) use tests::first;
 
 use compose::compose;
 use job::Living;
@@ -97,9 +99,16 @@ impl<P: Plan> Batcher<P> {
     /// Takes a request that has been checked. Nothing is kept of a refused one.
     pub fn submit(&mut self, request: u64, job: Job) -> Result<(), Error> {
         if self.living.contains_key(&request) {
-            return Err(invalid("request", format!("request {request} is already living")));
+            return Err(invalid(
+                "request",
+                format!("request {request} is already living"),
+            ));
         }
-        let held: usize = self.living.values().map(|living| living.job.prompt.len()).sum();
+        let held: usize = self
+            .living
+            .values()
+            .map(|living| living.job.prompt.len())
+            .sum();
         if self.living.len() >= REQUESTS_MAX || held + job.prompt.len() > PROMPT_TOKENS_MAX {
             return Err(exhausted(format!(
                 "{} requests with {held} prompt tokens are living, which is as many as there may be",
@@ -217,7 +226,14 @@ impl<P: Plan> Batcher<P> {
                 let context = self.bounds.context;
                 let age = self.admitted;
                 self.admitted += 1;
-                Box::new(Sequence::new(&living.job, request, choice, age, context, vocabulary))
+                Box::new(Sequence::new(
+                    &living.job,
+                    request,
+                    choice,
+                    age,
+                    context,
+                    vocabulary,
+                ))
             }
         };
         // Those that run will soon want a page each; without it somebody would be interrupted at once.
@@ -230,7 +246,9 @@ impl<P: Plan> Batcher<P> {
             living.usage.cached_tokens = sequence.computed as u32;
             self.ready.push(Event::Started((request, living.usage)));
         }
-        let at = self.running.partition_point(|other| other.age < sequence.age);
+        let at = self
+            .running
+            .partition_point(|other| other.age < sequence.age);
         self.running.insert(at, *sequence);
         true
     }
@@ -245,7 +263,8 @@ impl<P: Plan> Batcher<P> {
                 sequence.pages.push(page);
             } else if let Some(mut youngest) = self.running.pop() {
                 youngest.drop_pages(&mut self.pages);
-                self.waiting.push_front(Waiting::Interrupted(Box::new(youngest)));
+                self.waiting
+                    .push_front(Waiting::Interrupted(Box::new(youngest)));
             }
         }
     }
@@ -253,7 +272,10 @@ impl<P: Plan> Batcher<P> {
     /// Forgets all answers of a request and returns which of them were unfinished.
     fn drop_sequences(&mut self, request: u64) -> Vec<u32> {
         let mut choices = Vec::new();
-        for sequence in self.running.extract_if(.., |sequence| sequence.request == request) {
+        for sequence in self
+            .running
+            .extract_if(.., |sequence| sequence.request == request)
+        {
             self.pages.release(&sequence.pages);
             choices.push(sequence.choice);
         }

@@ -34,7 +34,7 @@ pub struct Chat {
 enum Template {
     /// The file's own.
     Own {
-        environment: Environment<'static>,
+        environment: Box<Environment<'static>>,
         source: String,
     },
     /// The file's own, which is no template that can be run.
@@ -153,15 +153,17 @@ impl Template {
         }
         environment.set_fuel(Some(TEMPLATE_FUEL));
         environment.set_recursion_limit(TEMPLATE_RECURSION);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_filter("tojson", json::tojson);
         environment.add_function("raise_exception", |message: String| {
-            let error = minijinja::Error::new(ErrorKind::InvalidOperation, "raised by the template");
+            let error =
+                minijinja::Error::new(ErrorKind::InvalidOperation, "raised by the template");
             Err::<Value, _>(error.with_source(Raised(message)))
         });
         match environment.add_template_owned(NAME, source.to_owned()) {
             Ok(()) => Self::Own {
-                environment,
+                environment: Box::new(environment),
                 source: source.to_owned(),
             },
             Err(error) => Self::Broken(chain(&error)),
@@ -212,13 +214,19 @@ fn refusal(error: &minijinja::Error) -> Error {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(found) = cause {
         if let Some(Raised(message)) = found.downcast_ref() {
-            return invalid("messages", format!("the model's chat template refuses: {message}"));
+            return invalid(
+                "messages",
+                format!("the model's chat template refuses: {message}"),
+            );
         }
         cause = found.source();
     }
     match error.kind() {
         ErrorKind::OutOfFuel => malformed("the model's chat template does not come to an end"),
-        _ => unsupported(format!("the model's chat template failed: {}", chain(error))),
+        _ => unsupported(format!(
+            "the model's chat template failed: {}",
+            chain(error)
+        )),
     }
 }
 

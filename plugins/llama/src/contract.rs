@@ -1,7 +1,7 @@
 //! The contract's types under short names: one place to see which of them this plugin uses.
 
 pub use skep_sdk::engine::compute::{
-    Activation, ActivateOp, AttentionOp, Batch, Bounds, CacheLayer, Device, Dtype, EmbedOp,
+    ActivateOp, Activation, AttentionOp, Batch, Bounds, CacheLayer, Device, Dtype, EmbedOp,
     GatedOp, Index, LayerNormOp, MatmulOp, Op, Output, OutputWant, PairOp, Pairing, PoolOp,
     Pooling, RmsNormOp, RopeOp, RunSequence, ScalarOp, Top, TopWant, VectorOp, Want,
 };

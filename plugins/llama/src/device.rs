@@ -107,7 +107,9 @@ impl Source for File {
             let part = Self::read(self, offset + bytes.len() as u64, missing)
                 .map_err(|error| ReadError(format!("{error:?}")))?;
             if part.is_empty() {
-                return Err(ReadError("the file became shorter while it was read".to_owned()));
+                return Err(ReadError(
+                    "the file became shorter while it was read".to_owned(),
+                ));
             }
             bytes.extend_from_slice(&part);
         }

@@ -118,7 +118,11 @@ fn open_text(
     settings: &Settings,
 ) -> Result<(Runs, ModelInfo), Error> {
     let device = device::info();
-    let bytes = gguf.tensors.values().map(|tensor| tensor.length_bytes).sum();
+    let bytes = gguf
+        .tensors
+        .values()
+        .map(|tensor| tensor.length_bytes)
+        .sum();
     let room = Room::plan(&network, settings, device.memory_free_bytes, bytes)?;
     if room.context != network.trained_context {
         // How long sequences become may choose between rotary factors.

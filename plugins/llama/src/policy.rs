@@ -42,7 +42,9 @@ impl Room {
         let page_bytes = page_bytes(&network.cache, dtype);
         // Half of what is left: the batch's own buffers and everything else on the machine live there too.
         let left = memory_free_bytes.saturating_sub(weights_bytes) / 2;
-        let budget = settings.cache_bytes.unwrap_or_else(|| left.min(CACHE_BYTES_DEFAULT));
+        let budget = settings
+            .cache_bytes
+            .unwrap_or_else(|| left.min(CACHE_BYTES_DEFAULT));
         let pages_max = (budget / page_bytes).min(PAGES_MAX);
         let context = context(network, settings, pages_max, page_bytes, budget)?;
         let wanted = u64::from(sequences) * u64::from(context.div_ceil(PAGE_TOKENS));
@@ -86,7 +88,9 @@ impl Room {
 /// Room for an encoder: its longest input in one step.
 pub fn embed_bounds(network: &Network, settings: &Settings) -> (u32, Bounds) {
     let most = network.trained_context.min(EMBED_CONTEXT_MAX);
-    let context = settings.context_tokens.map_or(most, |asked| asked.clamp(1, most));
+    let context = settings
+        .context_tokens
+        .map_or(most, |asked| asked.clamp(1, most));
     let bounds = Bounds {
         tokens: context.max(STEP_TOKENS),
         sequences: EMBED_SEQUENCES,
@@ -105,7 +109,7 @@ fn context(
     let trained = network.trained_context;
     let fits = (pages_max * u64::from(PAGE_TOKENS)).min(u64::from(trained)) as u32;
     let asked = settings.context_tokens.map(|asked| asked.clamp(1, trained));
-    let least = asked.unwrap_or(CONTEXT_TOKENS_MIN.min(trained));
+    let least = asked.unwrap_or_else(|| CONTEXT_TOKENS_MIN.min(trained));
     if fits < least {
         let needed = u64::from(least.div_ceil(PAGE_TOKENS)) * page_bytes;
         return Err(exhausted(format!(

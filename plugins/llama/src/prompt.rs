@@ -42,10 +42,17 @@ impl Reader {
             return Err(invalid("logprobs", message));
         }
         if generation.max_tokens == Some(0) && !generation.echo {
-            return Err(invalid("max_tokens", "is 0, which only makes sense with `echo`"));
+            return Err(invalid(
+                "max_tokens",
+                "is 0, which only makes sense with `echo`",
+            ));
         }
         let read = self.prompt(&generation.prompt)?;
-        self.check_room(field(&generation.prompt), read.tokens.len(), generation.max_tokens)?;
+        self.check_room(
+            field(&generation.prompt),
+            read.tokens.len(),
+            generation.max_tokens,
+        )?;
         Ok(Job {
             prompt: read.tokens.into(),
             echo: generation.echo.then(|| read.text.into()),
@@ -62,7 +69,10 @@ impl Reader {
     /// Checks a request for embeddings and reads its inputs.
     pub fn inputs(&self, request: &EmbeddingRequest) -> Result<Vec<Vec<u32>>, Error> {
         if request.inputs.is_empty() || request.inputs.len() > EMBED_INPUTS_MAX {
-            let message = format!("has {} texts, expected 1 to {EMBED_INPUTS_MAX}", request.inputs.len());
+            let message = format!(
+                "has {} texts, expected 1 to {EMBED_INPUTS_MAX}",
+                request.inputs.len()
+            );
             return Err(invalid("input", message));
         }
         let inputs = request.inputs.iter().enumerate();
@@ -72,7 +82,9 @@ impl Reader {
                 let tokens = match input {
                     Prompt::Text(text) => self.tokenize(&field, text)?,
                     Prompt::Tokens(tokens) => self.checked(&field, tokens)?,
-                    Prompt::Chat(_) => return Err(invalid(&field, "is a conversation, expected a text")),
+                    Prompt::Chat(_) => {
+                        return Err(invalid(&field, "is a conversation, expected a text"));
+                    }
                 };
                 self.check_room(&field, tokens.len(), Some(0))?;
                 Ok(tokens)
@@ -136,7 +148,8 @@ impl Reader {
             return Err(invalid(field, "is empty"));
         }
         if tokens > context {
-            let message = format!("has {tokens} tokens, but the model's context is {context} tokens");
+            let message =
+                format!("has {tokens} tokens, but the model's context is {context} tokens");
             return Err(invalid(field, message));
         }
         if tokens == context && asked != Some(0) {

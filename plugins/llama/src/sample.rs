@@ -103,7 +103,10 @@ impl Sampler {
             (false, _) => CANDIDATES_MAX,
         };
         Want::Top(TopWant {
-            count: count.max(asked).clamp(1, CANDIDATES_MAX).min(self.vocabulary),
+            count: count
+                .max(asked)
+                .clamp(1, CANDIDATES_MAX)
+                .min(self.vocabulary),
             temperature: match whole && self.logprobs.is_none() {
                 true => sampling.temperature,
                 false => 1.0,
@@ -124,7 +127,9 @@ impl Sampler {
         let asked = self.logprobs;
         if let Output::Top(top) = output {
             refuse_not_numbers(&top.values)?;
-            let chosen = self.from_first(top).and_then(|first| self.take(&first, fraction));
+            let chosen = self
+                .first_of(top)
+                .and_then(|first| self.take(&first, fraction));
             if let Some(token) = chosen {
                 let logprobs = match asked {
                     None => None,
@@ -143,7 +148,7 @@ impl Sampler {
         };
         refuse_not_numbers(logits)?;
         let token = self
-            .from_row(logits, fraction)
+            .pick_of(logits, fraction)
             .ok_or_else(|| malformed("the model gave no logits to choose from"))?;
         let logprobs = asked.map(|count| score_row(logits, token, count));
         Ok(Chosen { token, logprobs })
@@ -203,7 +208,7 @@ impl Sampler {
     }
 
     /// The host's candidates after changes, as far as their order is certain.
-    fn from_first(&self, top: &Top) -> Option<Candidates> {
+    fn first_of(&self, top: &Top) -> Option<Candidates> {
         let pairs = top.indices.iter().zip(&top.values);
         let complete = top.indices.len() >= self.vocabulary as usize;
         if !self.changes() {
@@ -213,7 +218,9 @@ impl Sampler {
                 (false, true) => Rest::Total(f64::from(top.log_sum_exp)),
                 (false, false) => Rest::Unknown,
             };
-            let first = pairs.map(|(&token, &logit)| (token, f64::from(logit))).collect();
+            let first = pairs
+                .map(|(&token, &logit)| (token, f64::from(logit)))
+                .collect();
             return Some(Candidates { first, rest });
         }
         let last = f64::from(*top.values.last()?);
@@ -231,11 +238,15 @@ impl Sampler {
         Some(Candidates { first, rest })
     }
 
-    fn from_row(&self, logits: &[f32], fraction: f64) -> Option<u32> {
+    fn pick_of(&self, logits: &[f32], fraction: f64) -> Option<u32> {
         let all = logits.iter().zip(0..);
         let mut first: Vec<(u32, f64)> = match self.changes() {
-            true => all.map(|(&logit, token)| (token, self.changed(token, logit))).collect(),
-            false => all.map(|(&logit, token)| (token, f64::from(logit))).collect(),
+            true => all
+                .map(|(&logit, token)| (token, self.changed(token, logit)))
+                .collect(),
+            false => all
+                .map(|(&logit, token)| (token, f64::from(logit)))
+                .collect(),
         };
         if self.sampling.temperature == 0.0 {
             return first.into_iter().min_by(by_rank).map(|(token, _)| token);
@@ -305,9 +316,15 @@ fn score_top(top: &Top, token: u32, count: u32) -> Result<Logprobs, Error> {
 }
 
 fn score_row(logits: &[f32], token: u32, count: u32) -> Logprobs {
-    let mut all: Vec<(u32, f64)> = logits.iter().zip(0..).map(|(&x, t)| (t, f64::from(x))).collect();
+    let mut all: Vec<(u32, f64)> = logits
+        .iter()
+        .zip(0..)
+        .map(|(&x, t)| (t, f64::from(x)))
+        .collect();
     let total = log_sum_exp(&all, 1.0);
-    let chosen = logits.get(token as usize).map_or(f64::NEG_INFINITY, |&x| f64::from(x));
+    let chosen = logits
+        .get(token as usize)
+        .map_or(f64::NEG_INFINITY, |&x| f64::from(x));
     let count = (count as usize).min(all.len());
     if count < all.len() {
         all.select_nth_unstable_by(count, by_rank);
@@ -316,7 +333,10 @@ fn score_row(logits: &[f32], token: u32, count: u32) -> Logprobs {
     all.sort_by(by_rank);
     Logprobs {
         chosen: (chosen - total) as f32,
-        alternatives: all.into_iter().map(|(t, x)| (t, (x - total) as f32)).collect(),
+        alternatives: all
+            .into_iter()
+            .map(|(t, x)| (t, (x - total) as f32))
+            .collect(),
     }
 }
 
@@ -327,14 +347,24 @@ fn by_rank(a: &(u32, f64), b: &(u32, f64)) -> std::cmp::Ordering {
 }
 
 fn log_sum_exp(all: &[(u32, f64)], temperature: f64) -> f64 {
-    let largest = all.iter().map(|&(_, x)| x).fold(f64::NEG_INFINITY, f64::max) / temperature;
-    let sum: f64 = all.iter().map(|&(_, x)| (x / temperature - largest).exp()).sum();
+    let largest = all
+        .iter()
+        .map(|&(_, x)| x)
+        .fold(f64::NEG_INFINITY, f64::max)
+        / temperature;
+    let sum: f64 = all
+        .iter()
+        .map(|&(_, x)| (x / temperature - largest).exp())
+        .sum();
     largest + sum.ln()
 }
 
 /// A file's weights may be anything; what they give may then be no number.
 fn refuse_not_numbers(logits: &[f32]) -> Result<(), Error> {
-    match logits.iter().all(|logit| !logit.is_nan() && *logit < f32::INFINITY) {
+    match logits
+        .iter()
+        .all(|logit| !logit.is_nan() && *logit < f32::INFINITY)
+    {
         true => Ok(()),
         false => Err(malformed(
             "the model computes logits that are not numbers: its weights are damaged",

@@ -59,7 +59,11 @@ impl Writer {
         let found = self
             .stops
             .iter()
-            .filter_map(|stop| self.held.find(stop.as_str()).map(|at| (at + stop.len(), at)))
+            .filter_map(|stop| {
+                self.held
+                    .find(stop.as_str())
+                    .map(|at| (at + stop.len(), at))
+            })
             .min();
         if let Some((_, at)) = found {
             self.held.truncate(at);
@@ -125,7 +129,11 @@ mod tests {
             if !end {
                 found.push_str(&writer.finish());
             }
-            assert_eq!((found.as_str(), end), (expected, stopped), "pieces of {size}");
+            assert_eq!(
+                (found.as_str(), end),
+                (expected, stopped),
+                "pieces of {size}"
+            );
         }
     }
 

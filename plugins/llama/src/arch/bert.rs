@@ -9,7 +9,7 @@ use crate::contract::{Activation, Error, Index, Pooling};
 use crate::error::unsupported;
 
 /// Records the whole encoder.
-pub fn record(
+pub(super) fn record(
     keys: &Keys<'_>,
     mut tensors: Tensors<'_>,
     shape: &Shape,
@@ -101,15 +101,21 @@ impl Encoder<'_, '_> {
     }
 
     fn linear(&mut self, x: Value, name: &str, rows: u32, columns: u32) -> Result<Value, Error> {
-        let weight = self.tensors.matrix(&format!("{name}.weight"), rows, columns)?;
-        let bias = self.tensors.optional_vector(&format!("{name}.bias"), rows)?;
+        let weight = self
+            .tensors
+            .matrix(&format!("{name}.weight"), rows, columns)?;
+        let bias = self
+            .tensors
+            .optional_vector(&format!("{name}.bias"), rows)?;
         Ok(self.graph.matmul(x, weight, bias))
     }
 
     fn norm(&mut self, x: Value, name: &str) -> Result<Value, Error> {
         let width = self.shape.width;
         let weight = self.tensors.vector(&format!("{name}.weight"), width)?;
-        let bias = self.tensors.optional_vector(&format!("{name}.bias"), width)?;
+        let bias = self
+            .tensors
+            .optional_vector(&format!("{name}.bias"), width)?;
         Ok(self.graph.layer_norm(x, weight, bias, self.epsilon))
     }
 }

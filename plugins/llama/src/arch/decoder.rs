@@ -8,11 +8,11 @@ use super::rope::Rope;
 use super::shape::Shape;
 use super::tensors::Tensors;
 use crate::contract::{Activation, CacheLayer, Error, Index, Pairing};
-use crate::error::unsupported;
+use crate::error::{malformed, unsupported};
 
 /// What sets one decoder architecture apart from another.
 #[derive(Debug, Clone)]
-pub struct Style {
+pub(super) struct Style {
     /// Which elements of a head turn together.
     pub pairing: Pairing,
     /// The feed-forward gate's function.
@@ -41,11 +41,11 @@ pub struct Style {
 
 impl Style {
     /// What most architectures have: halves rotated, SiLU, one rotation, the same window everywhere if there is one.
-    pub fn plain(keys: &Keys<'_>, shape: &Shape, rope: Rope) -> Result<Self, Error> {
+    pub(super) fn plain(keys: &Keys<'_>, shape: &Shape, rope: Rope) -> Result<Self, Error> {
         let window = keys.optional::<u32>("attention.sliding_window")?;
         let query_scale = keys
             .positive_or_zero("attention.scale")?
-            .unwrap_or(1.0 / (shape.key_width as f32).sqrt());
+            .unwrap_or_else(|| (shape.key_width as f32).sqrt().recip());
         Ok(Self {
             pairing: Pairing::Halves,
             activation: Activation::Silu,
@@ -65,12 +65,19 @@ impl Style {
 
     /// Leaves the window to `pattern - 1` of every `pattern` layers; the last of them sees everything. A file may say
     /// otherwise, by a number or layer by layer.
-    pub fn local_layers(&mut self, keys: &Keys<'_>, pattern: u32) -> Result<(), Error> {
+    pub(super) fn local_layers(&mut self, keys: &Keys<'_>, pattern: u32) -> Result<(), Error> {
         let key = "attention.sliding_window_pattern";
-        let listed = match keys.optional::<Vec<bool>>(key) {
-            Ok(list) => list,
-            Err(_) => None,
-        };
+        let listed = keys.optional::<Vec<bool>>(key).unwrap_or_default();
+        if let Some(list) = &listed
+            && list.len() != self.windows.len()
+        {
+            return Err(malformed(format!(
+                "key `{}` has {} elements for {} layers",
+                keys.name(key),
+                list.len(),
+                self.windows.len()
+            )));
+        }
         let pattern = match listed {
             Some(_) => pattern,
             None => keys.optional_count(key, u32::MAX)?.unwrap_or(pattern),
@@ -89,14 +96,16 @@ impl Style {
 }
 
 /// Records the whole decoder.
-pub fn record(
+pub(super) fn record(
     keys: &Keys<'_>,
     mut tensors: Tensors<'_>,
     shape: &Shape,
     style: &Style,
 ) -> Result<Network, Error> {
     if keys.optional::<bool>("attention.causal")? == Some(false) {
-        return Err(unsupported("a decoder architecture without causal attention"));
+        return Err(unsupported(
+            "a decoder architecture without causal attention",
+        ));
     }
     let mut graph = Recorder::default();
     let table = tensors.matrix("token_embd.weight", shape.vocabulary, shape.width)?;
@@ -191,7 +200,12 @@ impl Block<'_, '_> {
             softcap: style.attention_softcap,
         };
         let mixed = self.graph.attention(q, k, v, how);
-        self.linear(mixed, "attn_output", shape.width, shape.heads * shape.value_width)
+        self.linear(
+            mixed,
+            "attn_output",
+            shape.width,
+            shape.heads * shape.value_width,
+        )
     }
 
     fn projections(&mut self, h: Value, kv_heads: u32) -> Result<(Value, Value, Value), Error> {
@@ -236,27 +250,50 @@ impl Block<'_, '_> {
 
     /// A matrix with its bias, if the file has one.
     fn linear(&mut self, x: Value, name: &str, rows: u32, columns: u32) -> Result<Value, Error> {
-        let weight = self.tensors.matrix(&self.tensor(name, "weight"), rows, columns)?;
-        let bias = self.tensors.optional_vector(&self.tensor(name, "bias"), rows)?;
+        let weight = self
+            .tensors
+            .matrix(&self.tensor(name, "weight"), rows, columns)?;
+        let bias = self
+            .tensors
+            .optional_vector(&self.tensor(name, "bias"), rows)?;
         Ok(self.graph.matmul(x, weight, bias))
     }
 
     /// Rows `start..start + count` of a matrix that is several in one.
-    fn part(&mut self, x: Value, name: &str, rows: u32, start: u32, count: u32) -> Result<Value, Error> {
+    fn part(
+        &mut self,
+        x: Value,
+        name: &str,
+        rows: u32,
+        start: u32,
+        count: u32,
+    ) -> Result<Value, Error> {
         let width = self.shape.width;
-        let weight = self.tensors.rows(&self.tensor(name, "weight"), rows, width, start, count)?;
-        let bias = self.tensors.optional_part(&self.tensor(name, "bias"), rows, start, count)?;
+        let weight = self
+            .tensors
+            .rows(&self.tensor(name, "weight"), rows, width, start, count)?;
+        let bias = self
+            .tensors
+            .optional_part(&self.tensor(name, "bias"), rows, start, count)?;
         Ok(self.graph.matmul(x, weight, bias))
     }
 
     fn norm(&mut self, x: Value, name: &str) -> Result<Value, Error> {
-        let weight = self.tensors.vector(&self.tensor(name, "weight"), self.shape.width)?;
-        Ok(self.graph.rms_norm(x, weight, self.style.epsilon, self.shape.width))
+        let weight = self
+            .tensors
+            .vector(&self.tensor(name, "weight"), self.shape.width)?;
+        Ok(self
+            .graph
+            .rms_norm(x, weight, self.style.epsilon, self.shape.width))
     }
 
     fn head_norm(&mut self, x: Value, name: &str) -> Result<Value, Error> {
-        let weight = self.tensors.vector(&self.tensor(name, "weight"), self.shape.key_width)?;
-        Ok(self.graph.rms_norm(x, weight, self.style.epsilon, self.shape.key_width))
+        let weight = self
+            .tensors
+            .vector(&self.tensor(name, "weight"), self.shape.key_width)?;
+        Ok(self
+            .graph
+            .rms_norm(x, weight, self.style.epsilon, self.shape.key_width))
     }
 
     fn tensor(&self, name: &str, suffix: &str) -> String {

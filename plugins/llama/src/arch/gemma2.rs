@@ -12,7 +12,7 @@ use crate::contract::{Activation, Error};
 const LAYERS_27B: u32 = 46;
 
 /// How this architecture differs from the plain decoder.
-pub fn style(keys: &Keys<'_>, shape: &Shape, rope: Rope) -> Result<Style, Error> {
+pub(super) fn style(keys: &Keys<'_>, shape: &Shape, rope: Rope) -> Result<Style, Error> {
     let mut style = gemma(keys, shape, rope, LAYERS_27B)?;
     style.local_layers(keys, 2)?;
     Ok(style)

@@ -14,7 +14,7 @@ const LAYERS_27B: u32 = 62;
 const BASE_LOCAL: f32 = 10000.0;
 
 /// How this architecture differs from the plain decoder.
-pub fn style(keys: &Keys<'_>, shape: &Shape, rope: Rope) -> Result<Style, Error> {
+pub(super) fn style(keys: &Keys<'_>, shape: &Shape, rope: Rope) -> Result<Style, Error> {
     let base = keys.positive("rope.freq_base_swa")?.unwrap_or(BASE_LOCAL);
     let mut style = Style {
         head_norms: true,

@@ -8,7 +8,7 @@ use super::shape::Shape;
 use crate::contract::{Error, Pairing};
 
 /// How this architecture differs from the plain decoder.
-pub fn style(keys: &Keys<'_>, shape: &Shape, rope: Rope) -> Result<Style, Error> {
+pub(super) fn style(keys: &Keys<'_>, shape: &Shape, rope: Rope) -> Result<Style, Error> {
     Ok(Style {
         pairing: Pairing::Adjacent,
         ..Style::plain(keys, shape, rope)?

@@ -56,17 +56,17 @@ pub enum WeightSource {
 
 /// The index of an operation, whose result it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Value(u32);
+pub(super) struct Value(u32);
 
 /// Collects operations in order.
 #[derive(Debug, Default)]
-pub struct Recorder {
+pub(super) struct Recorder {
     ops: Vec<Op>,
 }
 
 /// One attention over queries, keys and values.
 #[derive(Debug, Clone, Copy)]
-pub struct Attention {
+pub(super) struct Attention {
     pub heads: u32,
     pub kv_heads: u32,
     /// The layer of the cache; none sees the batch alone, in both directions.
@@ -77,11 +77,11 @@ pub struct Attention {
 }
 
 impl Recorder {
-    pub fn embed(&mut self, table: u32, index: Index) -> Value {
+    pub(super) fn embed(&mut self, table: u32, index: Index) -> Value {
         self.push(Op::Embed(EmbedOp { table, index }))
     }
 
-    pub fn matmul(&mut self, x: Value, weight: u32, bias: Option<u32>) -> Value {
+    pub(super) fn matmul(&mut self, x: Value, weight: u32, bias: Option<u32>) -> Value {
         self.push(Op::Matmul(MatmulOp {
             x: x.0,
             weight,
@@ -90,7 +90,7 @@ impl Recorder {
     }
 
     /// RMS norm over groups of `group` columns.
-    pub fn rms_norm(&mut self, x: Value, weight: u32, epsilon: f32, group: u32) -> Value {
+    pub(super) fn rms_norm(&mut self, x: Value, weight: u32, epsilon: f32, group: u32) -> Value {
         self.push(Op::RmsNorm(RmsNormOp {
             x: x.0,
             weight: Some(weight),
@@ -99,7 +99,13 @@ impl Recorder {
         }))
     }
 
-    pub fn layer_norm(&mut self, x: Value, weight: u32, bias: Option<u32>, epsilon: f32) -> Value {
+    pub(super) fn layer_norm(
+        &mut self,
+        x: Value,
+        weight: u32,
+        bias: Option<u32>,
+        epsilon: f32,
+    ) -> Value {
         self.push(Op::LayerNorm(LayerNormOp {
             x: x.0,
             weight,
@@ -108,7 +114,13 @@ impl Recorder {
         }))
     }
 
-    pub fn rope(&mut self, x: Value, head_width: u32, pairing: Pairing, rope: &Rope) -> Value {
+    pub(super) fn rope(
+        &mut self,
+        x: Value,
+        head_width: u32,
+        pairing: Pairing,
+        rope: &Rope,
+    ) -> Value {
         self.push(Op::Rope(RopeOp {
             x: x.0,
             head_width,
@@ -118,7 +130,13 @@ impl Recorder {
         }))
     }
 
-    pub fn attention(&mut self, query: Value, key: Value, value: Value, how: Attention) -> Value {
+    pub(super) fn attention(
+        &mut self,
+        query: Value,
+        key: Value,
+        value: Value,
+        how: Attention,
+    ) -> Value {
         self.push(Op::Attention(AttentionOp {
             query: query.0,
             key: key.0,
@@ -133,14 +151,14 @@ impl Recorder {
         }))
     }
 
-    pub fn activate(&mut self, x: Value, function: Activation) -> Value {
+    pub(super) fn activate(&mut self, x: Value, function: Activation) -> Value {
         self.push(Op::Activate(crate::contract::ActivateOp {
             x: x.0,
             function,
         }))
     }
 
-    pub fn gated(&mut self, gate: Value, up: Value, function: Activation) -> Value {
+    pub(super) fn gated(&mut self, gate: Value, up: Value, function: Activation) -> Value {
         self.push(Op::Gated(GatedOp {
             gate: gate.0,
             up: up.0,
@@ -148,36 +166,36 @@ impl Recorder {
         }))
     }
 
-    pub fn add(&mut self, a: Value, b: Value) -> Value {
+    pub(super) fn add(&mut self, a: Value, b: Value) -> Value {
         self.push(Op::Add(PairOp { a: a.0, b: b.0 }))
     }
 
-    pub fn scale(&mut self, x: Value, by: f32) -> Value {
+    pub(super) fn scale(&mut self, x: Value, by: f32) -> Value {
         self.push(Op::Scale(ScalarOp { x: x.0, by }))
     }
 
-    pub fn softcap(&mut self, x: Value, by: f32) -> Value {
+    pub(super) fn softcap(&mut self, x: Value, by: f32) -> Value {
         self.push(Op::Softcap(ScalarOp { x: x.0, by }))
     }
 
-    pub fn add_vector(&mut self, x: Value, by: u32) -> Value {
+    pub(super) fn add_vector(&mut self, x: Value, by: u32) -> Value {
         self.push(Op::AddVector(VectorOp { x: x.0, by }))
     }
 
-    pub fn outputs(&mut self, x: Value) -> Value {
+    pub(super) fn outputs(&mut self, x: Value) -> Value {
         self.push(Op::Outputs(x.0))
     }
 
-    pub fn pool(&mut self, x: Value, mode: Pooling) -> Value {
+    pub(super) fn pool(&mut self, x: Value, mode: Pooling) -> Value {
         self.push(Op::Pool(PoolOp { x: x.0, mode }))
     }
 
-    pub fn normalise(&mut self, x: Value) -> Value {
+    pub(super) fn normalise(&mut self, x: Value) -> Value {
         self.push(Op::Normalise(x.0))
     }
 
     /// The operations recorded.
-    pub fn finish(self) -> Vec<Op> {
+    pub(super) fn finish(self) -> Vec<Op> {
         self.ops
     }
 

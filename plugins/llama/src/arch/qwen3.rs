@@ -7,7 +7,7 @@ use super::shape::Shape;
 use crate::contract::Error;
 
 /// How this architecture differs from the plain decoder.
-pub fn style(keys: &Keys<'_>, shape: &Shape, rope: Rope) -> Result<Style, Error> {
+pub(super) fn style(keys: &Keys<'_>, shape: &Shape, rope: Rope) -> Result<Style, Error> {
     Ok(Style {
         head_norms: true,
         ..Style::plain(keys, shape, rope)?

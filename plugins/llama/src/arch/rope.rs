@@ -8,7 +8,7 @@ use std::f64::consts::PI;
 
 /// What one rotation needs: the angle per position of each pair, and what the rotated part is multiplied by.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rope {
+pub(super) struct Rope {
     /// Radians per position, one per pair.
     pub frequencies: Vec<f32>,
     /// Factor of the rotated part; 1 unless a scaling asks for more.
@@ -17,7 +17,7 @@ pub struct Rope {
 
 /// How the plain frequencies are changed.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Scaling {
+pub(super) enum Scaling {
     /// Not at all.
     None,
     /// All divided by one factor.
@@ -32,7 +32,7 @@ pub enum Scaling {
 
 /// The parameters of YaRN under the paper's names.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Yarn {
+pub(super) struct Yarn {
     /// By how much the context was stretched.
     pub factor: f32,
     /// The context before that, in tokens.
@@ -47,7 +47,7 @@ pub struct Yarn {
 
 impl Rope {
     /// The rotation of the first `dims` elements of each head. Divisors are as many as pairs.
-    pub fn new(dims: u32, base: f32, scaling: &Scaling) -> Self {
+    pub(super) fn new(dims: u32, base: f32, scaling: &Scaling) -> Self {
         let plain = plain(dims, base);
         let (divisors, magnitude): (Vec<f64>, f32) = match scaling {
             Scaling::None => (vec![1.0; plain.len()], 1.0),
@@ -56,10 +56,7 @@ impl Rope {
             Scaling::Long {
                 divisors,
                 magnitude,
-            } => (
-                divisors.iter().map(|&d| f64::from(d)).collect(),
-                *magnitude,
-            ),
+            } => (divisors.iter().map(|&d| f64::from(d)).collect(), *magnitude),
             Scaling::Yarn(yarn) => (yarn.divisors(dims, base), yarn.magnitude()),
         };
         Self {
@@ -113,7 +110,10 @@ mod tests {
 
     /// Expected numbers come from `tests/reference/rope.py`, which agrees with `transformers`.
     fn check(rope: &Rope, expected: &[f64], magnitude: f64) {
-        assert!((f64::from(rope.magnitude) - magnitude).abs() < 1e-6, "{rope:?}");
+        assert!(
+            (f64::from(rope.magnitude) - magnitude).abs() < 1e-6,
+            "{rope:?}"
+        );
         assert_eq!(rope.frequencies.len(), expected.len());
         for (found, expected) in rope.frequencies.iter().zip(expected) {
             let error = (f64::from(*found) - expected).abs() / expected;
@@ -123,7 +123,11 @@ mod tests {
 
     #[test]
     fn plain_and_linear() {
-        check(&Rope::new(8, 10000.0, &Scaling::None), &[1.0, 0.1, 0.01, 0.001], 1.0);
+        check(
+            &Rope::new(8, 10000.0, &Scaling::None),
+            &[1.0, 0.1, 0.01, 0.001],
+            1.0,
+        );
         check(
             &Rope::new(8, 10000.0, &Scaling::Linear(4.0)),
             &[0.25, 0.025, 0.0025, 0.00025],
@@ -143,7 +147,11 @@ mod tests {
             divisors,
             magnitude: 1.19,
         };
-        check(&Rope::new(8, 10000.0, &long), &[1.0, 0.05, 0.0025, 0.000125], 1.19);
+        check(
+            &Rope::new(8, 10000.0, &long),
+            &[1.0, 0.05, 0.0025, 0.000125],
+            1.19,
+        );
     }
 
     #[test]

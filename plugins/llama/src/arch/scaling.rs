@@ -16,7 +16,7 @@ const BETA_SLOW: f32 = 1.0;
 
 /// The rotation of a model's layers. `context` is how long sequences may become: Phi-3 has one set of factors up to
 /// the context it was first trained on and one beyond, and keys that are cached cannot change from one to the other.
-pub fn rope(
+pub(super) fn rope(
     keys: &Keys<'_>,
     tensors: &mut Tensors<'_>,
     shape: &Shape,
@@ -67,8 +67,12 @@ fn scaling(
         (Some("yarn"), Some(factor)) => Ok(Scaling::Yarn(Yarn {
             factor,
             original_context: original,
-            beta_fast: keys.positive("rope.scaling.yarn_beta_fast")?.unwrap_or(BETA_FAST),
-            beta_slow: keys.positive("rope.scaling.yarn_beta_slow")?.unwrap_or(BETA_SLOW),
+            beta_fast: keys
+                .positive("rope.scaling.yarn_beta_fast")?
+                .unwrap_or(BETA_FAST),
+            beta_slow: keys
+                .positive("rope.scaling.yarn_beta_slow")?
+                .unwrap_or(BETA_SLOW),
             attention_factor,
         })),
         (Some("yarn"), None) => Err(malformed(format!(

@@ -10,7 +10,7 @@ use crate::limits::{
 
 /// Sizes of a model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shape {
+pub(super) struct Shape {
     /// Number of blocks.
     pub layers: u32,
     /// Width of the residual stream.
@@ -35,7 +35,7 @@ pub struct Shape {
 
 impl Shape {
     /// Reads and checks. `vocabulary` is the tokenizer's number of tokens.
-    pub fn read(keys: &Keys<'_>, vocabulary: u32) -> Result<Self, Error> {
+    pub(super) fn read(keys: &Keys<'_>, vocabulary: u32) -> Result<Self, Error> {
         let layers = keys.required_count("block_count", LAYERS_MAX)?;
         let width = keys.required_count("embedding_length", WIDTH_MAX)?;
         let heads = keys.required_count("attention.head_count", HEADS_MAX)?;
@@ -63,7 +63,12 @@ impl Shape {
         let value_width = head("attention.value_length")?;
         let inner = keys
             .counts("feed_forward_length", layers, WIDTH_MAX)?
-            .ok_or_else(|| malformed(format!("missing key `{}`", keys.name("feed_forward_length"))))?;
+            .ok_or_else(|| {
+                malformed(format!(
+                    "missing key `{}`",
+                    keys.name("feed_forward_length")
+                ))
+            })?;
         check_vocabulary(keys, vocabulary)?;
         Ok(Self {
             layers,
@@ -80,12 +85,12 @@ impl Shape {
     }
 
     /// Columns of all query heads.
-    pub fn query_columns(&self) -> u32 {
+    pub(super) fn query_columns(&self) -> u32 {
         self.heads * self.key_width
     }
 
     /// Numbers of one layer, all of which exist once the shape is read.
-    pub fn layer(&self, layer: u32) -> (u32, u32) {
+    pub(super) fn layer(&self, layer: u32) -> (u32, u32) {
         let at = |list: &[u32]| list.get(layer as usize).copied().unwrap_or(1);
         (at(&self.kv_heads), at(&self.inner))
     }

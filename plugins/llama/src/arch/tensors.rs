@@ -11,7 +11,7 @@ use crate::error::{malformed, unsupported};
 use crate::gguf::{DType, Gguf, Source, TensorInfo};
 
 /// The tensors of one file, and which of them have been asked for.
-pub struct Tensors<'a> {
+pub(super) struct Tensors<'a> {
     gguf: &'a Gguf,
     source: &'a dyn Source,
     used: BTreeSet<String>,
@@ -28,7 +28,7 @@ impl std::fmt::Debug for Tensors<'_> {
 
 impl<'a> Tensors<'a> {
     /// Nothing is read yet.
-    pub fn new(gguf: &'a Gguf, source: &'a dyn Source) -> Self {
+    pub(super) fn new(gguf: &'a Gguf, source: &'a dyn Source) -> Self {
         Self {
             gguf,
             source,
@@ -39,17 +39,17 @@ impl<'a> Tensors<'a> {
     }
 
     /// Whether the file has such a tensor.
-    pub fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.gguf.tensors.contains_key(name)
     }
 
     /// The index of a matrix of `rows` x `columns`.
-    pub fn matrix(&mut self, name: &str, rows: u32, columns: u32) -> Result<u32, Error> {
+    pub(super) fn matrix(&mut self, name: &str, rows: u32, columns: u32) -> Result<u32, Error> {
         self.rows(name, rows, columns, 0, rows)
     }
 
     /// The index of `count` rows from row `start` of a matrix of `rows` x `columns`: a part of a fused matrix.
-    pub fn rows(
+    pub(super) fn rows(
         &mut self,
         name: &str,
         rows: u32,
@@ -72,7 +72,7 @@ impl<'a> Tensors<'a> {
     }
 
     /// The index of a vector.
-    pub fn vector(&mut self, name: &str, columns: u32) -> Result<u32, Error> {
+    pub(super) fn vector(&mut self, name: &str, columns: u32) -> Result<u32, Error> {
         let info = self.find(name, &[columns])?;
         let source = match info.dtype(name)? {
             DType::F32 => WeightSource::File {
@@ -85,7 +85,11 @@ impl<'a> Tensors<'a> {
     }
 
     /// The index of a vector, if the file has it.
-    pub fn optional_vector(&mut self, name: &str, columns: u32) -> Result<Option<u32>, Error> {
+    pub(super) fn optional_vector(
+        &mut self,
+        name: &str,
+        columns: u32,
+    ) -> Result<Option<u32>, Error> {
         match self.has(name) {
             true => self.vector(name, columns).map(Some),
             false => Ok(None),
@@ -93,7 +97,7 @@ impl<'a> Tensors<'a> {
     }
 
     /// The index of `count` elements from `start` of a vector of `columns`, if the file has it: a part of a fused bias.
-    pub fn optional_part(
+    pub(super) fn optional_part(
         &mut self,
         name: &str,
         columns: u32,
@@ -105,11 +109,20 @@ impl<'a> Tensors<'a> {
         }
         let info = self.find(name, &[columns])?;
         let values = self.read(name, info, start, count)?;
-        Ok(Some(self.list(name, WeightSource::Values(values), 1, count)))
+        Ok(Some(self.list(
+            name,
+            WeightSource::Values(values),
+            1,
+            count,
+        )))
     }
 
     /// The numbers of a vector, if the file has it.
-    pub fn optional_values(&mut self, name: &str, columns: u32) -> Result<Option<Vec<f32>>, Error> {
+    pub(super) fn optional_values(
+        &mut self,
+        name: &str,
+        columns: u32,
+    ) -> Result<Option<Vec<f32>>, Error> {
         if !self.has(name) {
             return Ok(None);
         }
@@ -118,7 +131,7 @@ impl<'a> Tensors<'a> {
     }
 
     /// The index of the first row of a matrix whose number of rows is its own affair.
-    pub fn first_row(&mut self, name: &str, columns: u32) -> Result<u32, Error> {
+    pub(super) fn first_row(&mut self, name: &str, columns: u32) -> Result<u32, Error> {
         let rows = self.row_count(name)?;
         let info = self.find(name, &[columns, rows])?;
         let values = self.read(name, info, 0, columns)?;
@@ -126,7 +139,7 @@ impl<'a> Tensors<'a> {
     }
 
     /// How many rows a tensor has: 1 for a vector.
-    pub fn row_count(&self, name: &str) -> Result<u32, Error> {
+    pub(super) fn row_count(&self, name: &str) -> Result<u32, Error> {
         let info = self.gguf.tensor(name)?;
         let rows = info.shape.get(1).copied().unwrap_or(1);
         u32::try_from(rows).map_err(|_| malformed(format!("tensor `{name}` has {rows} rows")))
@@ -134,7 +147,7 @@ impl<'a> Tensors<'a> {
 
     /// All weights asked for so far; refuses a file that has tensors nobody asked for, because a model that is
     /// computed without some of its parts answers wrongly without any sign of it.
-    pub fn finish(self) -> Result<Vec<WeightSpec>, Error> {
+    pub(super) fn finish(self) -> Result<Vec<WeightSpec>, Error> {
         let unknown = self
             .gguf
             .tensors
@@ -169,7 +182,8 @@ impl<'a> Tensors<'a> {
         }
         let expected: Vec<u64> = shape.iter().map(|&dim| u64::from(dim)).collect();
         // One row may be stored as a vector.
-        let same = found == expected || (shape.get(1) == Some(&1) && found == expected.get(..1).unwrap_or_default());
+        let same = found == expected
+            || (shape.get(1) == Some(&1) && found == expected.get(..1).unwrap_or_default());
         if !same {
             return Err(malformed(format!(
                 "tensor `{name}` has shape {:?}, expected {expected:?}",
@@ -181,7 +195,13 @@ impl<'a> Tensors<'a> {
     }
 
     /// `count` numbers from number `start` of the first row.
-    fn read(&self, name: &str, info: &TensorInfo, start: u32, count: u32) -> Result<Vec<f32>, Error> {
+    fn read(
+        &self,
+        name: &str,
+        info: &TensorInfo,
+        start: u32,
+        count: u32,
+    ) -> Result<Vec<f32>, Error> {
         let width = match info.dtype(name)? {
             DType::F32 => 4_u64,
             DType::F16 | DType::BF16 => 2,

@@ -49,7 +49,11 @@ pub(super) enum Ask {
 }
 
 /// Composes a step over `running`, oldest first.
-pub(super) fn compose(running: &[Sequence], bounds: &Bounds, logprobs: impl Fn(u64) -> u32) -> Turn {
+pub(super) fn compose(
+    running: &[Sequence],
+    bounds: &Bounds,
+    logprobs: impl Fn(u64) -> u32,
+) -> Turn {
     let mut turn = Turn {
         batch: Batch {
             tokens: Vec::new(),
@@ -59,7 +63,10 @@ pub(super) fn compose(running: &[Sequence], bounds: &Bounds, logprobs: impl Fn(u
         parts: Vec::new(),
         asks: Vec::new(),
     };
-    let decoding = running.iter().filter(|sequence| sequence.missing() == 1).count();
+    let decoding = running
+        .iter()
+        .filter(|sequence| sequence.missing() == 1)
+        .count();
     let mut tokens_left = bounds.step_tokens.saturating_sub(decoding);
     if decoding > 0 {
         tokens_left = tokens_left.min(bounds.step_tokens_beside_decode);

@@ -51,7 +51,10 @@ impl<P: Plan> Embedder<P> {
     /// Takes inputs of at least one token each. Nothing is kept of a refused request.
     pub fn submit(&mut self, request: u64, inputs: Vec<Vec<u32>>) -> Result<(), Error> {
         if self.living.contains_key(&request) {
-            return Err(invalid("request", format!("request {request} is already living")));
+            return Err(invalid(
+                "request",
+                format!("request {request} is already living"),
+            ));
         }
         let held: usize = self.waiting.iter().map(|input| input.tokens.len()).sum();
         let tokens: usize = inputs.iter().map(Vec::len).sum();
@@ -130,7 +133,8 @@ impl<P: Plan> Embedder<P> {
                 && !living.started
             {
                 living.started = true;
-                self.ready.push(Event::Started((input.request, living.usage)));
+                self.ready
+                    .push(Event::Started((input.request, living.usage)));
             }
             taken.push(input);
         }

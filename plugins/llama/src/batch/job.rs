@@ -37,7 +37,13 @@ impl Job {
     }
 
     pub(super) fn sampler(&self, choice: u32, vocabulary: u32) -> Sampler {
-        Sampler::new(&self.sampling, self.logprobs, choice, vocabulary, &self.prompt)
+        Sampler::new(
+            &self.sampling,
+            self.logprobs,
+            choice,
+            vocabulary,
+            &self.prompt,
+        )
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// The pages of one cache.
 #[derive(Debug)]
-pub struct Pages {
+pub(super) struct Pages {
     page_tokens: usize,
     pages: Vec<Page>,
     free: Vec<u32>,
@@ -21,11 +21,11 @@ pub struct Pages {
 
 /// What a full page's contents are called. A name is never given twice, so it outlives its page without harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Name(u64);
+pub(super) struct Name(u64);
 
 impl Name {
     /// What comes before a sequence's first page.
-    pub const START: Self = Self(0);
+    pub(super) const START: Self = Self(0);
 }
 
 #[derive(Debug, Clone, Default)]
@@ -46,7 +46,7 @@ struct Known {
 
 impl Pages {
     /// All pages are free.
-    pub fn new(count: u32, page_tokens: usize) -> Self {
+    pub(super) fn new(count: u32, page_tokens: usize) -> Self {
         Self {
             page_tokens,
             pages: vec![Page::default(); count as usize],
@@ -58,22 +58,22 @@ impl Pages {
     }
 
     /// Tokens in one page.
-    pub fn page_tokens(&self) -> usize {
+    pub(super) fn page_tokens(&self) -> usize {
         self.page_tokens
     }
 
     /// Number of pages.
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.pages.len()
     }
 
     /// How many pages `allocate` can give.
-    pub fn available(&self) -> usize {
+    pub(super) fn available(&self) -> usize {
         self.free.len() + self.idle.len()
     }
 
     /// Holds the known pages that begin `tokens`, and names the last of them.
-    pub fn find(&mut self, tokens: &[u32]) -> (Vec<u32>, Name) {
+    pub(super) fn find(&mut self, tokens: &[u32]) -> (Vec<u32>, Name) {
         let (mut found, mut before) = (Vec::new(), Name::START);
         for chunk in tokens.chunks_exact(self.page_tokens) {
             let Some(&page) = self.known.get(&before).and_then(|next| next.get(chunk)) else {
@@ -87,7 +87,7 @@ impl Pages {
     }
 
     /// Holds a page with no known contents. None if every page is held.
-    pub fn allocate(&mut self) -> Option<u32> {
+    pub(super) fn allocate(&mut self) -> Option<u32> {
         let page = match self.free.pop() {
             Some(page) => page,
             None => {
@@ -102,7 +102,7 @@ impl Pages {
 
     /// Makes a held page findable once all of its tokens are computed, and names its contents. If a page with the
     /// same contents is known already, that one stays the one to find.
-    pub fn publish(&mut self, page: u32, before: Name, tokens: &[u32]) -> Name {
+    pub(super) fn publish(&mut self, page: u32, before: Name, tokens: &[u32]) -> Name {
         if let Some(known) = self.known.get(&before).and_then(|next| next.get(tokens))
             && let Some(known) = self.pages.get(*known as usize)
             && let Some(known) = &known.known
@@ -118,13 +118,16 @@ impl Pages {
                 tokens: tokens.into(),
                 idle_since: None,
             });
-            self.known.entry(before).or_default().insert(tokens.into(), page);
+            self.known
+                .entry(before)
+                .or_default()
+                .insert(tokens.into(), page);
         }
         name
     }
 
     /// Lets go of a sequence's pages, given first to last.
-    pub fn release(&mut self, pages: &[u32]) {
+    pub(super) fn release(&mut self, pages: &[u32]) {
         // The last goes first, so that a page never outlives the one before it, without which it cannot be found.
         for &page in pages.iter().rev() {
             let Some(entry) = self.pages.get_mut(page as usize) else {
@@ -190,7 +193,11 @@ mod tests {
         assert_eq!(pages.available(), 5);
         let (shared, _) = pages.find(&[1, 2, 3, 4, 9, 9]);
         assert_eq!(shared, &first[..2]);
-        assert_eq!(pages.find(&[3, 4]).0, &[] as &[u32], "a page is found only after its own past");
+        assert_eq!(
+            pages.find(&[3, 4]).0,
+            &[] as &[u32],
+            "a page is found only after its own past"
+        );
         pages.release(&shared);
         pages.release(&first);
         assert_eq!(pages.available(), 8);
@@ -228,7 +235,9 @@ mod tests {
     fn random_use_keeps_the_books() {
         let mut state = 1_u64;
         let mut draw = move |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (state >> 33) % below
         };
         let mut pages = Pages::new(16, 2);
@@ -242,7 +251,9 @@ mod tests {
                 held.push(publish_all(&mut pages, &tokens));
             }
             let mut holders = vec![0; 16];
-            held.iter().flatten().for_each(|&page| holders[page as usize] += 1);
+            held.iter()
+                .flatten()
+                .for_each(|&page| holders[page as usize] += 1);
             let counted: Vec<u32> = pages.pages.iter().map(|page| page.holders).collect();
             assert_eq!(counted, holders);
             let unheld = holders.iter().filter(|&&count| count == 0).count();

@@ -131,7 +131,8 @@ impl Sequence {
         self.computed = found.len() * pages.page_tokens();
         self.name = name;
         self.pages = found;
-        self.pages.extend((0..wanted).map_while(|_| pages.allocate()));
+        self.pages
+            .extend((0..wanted).map_while(|_| pages.allocate()));
         true
     }
 

@@ -80,10 +80,13 @@ impl<P: Plan> Batcher<P> {
                     };
                     let count = living.job.logprobs.unwrap_or(0);
                     let Output::Top(top) = output else {
-                        return Err(Error::Other("the host returned a row for candidates".to_owned()));
+                        return Err(Error::Other(
+                            "the host returned a row for candidates".to_owned(),
+                        ));
                     };
                     let logprobs = score(top, token, count, row)?;
-                    gain.logprobs.push(token_logprob(token, &logprobs, tokenizer));
+                    gain.logprobs
+                        .push(token_logprob(token, &logprobs, tokenizer));
                     sequence.scored = place + 1;
                 }
                 Ask::Next => {

@@ -9,6 +9,10 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 /// JSON text of a value; `indent` is the number of spaces, none for one line.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the template engine passes arguments by value"
+)]
 pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = options.get("indent")?;
     // Accepted as the default that it is.
@@ -25,7 +29,10 @@ pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
     };
     let text = done.ok().and_then(|()| String::from_utf8(bytes).ok());
     text.map(Value::from).ok_or_else(|| {
-        Error::new(ErrorKind::InvalidOperation, "a value that cannot be written as JSON")
+        Error::new(
+            ErrorKind::InvalidOperation,
+            "a value that cannot be written as JSON",
+        )
     })
 }
 
@@ -36,14 +43,22 @@ const INDENT_MAX: usize = 16;
 struct Spaced;
 
 impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + io::Write>(&mut self, to: &mut W, first: bool) -> io::Result<()> {
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        to: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
         match first {
             true => Ok(()),
             false => to.write_all(b", "),
         }
     }
 
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, to: &mut W, first: bool) -> io::Result<()> {
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        to: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
         match first {
             true => Ok(()),
             false => to.write_all(b", "),

@@ -8,10 +8,18 @@ use crate::gguf::Gguf;
 /// The facts that do not depend on how the model is opened; the others are zero.
 pub(super) fn model(gguf: &Gguf, vocabulary: u32) -> Result<ModelInfo, Error> {
     let architecture: &str = gguf.required("general.architecture")?;
-    let name = gguf.metadata.optional::<&str>("general.name").ok().flatten();
+    let name = gguf
+        .metadata
+        .optional::<&str>("general.name")
+        .ok()
+        .flatten();
     Ok(ModelInfo {
         architecture: architecture.to_owned(),
-        name: name.unwrap_or_default().chars().take(NAME_CHARS_MAX).collect(),
+        name: name
+            .unwrap_or_default()
+            .chars()
+            .take(NAME_CHARS_MAX)
+            .collect(),
         parameters: gguf.tensors.values().map(|tensor| tensor.elements()).sum(),
         quantisation: quantisation(gguf),
         vocabulary,

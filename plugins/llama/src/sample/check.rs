@@ -22,9 +22,24 @@ pub fn check(sampling: &Sampling, vocabulary: u32) -> Result<(), Error> {
         }
         in_range("logit_bias", by, -BIAS_MAX, BIAS_MAX)?;
     }
-    in_range("repetition_penalty", sampling.repetition_penalty, 0.001, 1000.0)?;
-    in_range("presence_penalty", sampling.presence_penalty, -BIAS_MAX, BIAS_MAX)?;
-    in_range("frequency_penalty", sampling.frequency_penalty, -BIAS_MAX, BIAS_MAX)?;
+    in_range(
+        "repetition_penalty",
+        sampling.repetition_penalty,
+        0.001,
+        1000.0,
+    )?;
+    in_range(
+        "presence_penalty",
+        sampling.presence_penalty,
+        -BIAS_MAX,
+        BIAS_MAX,
+    )?;
+    in_range(
+        "frequency_penalty",
+        sampling.frequency_penalty,
+        -BIAS_MAX,
+        BIAS_MAX,
+    )?;
     in_range("temperature", sampling.temperature, 0.0, 1000.0)?;
     in_range("top_p", sampling.top_p, 0.0, 1.0)?;
     in_range("min_p", sampling.min_p, 0.0, 1.0)

@@ -3,11 +3,11 @@
 
 /// A stream of random numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Random([u64; 4]);
+pub(super) struct Random([u64; 4]);
 
 impl Random {
     /// The stream of one answer: choices of one request with one seed differ from each other.
-    pub fn new(seed: u64, choice: u32) -> Self {
+    pub(super) fn new(seed: u64, choice: u32) -> Self {
         let mut state = splitmix(seed).0.wrapping_add(splitmix(u64::from(choice)).0);
         Self(std::array::from_fn(|_| {
             let (word, next) = splitmix(state);
@@ -17,7 +17,7 @@ impl Random {
     }
 
     /// A number from 0 up to, not including, 1.
-    pub fn fraction(&mut self) -> f64 {
+    pub(super) fn fraction(&mut self) -> f64 {
         // 53 bits are what a double holds.
         (self.word() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -65,7 +65,10 @@ mod tests {
     fn splitmix64() {
         let (first, next) = splitmix(1_234_567);
         let (second, _) = splitmix(next);
-        assert_eq!([first, second], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
+        assert_eq!(
+            [first, second],
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]
+        );
     }
 
     #[test]
