@@ -85,7 +85,7 @@ cargo xtask VERB
   up [ARGS]      build everything and start it (`skep up ARGS`)
   build          the plugins, then the agent with them embedded (--release, the default, or --debug)
   plugins        build each plugin and print its size, imports and digest
-  test [PART]    every test; PART is one of: rust, system, reference
+  test [PART]    every test; PART is `rust` or `reference`
   bench [PART]   measure, beside the limits and the peers; PART is one or more of: start, idle, models,
                  gateway; --quick for a first look, --json FILE for programs
   ci             format, rules, lints, plugins, tests, documents, licences

@@ -1,11 +1,10 @@
 //! Every test: the crates' own, the whole system, and the independent references.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::assemble::{self, Profile};
 use crate::server::Server;
 use crate::step::{cargo, execute, root, step, target};
 use crate::{plugins, python};
@@ -18,36 +17,33 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         [_, extra, ..] => bail!("`{extra}` is one argument too many; name one part"),
     };
     match part {
-        None | Some("rust" | "system" | "reference") => {}
-        Some(other) => {
-            bail!("there is no part `{other}`; the parts are rust, system and reference")
-        }
+        None | Some("rust" | "reference") => {}
+        Some(other) => bail!("there is no part `{other}`; the parts are rust and reference"),
     }
-    let wanted = |name| part.is_none_or(|part| part == name);
-    let binary = assemble::build(Profile::Debug)?;
-    if wanted("rust") {
-        step("crates", || rust(&binary))?;
+    plugins::build()?;
+    let binary = step("everything, with its tests", everything)?;
+    if part != Some("reference") {
+        step("Rust tests", || rust(&binary))?;
     }
-    if wanted("system") {
-        step("system", || system(&binary))?;
-    }
-    if wanted("reference") {
+    if part != Some("rust") {
         reference(&binary)?;
     }
     Ok(())
 }
 
-fn rust(binary: &Path) -> Result<()> {
+/// One selection of packages for all that follows: with another, cargo would choose other features
+/// for shared dependencies and compile them again.
+fn everything() -> Result<PathBuf> {
     execute(
-        cargo(["test", "--workspace", "--exclude", "skep-tests", "--quiet"])
-            .env("SKEP_PLUGINS_DIR", plugins::folder())
-            .env("SKEP_BIN", binary),
-    )
+        cargo(["build", "--workspace", "--all-targets"])
+            .env("SKEP_PLUGINS_DIR", plugins::folder()),
+    )?;
+    Ok(target().join("debug/skep"))
 }
 
-fn system(binary: &Path) -> Result<()> {
+fn rust(binary: &Path) -> Result<()> {
     execute(
-        cargo(["test", "--package", "skep-tests", "--quiet"])
+        cargo(["test", "--workspace", "--quiet"])
             .env("SKEP_PLUGINS_DIR", plugins::folder())
             .env("SKEP_BIN", binary),
     )
