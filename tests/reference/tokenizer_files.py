@@ -139,9 +139,8 @@ def write_sentence_pieces(path, model):
     writer.add_tokenizer_pre("default")
     writer.add_token_list([piece.piece.encode() for piece in proto.pieces])
     writer.add_token_scores([piece.score for piece in proto.pieces])
-    # SentencePiece numbers its kinds as GGUF does, byte and unused the other way round from what one would guess.
-    kinds = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6}
-    writer.add_token_types([kinds[piece.type] for piece in proto.pieces])
+    # SentencePiece numbers its kinds as GGUF does.
+    writer.add_token_types([piece.type for piece in proto.pieces])
     writer.add_add_space_prefix(proto.normalizer_spec.add_dummy_prefix)
     writer.add_remove_extra_whitespaces(proto.normalizer_spec.remove_extra_whitespaces)
     if proto.normalizer_spec.precompiled_charsmap:
@@ -152,11 +151,15 @@ def write_sentence_pieces(path, model):
     close(writer)
 
 
-def write_minilm(path, folder):
-    """MiniLM's real vocabulary; returns its tokenizer without truncation and padding."""
+def minilm(folder):
+    """MiniLM's own tokenizer without truncation and padding."""
     tokenizer = Tokenizer.from_file(str(fetch(folder) / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    return tokenizer
+
+
+def write_wordpiece(path, tokenizer):
     vocabulary = tokenizer.get_vocab()
     tokens = sorted(vocabulary, key=vocabulary.get)
     special = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
@@ -164,7 +167,6 @@ def write_minilm(path, folder):
     add_wordpiece(writer, [mark(token) for token in tokens], [3 if token in special else 1 for token in tokens],
                   *(vocabulary[token] for token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")))
     close(writer)
-    return tokenizer
 
 
 def mark(token):

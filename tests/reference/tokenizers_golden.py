@@ -12,6 +12,7 @@ built when it is not given.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,7 +63,8 @@ def references(folder, corpus, only, tiny_json):
             processor = sentencepiece.SentencePieceProcessor(model_proto=model)
             yield name, folder / f"{name}.gguf", files.SentencePiece(processor, options.get("byte_fallback", False))
     if wanted("minilm"):
-        tokenizer = files.write_minilm(folder / "minilm.gguf", folder)
+        tokenizer = files.minilm(folder)
+        files.write_wordpiece(folder / "minilm.gguf", tokenizer)
         reference = files.HuggingFace(tokenizer, adds_special=True)
         reference.lossless = False
         yield "minilm", folder / "minilm.gguf", reference
@@ -119,7 +121,7 @@ def main():
     binary = arguments.tokenize
     if binary is None:
         subprocess.run(["cargo", "build", "--quiet", "--release", "-p", "llama", "--example", "tokenize"], cwd=ROOT, check=True)
-        binary = ROOT / "target/release/examples/tokenize"
+        binary = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/examples/tokenize"
     strings = code_points() if arguments.code_points else texts(arguments.strings, seed=1)
     corpus = texts(5_000, seed=2, special=False)
     checks = Checks()
