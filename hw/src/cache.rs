@@ -162,8 +162,12 @@ struct Inner {
     memory: Mutex<Vec<LayerMemory>>,
 }
 
-/// The numbers of one layer. Both halves are laid out as page, head, token in the page, column,
-/// so that a head's walk through a page reads neighbouring memory.
+/// Places whose keys are stored side by side.
+pub(crate) const BLOCK: usize = 16;
+
+/// The numbers of one layer. Values are laid out as page, head, token in the page, column; keys as
+/// page, head, block of [`BLOCK`] tokens, column, token in the block: a head's walk through a page
+/// reads neighbouring memory, and scores of neighbouring tokens are neighbours, too.
 #[derive(Debug)]
 pub(crate) struct LayerMemory {
     pub(crate) keys: Zeroed,

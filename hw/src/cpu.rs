@@ -2,10 +2,39 @@
 //!
 //! Decides how ops become fast: which instructions, which threads, which order of memory.
 //! Refuses to decide what an op means: that is `reference/`.
+//!
+//! This folder is the only place of the crate's compute half with unsafe code: mapped bytes seen as
+//! numbers (`mapping.rs`), threads that write to parts of one matrix (`pool.rs`, `split.rs`), and
+//! vector instructions with their loads (`vector/`, `matmul/`).
 
-pub(crate) mod level;
-#[allow(
+#![allow(
     unsafe_code,
-    reason = "the one place that turns mapped bytes into numbers"
+    reason = "vector instructions, threads that share buffers, and mapped memory; see above"
 )]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "the graph's check proved every shape; a wrong index here is a bug that tests must hit"
+)]
+#![allow(
+    clippy::inline_always,
+    clippy::needless_range_loop,
+    clippy::too_many_arguments,
+    reason = "a kernel is inlined into the function that enables its instructions, and its loops \
+              over registers are unrolled by index"
+)]
+
+mod attention;
+mod elementwise;
+mod engine;
+pub(crate) mod level;
 pub(crate) mod mapping;
+mod math;
+mod matmul;
+mod norm;
+pub(crate) mod pool;
+mod rope;
+mod split;
+mod vector;
+
+pub(crate) use self::engine::{Around, Engine};
+pub(crate) use self::matmul::MOST_TARGETS;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use crate::cpu::level::{Isa, Level};
+use crate::cpu::pool::{Lead, Pool};
 use crate::limits::MAX_THREADS;
 
 mod memory;
@@ -46,9 +47,14 @@ impl Device {
             "{processor}, {threads} thread{plural}, {}",
             level.isa().name()
         );
+        let helpers = if level.isa() == Isa::Reference {
+            1
+        } else {
+            threads
+        };
         Ok(Self(Arc::new(Inner {
             level,
-            threads,
+            pool: Pool::start(helpers).map_err(DeviceError::Thread)?,
             name,
         })))
     }
@@ -68,7 +74,7 @@ impl Device {
     /// Threads that a run uses, the caller's included.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.0.threads
+        self.0.pool.threads()
     }
 
     /// The instructions in use.
@@ -87,6 +93,11 @@ impl Device {
     pub(crate) fn level(&self) -> Level {
         self.0.level
     }
+
+    /// The right to use its threads; waits while another run has it.
+    pub(crate) fn lead(&self) -> Lead<'_> {
+        self.0.pool.lead()
+    }
 }
 
 /// Why there is no such device.
@@ -103,6 +114,6 @@ pub enum DeviceError {
 #[derive(Debug)]
 struct Inner {
     level: Level,
-    threads: usize,
+    pool: Pool,
     name: String,
 }

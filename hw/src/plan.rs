@@ -5,7 +5,10 @@
 //!
 //! Nothing allocates in [`Plan::run`].
 
+use crate::cache::Cache;
+use crate::cpu::level::Isa;
 use crate::cpu::mapping::Zeroed;
+use crate::cpu::{Around, Engine};
 use crate::device::Device;
 use crate::graph::{Graph, Rows};
 use crate::limits::MAX_PLAN_BYTES;
@@ -14,19 +17,25 @@ use crate::reference::{self, Surroundings};
 
 mod batch;
 mod layout;
+mod schedule;
 mod top;
 
 pub(crate) use self::batch::Facts;
 pub use self::batch::{Batch, RunError, Sequence};
-use self::layout::{Layout, View};
+pub(crate) use self::layout::{Layout, View, most_rows};
+pub(crate) use self::schedule::Groups;
 
 /// A compiled graph. A run writes only into its own buffers and its cache.
 #[derive(Debug)]
 pub struct Plan {
+    device: Device,
     graph: Graph,
+    groups: Groups,
     layout: Layout,
     buffers: Vec<Zeroed>,
     places: batch::Places,
+    /// None on the reference device.
+    engine: Option<Engine>,
     /// Output rows of the last successful run.
     ready: usize,
 }
@@ -37,7 +46,13 @@ impl Plan {
     /// # Errors
     /// [`PlanError`] when the buffers do not fit into memory.
     pub fn compile(device: &Device, graph: Graph) -> Result<Self, PlanError> {
-        let layout = Layout::of(&graph);
+        let reference = device.isa() == Isa::Reference;
+        let groups = if reference {
+            schedule::single(&graph)
+        } else {
+            schedule::grouped(&graph)
+        };
+        let layout = Layout::of(&graph, &groups, !reference);
         let size_bytes = layout.size_bytes();
         let free_bytes = device.memory_free_bytes();
         if size_bytes > MAX_PLAN_BYTES.min(free_bytes) {
@@ -46,18 +61,27 @@ impl Plan {
                 free_bytes,
             });
         }
+        let system = |source| PlanError::System { size_bytes, source };
         let buffers = layout
             .capacities
             .iter()
             .map(|words| Zeroed::words(*words))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|source| PlanError::System { size_bytes, source })?;
+            .map_err(system)?;
+        let engine = if reference {
+            None
+        } else {
+            Some(Engine::compile(&graph, device.level(), device.threads()).map_err(system)?)
+        };
         let places = batch::Places::with_room_for(&graph);
         Ok(Self {
+            device: device.clone(),
             graph,
+            groups,
             layout,
             buffers,
             places,
+            engine,
             ready: 0,
         })
     }
@@ -71,35 +95,27 @@ impl Plan {
         self.ready = 0;
         self.places.check(&self.graph, batch)?;
         let facts = self.places.facts(batch);
-        let cache = self.graph.cache.clone();
-        let mut memory = cache.as_ref().map(crate::cache::Cache::lock);
-        let mut around = Surroundings {
-            graph: &self.graph,
-            facts: &facts,
-            cache: memory.as_mut().map_or(&mut [], |m| m.as_mut_slice()),
+        let mut memory = self.graph.cache.as_ref().map(Cache::lock);
+        let cache = memory.as_mut().map_or(&mut [][..], |m| m.as_mut_slice());
+        let mut values = Values {
+            layout: &self.layout,
+            buffers: &mut self.buffers,
         };
-        for (index, op) in self.graph.ops.iter().enumerate() {
-            let Some(target) = self.layout.views.get(index) else {
-                continue;
+        if let Some(engine) = &mut self.engine {
+            let mut around = Around {
+                graph: &self.graph,
+                facts: &facts,
+                cache,
             };
-            let mut target_buffer = Zeroed::empty();
-            if let Some(buffer) = self.buffers.get_mut(target.buffer) {
-                std::mem::swap(buffer, &mut target_buffer);
-            }
-            let mut out = target.matrix_mut(&mut target_buffer);
-            let mut inputs = [EMPTY; 3];
-            for (input, value) in inputs.iter_mut().zip(op.inputs()) {
-                let view = value.and_then(|v| self.layout.views.get(v as usize));
-                if let Some(view) = view
-                    && let Some(buffer) = self.buffers.get(view.buffer)
-                {
-                    *input = view.matrix(buffer, facts.rows(view.rows));
-                }
-            }
-            reference::execute(op, &inputs, &mut out, &mut around);
-            if let Some(buffer) = self.buffers.get_mut(target.buffer) {
-                *buffer = target_buffer;
-            }
+            let mut lead = self.device.lead();
+            engine.run(&mut lead, &self.groups, &mut values, &mut around);
+        } else {
+            let mut around = Surroundings {
+                graph: &self.graph,
+                facts: &facts,
+                cache,
+            };
+            oracle(&mut values, &mut around);
         }
         self.ready = batch.outputs.len();
         Ok(())
@@ -180,8 +196,48 @@ const EMPTY: Matrix<'static> = Matrix {
     stride: 0,
 };
 
+/// All values of a run.
+pub(crate) struct Values<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) buffers: &'a mut [Zeroed],
+}
+
+impl Values<'_> {
+    /// The buffer that the value of op `index` lies in.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the layout has a view for each op and a buffer for each view"
+    )]
+    pub(crate) fn buffer_of(&mut self, index: usize) -> &mut Zeroed {
+        &mut self.buffers[self.layout.views[index].buffer]
+    }
+}
+
+/// Op after op by the reference.
+fn oracle(values: &mut Values<'_>, around: &mut Surroundings<'_>) {
+    let layout = values.layout;
+    let graph = around.graph;
+    let facts = around.facts;
+    for (index, (op, target)) in graph.ops.iter().zip(&layout.views).enumerate() {
+        let mut buffer = Zeroed::empty();
+        std::mem::swap(&mut buffer, values.buffer_of(index));
+        let mut inputs = [EMPTY; 3];
+        for (input, value) in inputs.iter_mut().zip(op.inputs()) {
+            let view = value.and_then(|v| layout.views.get(v as usize));
+            if let Some(view) = view
+                && let Some(buffer) = values.buffers.get(view.buffer)
+            {
+                *input = view.matrix(buffer, facts.rows(view.rows));
+            }
+        }
+        let mut out = target.matrix_mut(&mut buffer);
+        reference::execute(op, &inputs, &mut out, around);
+        std::mem::swap(&mut buffer, values.buffer_of(index));
+    }
+}
+
 impl View {
-    fn matrix<'a>(&self, buffer: &'a Zeroed, rows: usize) -> Matrix<'a> {
+    pub(crate) fn matrix<'a>(&self, buffer: &'a Zeroed, rows: usize) -> Matrix<'a> {
         Matrix {
             data: buffer.f32().get(self.start..).unwrap_or_default(),
             rows,

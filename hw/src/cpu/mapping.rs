@@ -87,6 +87,26 @@ impl Zeroed {
         unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr().cast(), len) }
     }
 
+    /// As 32-bit patterns.
+    pub(crate) fn u32(&self) -> &[u32] {
+        let Some(map) = self.fits(4) else { return &[] };
+        // SAFETY: as in `f32`: every bit pattern is a u32, too.
+        unsafe { std::slice::from_raw_parts(map.as_ptr().cast(), self.len) }
+    }
+
+    /// As 32-bit patterns, to write.
+    pub(crate) fn u32_mut(&mut self) -> &mut [u32] {
+        if self.fits(4).is_none() {
+            return &mut [];
+        }
+        let len = self.len;
+        let Some(map) = self.map.as_mut() else {
+            return &mut [];
+        };
+        // SAFETY: as in `u32`, and the borrow is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr().cast(), len) }
+    }
+
     /// As 16-bit patterns.
     pub(crate) fn u16(&self) -> &[u16] {
         let Some(map) = self.fits(2) else { return &[] };

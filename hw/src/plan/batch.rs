@@ -3,6 +3,7 @@
 //! Decides that every token has its row, every position its page, and that no two sequences write
 //! to one place. Numbers come from a plugin at every step and are not trusted.
 
+use crate::cache::BLOCK;
 use crate::graph::Graph;
 use crate::op::{Index, Op};
 
@@ -126,6 +127,10 @@ pub(crate) struct Facts<'a> {
     pub(crate) owners: &'a [u32],
     /// Of each sequence: its first row.
     pub(crate) firsts: &'a [u32],
+    /// Of each sequence: its first block of sixteen rows, when each starts a block of its own.
+    pub(crate) block_firsts: &'a [u32],
+    /// All such blocks.
+    pub(crate) blocks: usize,
 }
 
 /// Room for what follows from a batch, made once.
@@ -134,6 +139,8 @@ pub(super) struct Places {
     positions: Vec<u32>,
     owners: Vec<u32>,
     firsts: Vec<u32>,
+    block_firsts: Vec<u32>,
+    blocks: u32,
     picked: Vec<u32>,
     /// Of each cache page: the run that wrote to it last.
     written: Vec<u32>,
@@ -160,6 +167,8 @@ impl Places {
             positions: Vec::with_capacity(bounds.tokens as usize),
             owners: Vec::with_capacity(bounds.tokens as usize),
             firsts: Vec::with_capacity(bounds.sequences as usize),
+            block_firsts: Vec::with_capacity(bounds.sequences as usize),
+            blocks: 0,
             picked: Vec::with_capacity(bounds.outputs as usize),
             written: vec![0; pages as usize],
             run: 0,
@@ -179,6 +188,8 @@ impl Places {
             positions: &self.positions,
             owners: &self.owners,
             firsts: &self.firsts,
+            block_firsts: &self.block_firsts,
+            blocks: self.blocks as usize,
         }
     }
 
@@ -216,6 +227,8 @@ impl Places {
         self.positions.clear();
         self.owners.clear();
         self.firsts.clear();
+        self.block_firsts.clear();
+        self.blocks = 0;
         let mut first = 0;
         for (owner, sequence) in (0_u32..).zip(batch.sequences) {
             let start = sequence.start;
@@ -231,6 +244,8 @@ impl Places {
                 });
             }
             self.firsts.push(first);
+            self.block_firsts.push(self.blocks);
+            self.blocks += sequence.tokens.div_ceil(BLOCK as u32);
             self.positions.extend(start..end);
             self.owners
                 .extend(std::iter::repeat_n(owner, sequence.tokens as usize));

@@ -2,7 +2,9 @@
 //!
 //! Decides from when values are last read, so that a plan's memory does not grow with its depth.
 
+use super::schedule::Groups;
 use crate::graph::{Bounds, Graph, Rows};
+use crate::op::Op;
 
 /// Where a value lies in its buffer, counted in floats.
 #[derive(Clone, Copy, Debug)]
@@ -23,36 +25,39 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// One value after the other, each into the buffer that was free and fits best.
-    pub(crate) fn of(graph: &Graph) -> Self {
-        let last_use = last_uses(graph);
+    /// Group after group, each value into the buffer that was free and fits best. With
+    /// `slices_are_views`, a slice takes no room: it is a part of the rows that it was cut from.
+    pub(crate) fn of(graph: &Graph, groups: &Groups, slices_are_views: bool) -> Self {
+        let owners = owners(graph, slices_are_views);
+        let last_use = last_uses(graph, groups, &owners);
+        let empty = View {
+            buffer: 0,
+            start: 0,
+            width: 0,
+            stride: 0,
+            rows: Rows::Tokens,
+        };
         let mut layout = Self {
-            views: Vec::with_capacity(graph.ops.len()),
+            views: vec![empty; graph.ops.len()],
             capacities: Vec::new(),
         };
         let mut free: Vec<usize> = Vec::new();
-        for (index, (op, shape)) in graph.ops.iter().zip(&graph.shapes).enumerate() {
-            let width = shape.width as usize;
-            let stride = width.next_multiple_of(LINE);
-            let words = stride * most_rows(graph.bounds, shape.rows);
-            let buffer = layout.take(&mut free, words);
-            layout.views.push(View {
-                buffer,
-                start: 0,
-                width,
-                stride,
-                rows: shape.rows,
-            });
-            let mut freed = [None; 4];
-            let read = op.inputs().into_iter().flatten().map(|v| v as usize);
-            for (slot, value) in freed.iter_mut().zip(read.chain([index])) {
-                if last_use.get(value) == Some(&index) {
-                    *slot = layout.views.get(value).map(|v| v.buffer);
-                }
+        for (time, group) in groups.iter().enumerate() {
+            for index in group {
+                layout.place(graph, *index, &owners, &mut free);
             }
-            for buffer in freed.into_iter().flatten() {
-                if !free.contains(&buffer) {
-                    free.push(buffer);
+            for index in group {
+                let op = graph.ops.get(*index);
+                let read = op.map_or([None; 3], Op::inputs).into_iter().flatten();
+                let values = read.map(|v| v as usize).chain([*index]);
+                for owner in values.filter_map(|v| owners.get(v).copied()) {
+                    if last_use.get(owner) != Some(&time) {
+                        continue;
+                    }
+                    let buffer = layout.views.get(owner).map(|v| v.buffer);
+                    if let Some(buffer) = buffer.filter(|b| !free.contains(b)) {
+                        free.push(buffer);
+                    }
                 }
             }
         }
@@ -64,51 +69,103 @@ impl Layout {
         self.capacities.iter().map(|words| *words as u64 * 4).sum()
     }
 
+    fn place(&mut self, graph: &Graph, index: usize, owners: &[usize], free: &mut Vec<usize>) {
+        let (Some(op), Some(shape)) = (graph.ops.get(index), graph.shapes.get(index)) else {
+            return;
+        };
+        let width = shape.width as usize;
+        let view = match op {
+            Op::Slice { x, start, .. } if owners.get(index) != Some(&index) => {
+                let Some(source) = self.views.get(*x as usize) else {
+                    return;
+                };
+                View {
+                    start: source.start + *start as usize,
+                    width,
+                    ..*source
+                }
+            }
+            _ => {
+                let stride = width.next_multiple_of(LINE);
+                let words = stride * most_rows(graph.bounds, shape.rows);
+                View {
+                    buffer: self.take(free, words),
+                    start: 0,
+                    width,
+                    stride,
+                    rows: shape.rows,
+                }
+            }
+        };
+        if let Some(place) = self.views.get_mut(index) {
+            *place = view;
+        }
+    }
+
     /// A free buffer of `words`: the tightest that fits, else the largest, grown; else a new one.
     fn take(&mut self, free: &mut Vec<usize>, words: usize) -> usize {
-        let size = |buffer: usize| self.capacities.get(buffer).copied().unwrap_or(0);
+        let size = |place: &usize| {
+            let buffer = free.get(*place).copied().unwrap_or(0);
+            self.capacities.get(buffer).copied().unwrap_or(0)
+        };
         let fitting = (0..free.len())
-            .filter(|i| free.get(*i).is_some_and(|b| size(*b) >= words))
-            .min_by_key(|i| free.get(*i).map(|b| size(*b)));
-        let best =
-            fitting.or_else(|| (0..free.len()).max_by_key(|i| free.get(*i).map(|b| size(*b))));
-        match best {
-            Some(place) => {
-                let buffer = free.swap_remove(place);
-                if let Some(capacity) = self.capacities.get_mut(buffer) {
-                    *capacity = (*capacity).max(words);
-                }
-                buffer
-            }
-            None => {
-                self.capacities.push(words);
-                self.capacities.len() - 1
-            }
+            .filter(|place| size(place) >= words)
+            .min_by_key(size);
+        let best = fitting.or_else(|| (0..free.len()).max_by_key(size));
+        let Some(place) = best else {
+            self.capacities.push(words);
+            return self.capacities.len() - 1;
+        };
+        let buffer = free.swap_remove(place);
+        if let Some(capacity) = self.capacities.get_mut(buffer) {
+            *capacity = (*capacity).max(words);
         }
+        buffer
     }
 }
 
 /// Rows start at a multiple of a cache line's 16 floats.
 const LINE: usize = 16;
 
-/// The op that reads each value last; a value that none reads ends with its own op, the last value
-/// never.
-fn last_uses(graph: &Graph) -> Vec<usize> {
-    let mut last: Vec<usize> = (0..graph.ops.len()).collect();
+/// Whose rows each value is a part of: its own, but for slices.
+fn owners(graph: &Graph, slices_are_views: bool) -> Vec<usize> {
+    let mut owners: Vec<usize> = (0..graph.ops.len()).collect();
     for (index, op) in graph.ops.iter().enumerate() {
-        for value in op.inputs().into_iter().flatten() {
-            if let Some(last) = last.get_mut(value as usize) {
-                *last = index;
+        if let Op::Slice { x, .. } = op
+            && slices_are_views
+        {
+            let owner = owners.get(*x as usize).copied();
+            if let (Some(place), Some(owner)) = (owners.get_mut(index), owner) {
+                *place = owner;
             }
         }
     }
-    if let Some(last) = last.last_mut() {
-        *last = usize::MAX;
+    owners
+}
+
+/// The group that reads each owner's rows last; its own where none does, never for the last value.
+fn last_uses(graph: &Graph, groups: &Groups, owners: &[usize]) -> Vec<usize> {
+    let mut last = vec![0; graph.ops.len()];
+    let mut used = |value: usize, time: usize| {
+        let owner = owners.get(value).copied().unwrap_or(value);
+        if let Some(last) = last.get_mut(owner) {
+            *last = time.max(*last);
+        }
+    };
+    for (time, group) in groups.iter().enumerate() {
+        for index in group {
+            used(*index, time);
+            let op = graph.ops.get(*index);
+            for value in op.map_or([None; 3], Op::inputs).into_iter().flatten() {
+                used(value as usize, time);
+            }
+        }
     }
+    used(graph.ops.len().saturating_sub(1), usize::MAX);
     last
 }
 
-fn most_rows(bounds: Bounds, rows: Rows) -> usize {
+pub(crate) fn most_rows(bounds: Bounds, rows: Rows) -> usize {
     let most = match rows {
         Rows::Tokens => bounds.tokens,
         Rows::Outputs => bounds.outputs,

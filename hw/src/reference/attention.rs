@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::Surroundings;
-use crate::cache::{Cache, LayerMemory};
+use crate::cache::{BLOCK, Cache, LayerMemory};
 use crate::cpu::mapping::Zeroed;
 use crate::dtype::Dtype;
 use crate::matrix::{Matrix, MatrixMut};
@@ -61,8 +61,16 @@ pub(super) fn attention(
                     let memory = &around.cache[layer];
                     let slot = slot(cache, sequence.pages, kv_heads, kv_head, place);
                     (
-                        read(cache, &memory.keys, slot, key_width),
-                        read(cache, &memory.values, slot, value_width),
+                        read(
+                            cache,
+                            &memory.keys,
+                            (key_width, key_places(slot, key_width)),
+                        ),
+                        read(
+                            cache,
+                            &memory.values,
+                            (value_width, value_places(slot, value_width)),
+                        ),
                     )
                 }
                 None => (
@@ -113,16 +121,24 @@ fn write(
     for row in 0..key.rows {
         let sequence = &facts.batch.sequences[facts.owners[row] as usize];
         let place = facts.positions[row] as usize;
-        let halves = [(&mut memory.keys, key), (&mut memory.values, value)];
-        for (memory, x) in halves {
+        let halves = [
+            (&mut memory.keys, key, true),
+            (&mut memory.values, value, false),
+        ];
+        for (memory, x, keys) in halves {
             let width = x.width / kv_heads;
             for (head, x) in x.row(row).chunks(width).enumerate() {
-                let at = slot(cache, sequence.pages, kv_heads, head, place) * width;
-                if cache.dtype() == Dtype::F32 {
-                    memory.f32_mut()[at..][..width].copy_from_slice(x);
-                } else {
-                    for (out, x) in memory.u16_mut()[at..].iter_mut().zip(x) {
-                        *out = f16::from_f32_const(*x).to_bits();
+                let slot = slot(cache, sequence.pages, kv_heads, head, place);
+                for (column, x) in x.iter().enumerate() {
+                    let at = if keys {
+                        key_places(slot, width)(column)
+                    } else {
+                        value_places(slot, width)(column)
+                    };
+                    if cache.dtype() == Dtype::F32 {
+                        memory.f32_mut()[at] = *x;
+                    } else {
+                        memory.u16_mut()[at] = f16::from_f32_const(*x).to_bits();
                     }
                 }
             }
@@ -137,13 +153,28 @@ fn slot(cache: &Cache, pages: &[u32], kv_heads: usize, head: usize, place: usize
     (page * kv_heads + head) * page_tokens + place % page_tokens
 }
 
-fn read(cache: &Cache, memory: &Zeroed, slot: usize, width: usize) -> Vec<f32> {
-    if cache.dtype() == Dtype::F32 {
-        memory.f32()[slot * width..][..width].to_vec()
-    } else {
-        let bits = &memory.u16()[slot * width..][..width];
-        bits.iter()
-            .map(|b| f16::from_bits(*b).to_f32_const())
-            .collect()
-    }
+/// Where column c of a key lies.
+fn key_places(slot: usize, width: usize) -> impl Fn(usize) -> usize {
+    move |column| slot / BLOCK * BLOCK * width + column * BLOCK + slot % BLOCK
+}
+
+/// Where column c of a value lies.
+fn value_places(slot: usize, width: usize) -> impl Fn(usize) -> usize {
+    move |column| slot * width + column
+}
+
+fn read(
+    cache: &Cache,
+    memory: &Zeroed,
+    (width, place): (usize, impl Fn(usize) -> usize),
+) -> Vec<f32> {
+    (0..width)
+        .map(|column| {
+            if cache.dtype() == Dtype::F32 {
+                memory.f32()[place(column)]
+            } else {
+                f16::from_bits(memory.u16()[place(column)]).to_f32_const()
+            }
+        })
+        .collect()
 }

@@ -1,0 +1,300 @@
+//! Grouped-query attention over the paged cache or over the batch's own rows.
+//!
+//! Decides who computes which head of which token, and when one token's past is cut into segments
+//! for several threads. Positions are walked in blocks of sixteen and segments of [`SEGMENT`] from
+//! position 0 whatever the batch, and segments are merged in order, so the bits never depend on it.
+
+use super::level::Level;
+use super::pool::Lead;
+use super::split::{Split, WORTH_NS};
+use crate::cache::Cache;
+use crate::matrix::Matrix;
+use crate::plan::Facts;
+
+mod kernel;
+pub(super) mod keys;
+mod store;
+
+pub(super) use self::kernel::{Element, Score};
+use self::kernel::{segment_f16, segment_f32};
+pub(super) use self::store::{Memory, pack, write};
+
+/// Positions of a segment.
+pub(super) const SEGMENT: usize = 512;
+
+/// Query heads that share a walk over keys, at most.
+const TILE: usize = 4;
+
+/// What an attention op is, apart from numbers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) heads: usize,
+    pub(super) kv_heads: usize,
+    pub(super) key_width: usize,
+    pub(super) value_width: usize,
+    pub(super) causal: bool,
+    pub(super) window: Option<u32>,
+    pub(super) score: Score,
+}
+
+impl Shape {
+    fn group(&self) -> usize {
+        self.heads / self.kv_heads
+    }
+
+    /// Floats of one head's unfinished result: the sum, padded, then the largest score and the
+    /// sum of exponentials.
+    pub(super) fn partial_width(&self) -> usize {
+        self.value_width.next_multiple_of(16) + 16
+    }
+
+    /// Floats that each thread needs.
+    pub(super) fn scratch_width(&self) -> usize {
+        2 * TILE * self.partial_width()
+    }
+}
+
+/// Where keys and values are.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// Pages of single precision.
+    Pages(&'a Cache, &'a [f32], &'a [f32]),
+    /// Pages of half precision.
+    HalfPages(&'a Cache, &'a [u16], &'a [u16]),
+    /// Packed keys of the batch, and its values.
+    Rows(&'a [f32], Matrix<'a>),
+}
+
+/// What a run of attention needs besides its inputs.
+pub(super) struct Room<'a> {
+    /// A row of [`Shape::scratch_width`] floats for each thread.
+    pub(super) scratch: Split<'a, f32>,
+    /// Rows of [`Shape::partial_width`] floats for segments of one head.
+    pub(super) partials: Split<'a, f32>,
+    pub(super) partial_rows: usize,
+}
+
+/// One (token, key/value head) and the places that it sees.
+struct Item<'a> {
+    row: usize,
+    head: usize,
+    keys: keys::Keys<'a>,
+    start: usize,
+    end: usize,
+}
+
+/// Computes attention for all tokens of the batch.
+pub(super) fn attend(
+    lead: &mut Lead<'_>,
+    level: Level,
+    shape: &Shape,
+    query: Matrix<'_>,
+    source: Source<'_>,
+    facts: &Facts<'_>,
+    room: &Room<'_>,
+    out: &Split<'_, f32>,
+) {
+    let items = query.rows * shape.kv_heads;
+    let item = |index: usize| item_of(shape, source, facts, index);
+    let places: usize = (0..query.rows)
+        .map(|row| {
+            let item = item(row * shape.kv_heads);
+            item.end - item.start
+        })
+        .sum();
+    let per_place = shape.heads * (shape.key_width + shape.value_width) / 24 + 1;
+    let chunks = (places * per_place / WORTH_NS).max(1);
+    let segments = (0..query.rows)
+        .map(|row| segments_of(&item(row * shape.kv_heads)).len())
+        .max()
+        .unwrap_or(0);
+    let cut = items < lead.threads()
+        && segments > 1
+        && items * segments * shape.group() <= room.partial_rows;
+    if !cut {
+        let chunks = chunks.min(lead.threads() * 8).min(items);
+        lead.run(chunks, &|chunk, thread| {
+            for index in items * chunk / chunks..items * (chunk + 1) / chunks {
+                whole(level, shape, query, &item(index), thread, room, out);
+            }
+        });
+        return;
+    }
+    let group = shape.group();
+    lead.run(items * segments, &|chunk, _| {
+        let item = item(chunk / segments);
+        let Some(segment) = segments_of(&item).nth(chunk % segments) else {
+            return;
+        };
+        for head in 0..group {
+            let place = chunk * group + head;
+            // SAFETY: each (item, segment, head) has a row of its own, and runs once.
+            let partial = unsafe { room.partials.part(place, 0..shape.partial_width()) };
+            part(level, shape, query, &item, segment.clone(), head, partial);
+        }
+    });
+    for index in 0..items {
+        let item = item(index);
+        for head in 0..group {
+            // SAFETY: the job above is done; the scratch of thread 0 is the leader's.
+            let total = unsafe { room.scratch.part(0, 0..shape.partial_width()) };
+            clear(total);
+            for segment in 0..segments_of(&item).len() {
+                let place = (index * segments + segment) * group + head;
+                // SAFETY: as above: no one else reads or writes these now.
+                let partial = unsafe { room.partials.part(place, 0..shape.partial_width()) };
+                merge(level, total, partial);
+            }
+            finish(level, shape, total, &item, head, out);
+        }
+    }
+}
+
+fn item_of<'a>(shape: &Shape, source: Source<'a>, facts: &'a Facts<'_>, index: usize) -> Item<'a> {
+    let (row, head) = (index / shape.kv_heads, index % shape.kv_heads);
+    let owner = facts.owners[row] as usize;
+    let sequence = facts.batch.sequences[owner];
+    let (here, end) = match source {
+        Source::Rows(..) => {
+            let here = row - facts.firsts[owner] as usize;
+            let end = if shape.causal {
+                here + 1
+            } else {
+                sequence.tokens as usize
+            };
+            (here, end)
+        }
+        _ => {
+            let here = facts.positions[row] as usize;
+            (here, here + 1)
+        }
+    };
+    let start = shape
+        .window
+        .map_or(0, |window| (here + 1).saturating_sub(window as usize));
+    Item {
+        row,
+        head,
+        keys: keys::Keys::of(shape, source, facts, owner, head),
+        start,
+        end,
+    }
+}
+
+/// The segments that an item sees, first to last.
+fn segments_of(item: &Item<'_>) -> impl ExactSizeIterator<Item = std::ops::Range<usize>> + use<> {
+    let (start, end) = (item.start, item.end);
+    let first = start / SEGMENT;
+    let count = end.div_ceil(SEGMENT) - first;
+    (0..count).map(move |i| {
+        let from = (first + i) * SEGMENT;
+        from.max(start)..(from + SEGMENT).min(end)
+    })
+}
+
+/// All of an item on one thread.
+fn whole(
+    level: Level,
+    shape: &Shape,
+    query: Matrix<'_>,
+    item: &Item<'_>,
+    thread: usize,
+    room: &Room<'_>,
+    out: &Split<'_, f32>,
+) {
+    let width = shape.partial_width();
+    // SAFETY: a thread works on one chunk at a time, and only it asks for its row.
+    let scratch = unsafe { room.scratch.part(thread, 0..shape.scratch_width()) };
+    let (parts, totals) = scratch.split_at_mut(TILE * width);
+    let mut head = 0;
+    while head < shape.group() {
+        let count = match shape.group() - head {
+            1 => 1,
+            2 | 3 => 2,
+            _ => 4,
+        };
+        for total in totals.chunks_exact_mut(width).take(count) {
+            clear(total);
+        }
+        for segment in segments_of(item) {
+            tile(
+                level,
+                shape,
+                query,
+                item,
+                segment,
+                head..head + count,
+                parts,
+            );
+            let parts = parts.chunks_exact(width);
+            for (total, part) in totals.chunks_exact_mut(width).zip(parts).take(count) {
+                merge(level, total, part);
+            }
+        }
+        for (i, total) in totals.chunks_exact_mut(width).take(count).enumerate() {
+            finish(level, shape, total, item, head + i, out);
+        }
+        head += count;
+    }
+}
+
+/// One segment of one head.
+fn part(
+    level: Level,
+    shape: &Shape,
+    query: Matrix<'_>,
+    item: &Item<'_>,
+    segment: std::ops::Range<usize>,
+    head: usize,
+    partial: &mut [f32],
+) {
+    tile(level, shape, query, item, segment, head..head + 1, partial);
+}
+
+fn tile(
+    level: Level,
+    shape: &Shape,
+    query: Matrix<'_>,
+    item: &Item<'_>,
+    segment: std::ops::Range<usize>,
+    heads: std::ops::Range<usize>,
+    parts: &mut [f32],
+) {
+    let first = item.head * shape.group() + heads.start;
+    let query = &query.row(item.row)[first * shape.key_width..];
+    let query = &query[..heads.len() * shape.key_width];
+    match item.keys {
+        keys::Keys::Single(keys) => {
+            segment_f32(level, keys, query, heads.len(), segment, shape, parts);
+        }
+        keys::Keys::Half(keys) => {
+            segment_f16(level, keys, query, heads.len(), segment, shape, parts);
+        }
+    }
+}
+
+fn clear(total: &mut [f32]) {
+    total.fill(0.0);
+    let at = total.len() - 16;
+    total[at] = f32::NEG_INFINITY;
+}
+
+/// Adds a segment to what came before it.
+fn merge(level: Level, total: &mut [f32], part: &[f32]) {
+    kernel::merge(level, total, part);
+}
+
+/// Divides by the sum and hands over.
+fn finish(
+    level: Level,
+    shape: &Shape,
+    total: &[f32],
+    item: &Item<'_>,
+    head: usize,
+    out: &Split<'_, f32>,
+) {
+    let first = (item.head * shape.group() + head) * shape.value_width;
+    // SAFETY: each head of each token belongs to one item, and its part ends with this call.
+    let out = unsafe { out.part(item.row, first..first + shape.value_width) };
+    kernel::finish(level, total, out);
+}

@@ -1,0 +1,251 @@
+//! Strips of quantised weights on x86.
+//!
+//! Decides, for AVX-512, from how many rows of activations on a panel pays; pads what does not
+//! fill a quad of blocks with zeros, whose scale is zero.
+
+use std::ops::Range;
+
+use super::super::level::{Isa, Level};
+use super::stored::{Narrow, Wide};
+use super::strip::{put, strip_rows};
+use super::{Input, Target, narrow as narrow_kernel, panel, rounded, wide as wide_kernel};
+use super::{
+    q4_0::Q4_0, q4_1::Q4_1, q4_k::Q4K, q5_0::Q5_0, q5_1::Q5_1, q5_k::Q5K, q6_k::Q6K, q8_0::Q8_0,
+};
+use crate::dtype::Dtype;
+
+/// A strip with AVX-512.
+pub(super) fn wide(
+    level: Level,
+    input: Input<'_>,
+    rows: Range<usize>,
+    target: &Target<'_>,
+    first: usize,
+    scratch: &mut [u32],
+) {
+    let work = match target.weight.dtype() {
+        Dtype::Q4_0 => wide_strip::<Q4_0>,
+        Dtype::Q4_1 => wide_strip::<Q4_1>,
+        Dtype::Q5_0 => wide_strip::<Q5_0>,
+        Dtype::Q5_1 => wide_strip::<Q5_1>,
+        Dtype::Q4K => wide_strip::<Q4K>,
+        Dtype::Q5K => wide_strip::<Q5K>,
+        Dtype::Q6K => wide_strip::<Q6K>,
+        Dtype::Q8_0 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 => wide_strip::<Q8_0>,
+    };
+    work(level, input, rows, target, first, scratch);
+}
+
+/// A strip with AVX2.
+pub(super) fn narrow(
+    level: Level,
+    input: Input<'_>,
+    rows: Range<usize>,
+    target: &Target<'_>,
+    first: usize,
+) {
+    let work = match target.weight.dtype() {
+        Dtype::Q4_0 => narrow_strip::<Q4_0>,
+        Dtype::Q4_1 => narrow_strip::<Q4_1>,
+        Dtype::Q5_0 => narrow_strip::<Q5_0>,
+        Dtype::Q5_1 => narrow_strip::<Q5_1>,
+        Dtype::Q4K => narrow_strip::<Q4K>,
+        Dtype::Q5K => narrow_strip::<Q5K>,
+        Dtype::Q6K => narrow_strip::<Q6K>,
+        Dtype::Q8_0 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 => narrow_strip::<Q8_0>,
+    };
+    work(level, input, rows, target, first);
+}
+
+/// From so many rows on, unpacking into a panel costs less than adding across lanes for each.
+const PANEL_FROM: usize = 4;
+
+/// The bytes of a quad's four blocks of the largest type that does not come in blocks of 256.
+const TAIL: usize = 4 * 34;
+
+/// Whole quads of a row, and where the rest starts.
+fn quads_of<T: super::stored::Stored>(row_bytes: usize) -> (usize, usize) {
+    let size = T::DTYPE.block_bytes();
+    let blocks = row_bytes / size * (T::DTYPE.block_len() / 32);
+    let quads = blocks / 4;
+    (quads, quads * 4 / (T::DTYPE.block_len() / 32) * size)
+}
+
+/// The last blocks of a row with zeros after them.
+fn padded(row: &[u8], from: usize) -> [u8; TAIL] {
+    let mut tail = [0; TAIL];
+    for (to, byte) in tail.iter_mut().zip(&row[from..]) {
+        *to = *byte;
+    }
+    tail
+}
+
+fn wide_strip<T: Wide>(
+    level: Level,
+    input: Input<'_>,
+    rows: Range<usize>,
+    target: &Target<'_>,
+    first: usize,
+    scratch: &mut [u32],
+) {
+    if level.isa() != Isa::Avx512 {
+        return;
+    }
+    if rows.len() >= PANEL_FROM {
+        let blocks = rounded::blocks_of(input.x.width);
+        if let Some(panel) = panel::Panel::over(scratch, blocks) {
+            return panel_strip::<T>(input, rows, target, first, panel);
+        }
+    }
+    let weights = strip_rows(target, first);
+    let count = target.weight.rows() as usize - first;
+    let row_bytes = target.weight.row_bytes();
+    let (quads, rest) = quads_of::<T>(row_bytes);
+    for (i, four) in weights.as_chunks::<4>().0.iter().enumerate() {
+        if i * 4 >= count {
+            break;
+        }
+        let tails = four.map(|row| padded(row, rest));
+        let tile_rows = wide_kernel::Rows {
+            at: four.map(<[u8]>::as_ptr),
+            quads,
+            tail: (rest < row_bytes).then(|| [0, 1, 2, 3].map(|r: usize| tails[r].as_ptr())),
+            ahead: 4 * row_bytes,
+            quad_bytes: T::DTYPE.block_bytes() * 128 / T::DTYPE.block_len(),
+        };
+        let column = first + i * 4;
+        let mut row = rows.start;
+        while row < rows.end {
+            let done = match rows.end - row {
+                1 => wide_tile::<T, 1>(&tile_rows, input, row, target, column),
+                2 | 3 => wide_tile::<T, 2>(&tile_rows, input, row, target, column),
+                _ => wide_tile::<T, 4>(&tile_rows, input, row, target, column),
+            };
+            row += done;
+        }
+    }
+}
+
+fn wide_tile<T: Wide, const M: usize>(
+    rows: &wide_kernel::Rows,
+    input: Input<'_>,
+    row: usize,
+    target: &Target<'_>,
+    column: usize,
+) -> usize {
+    let mut out = [[0.0; 4]; M];
+    let x = std::array::from_fn(|m| input.rounded_row(row + m));
+    // SAFETY: only reached for a level of AVX-512; the rows are whole rows of the weight, whose
+    // quads were counted from their length, the tails have room for a quad, and rounded rows have
+    // as many blocks as the weight's columns make, rounded up to quads.
+    unsafe { wide_kernel::tile::<T, M>(rows, x, &mut out) };
+    for (m, sums) in out.iter().enumerate() {
+        put(target, row + m, column, sums);
+    }
+    M
+}
+
+fn panel_strip<T: Wide>(
+    input: Input<'_>,
+    rows: Range<usize>,
+    target: &Target<'_>,
+    first: usize,
+    panel: panel::Panel,
+) {
+    let weights = strip_rows(target, first);
+    let row_bytes = target.weight.row_bytes();
+    let (quads, rest) = quads_of::<T>(row_bytes);
+    let at = weights.map(<[u8]>::as_ptr);
+    for quad in 0..quads {
+        // SAFETY: reached for AVX-512 only; each row has so many quads, and the panel was made for
+        // as many blocks as the columns make.
+        unsafe { panel::fill::<T>(panel, &at, quad, quad) };
+    }
+    let mut all = quads;
+    if rest < row_bytes {
+        let tails = weights.map(|row| padded(row, rest));
+        let at: [*const u8; panel::ROWS] = std::array::from_fn(|r| tails[r].as_ptr());
+        // SAFETY: as above; each tail has room for a quad, and the panel for a padded one.
+        unsafe { panel::fill::<T>(panel, &at, 0, quads) };
+        all += 1;
+    }
+    let mut row = rows.start;
+    while row < rows.end {
+        row += match rows.end - row {
+            1 => panel_tile::<T, 1>(panel, all, input, row, target, first),
+            2 | 3 => panel_tile::<T, 2>(panel, all, input, row, target, first),
+            4..8 => panel_tile::<T, 4>(panel, all, input, row, target, first),
+            _ => panel_tile::<T, 8>(panel, all, input, row, target, first),
+        };
+    }
+}
+
+fn panel_tile<T: Wide, const M: usize>(
+    panel: panel::Panel,
+    quads: usize,
+    input: Input<'_>,
+    row: usize,
+    target: &Target<'_>,
+    column: usize,
+) -> usize {
+    let mut out = [[0.0; panel::ROWS]; M];
+    let x = std::array::from_fn(|m| input.rounded_row(row + m));
+    // SAFETY: reached for AVX-512 only; the panel has just been filled for so many quads, and
+    // rounded rows have as many.
+    unsafe { panel::tile::<T, M>(panel, quads, x, &mut out) };
+    for (m, sums) in out.iter().enumerate() {
+        put(target, row + m, column, sums);
+    }
+    M
+}
+
+fn narrow_strip<T: Narrow>(
+    level: Level,
+    input: Input<'_>,
+    rows: Range<usize>,
+    target: &Target<'_>,
+    first: usize,
+) {
+    if level.isa() != Isa::Avx2 {
+        return;
+    }
+    let weights = strip_rows(target, first);
+    let count = target.weight.rows() as usize - first;
+    let row_bytes = target.weight.row_bytes();
+    let (quads, rest) = quads_of::<T>(row_bytes);
+    for (i, weights) in weights.iter().enumerate().take(count) {
+        let tail = padded(weights, rest);
+        let weight_row = narrow_kernel::Row {
+            at: weights.as_ptr(),
+            quads,
+            tail: (rest < row_bytes).then_some(tail.as_ptr()),
+        };
+        let mut row = rows.start;
+        while row < rows.end {
+            row += match rows.end - row {
+                1 => narrow_tile::<T, 1>(weight_row, input, row, target, first + i),
+                2 | 3 => narrow_tile::<T, 2>(weight_row, input, row, target, first + i),
+                _ => narrow_tile::<T, 4>(weight_row, input, row, target, first + i),
+            };
+        }
+    }
+}
+
+fn narrow_tile<T: Narrow, const M: usize>(
+    weights: narrow_kernel::Row,
+    input: Input<'_>,
+    row: usize,
+    target: &Target<'_>,
+    column: usize,
+) -> usize {
+    let mut out = [0.0; M];
+    let x = std::array::from_fn(|m| input.rounded_row(row + m));
+    // SAFETY: only reached for a level of AVX2; the row is a whole row of the weight, whose quads
+    // were counted from its length, the tail has room for a quad, and rounded rows have as many
+    // blocks as the weight's columns make, rounded up to quads.
+    unsafe { narrow_kernel::tile::<T, M>(weights, x, &mut out) };
+    for (m, sum) in out.iter().enumerate() {
+        put(target, row + m, column, &[*sum]);
+    }
+    M
+}

@@ -1,0 +1,128 @@
+//! Sixteen floats at a time, on whatever registers there are.
+//!
+//! Decides the vocabulary that kernels are written in, so that one text serves every instruction
+//! set and each lane's order of operations is the same on all. Refuses to know ops.
+//!
+//! Every method is `inline(always)`: a kernel is a generic function, compiled once for each
+//! instruction set by the macro [`kernel`], inside a function that enables it.
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86_avx2;
+#[cfg(target_arch = "x86_64")]
+mod x86_avx512;
+
+pub(super) use self::portable::Portable;
+#[cfg(target_arch = "x86_64")]
+pub(super) use self::x86_avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub(super) use self::x86_avx512::Avx512;
+
+/// Lanes of a vector.
+pub(super) const LANES: usize = 16;
+
+/// Sixteen floats.
+///
+/// A value of a type other than [`Portable`] may only come into being where its instructions are
+/// enabled; [`kernel`] sees to that.
+pub(super) trait Vector: Copy {
+    fn splat(x: f32) -> Self;
+    fn load(from: &[f32; LANES]) -> Self;
+    fn store(self, to: &mut [f32; LANES]);
+    /// From single precision as bytes, of any alignment.
+    fn load_f32_bytes(from: &[u8; 64]) -> Self;
+    /// From half precision as bytes, of any alignment.
+    fn load_f16_bytes(from: &[u8; 32]) -> Self;
+    /// From the upper halves of floats as bytes, of any alignment.
+    fn load_bf16_bytes(from: &[u8; 32]) -> Self;
+    fn load_f16(from: &[u16; LANES]) -> Self;
+    fn store_f16(self, to: &mut [u16; LANES]);
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    /// `self * by + plus`, rounded once.
+    fn fma(self, by: Self, plus: Self) -> Self;
+    /// `self > other ? self : other`, so `other` where either is NaN.
+    fn max(self, other: Self) -> Self;
+    /// `self < other ? self : other`, so `other` where either is NaN.
+    fn min(self, other: Self) -> Self;
+    fn abs(self) -> Self;
+    /// To the nearest whole number, halves to even.
+    fn round(self) -> Self;
+    /// Two to the power of a whole number from -126 to 127.
+    fn power_of_two(self) -> Self;
+    /// `self > limit ? yes : no`, lane by lane; `no` where either is NaN.
+    fn select_above(self, limit: Self, yes: Self, no: Self) -> Self;
+    /// Whole numbers from -128 to 127 as bytes.
+    fn to_bytes(self) -> [i8; LANES];
+    /// The sum of the lanes: l and l + 8, then l and l + 4, and so on.
+    fn sum(self) -> f32;
+    /// The largest lane; NaN lanes may be overlooked.
+    fn largest(self) -> f32;
+
+    fn zero() -> Self {
+        Self::splat(0.0)
+    }
+
+    /// The first lanes from a slice shorter than a vector, the others zero.
+    #[inline(always)]
+    fn load_part(from: &[f32]) -> Self {
+        let mut lanes = [0.0; LANES];
+        for (lane, x) in lanes.iter_mut().zip(from) {
+            *lane = *x;
+        }
+        Self::load(&lanes)
+    }
+
+    /// The first lanes to a slice shorter than a vector.
+    #[inline(always)]
+    fn store_part(self, to: &mut [f32]) {
+        let mut lanes = [0.0; LANES];
+        self.store(&mut lanes);
+        for (x, lane) in to.iter_mut().zip(lanes) {
+            *x = lane;
+        }
+    }
+}
+
+/// Declares a kernel: a function that takes a [`Level`](super::level::Level) first and calls
+/// `$generic`, which has one type parameter, compiled for that level's instructions.
+macro_rules! kernel {
+    ($(#[$doc:meta])* $name:ident = $generic:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)?) => {
+        $(#[$doc])*
+        #[allow(clippy::too_many_arguments, reason = "kernels take what they read")]
+        pub(in crate::cpu) fn $name(level: $crate::cpu::level::Level, $($arg: $type),*) $(-> $ret)? {
+            #[cfg(target_arch = "x86_64")]
+            {
+                use $crate::cpu::level::Isa;
+                use $crate::cpu::vector::{Avx2, Avx512};
+
+                #[target_feature(enable = "avx2,fma,f16c")]
+                #[allow(clippy::too_many_arguments, reason = "as outside")]
+                fn with_avx2($($arg: $type),*) $(-> $ret)? {
+                    $generic::<Avx2>($($arg),*)
+                }
+
+                #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+                #[allow(clippy::too_many_arguments, reason = "as outside")]
+                fn with_avx512($($arg: $type),*) $(-> $ret)? {
+                    $generic::<Avx512>($($arg),*)
+                }
+
+                match level.isa() {
+                    // SAFETY: a `Level` of this kind exists only where the processor was seen to
+                    // have these instructions.
+                    Isa::Avx512 => return unsafe { with_avx512($($arg),*) },
+                    // SAFETY: as above.
+                    Isa::Avx2 => return unsafe { with_avx2($($arg),*) },
+                    Isa::Portable | Isa::Reference => {}
+                }
+            }
+            let _ = level;
+            $generic::<$crate::cpu::vector::Portable>($($arg),*)
+        }
+    };
+}
+
+pub(in crate::cpu) use kernel;
