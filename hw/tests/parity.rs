@@ -4,6 +4,13 @@
 //! Infinities and NaNs: each function makes of them what the reference does. A row with one, rounded
 //! for quantised weights, becomes NaN.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that meets the unexpected has failed"
+)]
+
 #[path = "parity/ops.rs"]
 mod ops;
 #[path = "parity/support.rs"]

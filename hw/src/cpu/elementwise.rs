@@ -193,7 +193,7 @@ impl Unary for GeluTanh {
     fn apply<V: Vector>(self, x: V) -> V {
         // 0.5 * (1 + tanh(y)) is sigmoid(2 y); 1.595... is twice the root of 2 / pi.
         let cube = x.mul(x).mul(x);
-        let inner = cube.fma(V::splat(0.044_715), x).mul(V::splat(1.595_769_1));
+        let inner = cube.fma(V::splat(0.044_715), x).mul(V::splat(1.595_769));
         x.mul(math::sigmoid(inner))
     }
 }

@@ -109,8 +109,8 @@ impl Narrow for Q4_1 {
 #[target_feature(enable = "avx512f,avx512bw")]
 unsafe fn pair(at: *const u8) -> __m512i {
     // SAFETY: the 16 bytes of quants of each of two blocks.
-    let quants = unsafe { nibbles_64(at.add(4), at.add(24)) };
-    quants
+
+    unsafe { nibbles_64(at.add(4), at.add(24)) }
 }
 
 /// One block.
@@ -118,6 +118,6 @@ unsafe fn pair(at: *const u8) -> __m512i {
 #[target_feature(enable = "avx2")]
 unsafe fn block(at: *const u8) -> __m256i {
     // SAFETY: the 16 bytes of quants.
-    let quants = unsafe { nibbles_32(at.add(4)) };
-    quants
+
+    unsafe { nibbles_32(at.add(4)) }
 }

@@ -104,13 +104,11 @@ impl Narrow for Q5K {
         let mut quants = [a, b, c, d];
         // SAFETY: the 32 bytes of fifth bits.
         let bits = unsafe { _mm256_loadu_si256(block.add(16).cast()) };
-        let mut part = quad % 2 * 4;
-        for quants in &mut quants {
+        for (part, quants) in (quad % 2 * 4..).zip(&mut quants) {
             let which = _mm256_set1_epi8(1_i8.wrapping_shl(part as u32));
             let there = _mm256_cmpeq_epi8(_mm256_and_si256(bits, which), which);
             let fifth = _mm256_and_si256(there, _mm256_set1_epi8(16));
             *quants = _mm256_or_si256(*quants, fifth);
-            part += 1;
         }
         quants
     }
