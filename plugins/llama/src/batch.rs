@@ -21,7 +21,7 @@ pub use compose::Bounds;
 pub use embed::Embedder;
 pub use job::Job;
 #[cfg(test)]
-pub(crate) use tests::first;
+pub(crate) use tests::{byte_tokenizer, first};
 
 use compose::compose;
 use job::Living;

@@ -83,13 +83,14 @@ impl Chat {
             .collect();
         let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
         let rendered = self.render(&marked, bytes)?;
-        let mut tokens = Vec::new();
-        if matches!(self.template, Template::Plain) {
-            let ids = tokenizer.special_ids();
-            tokens.extend(ids.bos.filter(|_| ids.add_bos));
-        }
         let encoded = tokenizer.encode_marked(&rendered, mark);
-        tokens.extend(encoded.map_err(|error| invalid("messages", chain(&error)))?);
+        let mut tokens = encoded.map_err(|error| invalid("messages", chain(&error)))?;
+        // Most templates write it themselves; a model that was trained with it is lost without.
+        let ids = tokenizer.special_ids();
+        let missing = ids
+            .bos
+            .filter(|bos| ids.add_bos && tokens.first() != Some(bos));
+        tokens.splice(..0, missing);
         Ok(Formatted {
             tokens,
             text: rendered.replace(mark, ""),

@@ -9,8 +9,8 @@ mod machine;
 use super::*;
 use crate::contract::{Sampling, TokenLogprob, Usage};
 use crate::tokenizer::LeadingSpace;
-pub(crate) use machine::first;
 use machine::{END, Machine, POISON, tokenizer};
+pub(crate) use machine::{first, tokenizer as byte_tokenizer};
 
 const PAGE: usize = 4;
 
