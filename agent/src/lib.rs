@@ -2,7 +2,26 @@
 //!
 //! This crate acts: sockets, files, processes, clocks. What is to be done is decided by
 //! `skep-core`, which never acts; what a request costs is computed by `skep-hw` in workers.
+//!
+//! # What runs
+//!
+//! Started in this order by [`boot`], each owning its state; nothing here waits without bound.
+//!
+//! | task or thread | woken by | tells | its door |
+//! |---|---|---|---|
+//! | thread `telemetry` | its interval | a `watch` with the newest look at the machine | [`agent::Agent::telemetry`] |
+//! | thread `spawner` of [`fleet`] | requests for a process | the process | inside `fleet` |
+//! | one `tend` per replica | its worker's socket, its own timers | the exchanges of its requests | [`fleet::Fleet`] |
+//! | `follow_fleet` of [`router`] | the fleet's changes | the core, and through it the scheduler | [`router::Router`] |
+//! | `keep_time` of [`router`] | the core's earliest timer | the core | [`router::Router`] |
+//! | one `load` or `unload` at a time per model | the core | the core, when it failed | [`router::Router::want`] |
+//! | `follow` of [`boot`] | the newest look | the core: this node's free memory | none |
+//! | the listener of [`http`] | connections, and the end | one task for each connection | [`http::Server`] |
+//! | one task per connection | its client | everything above | none |
+//! | `until_stopped` of [`boot`] | signals, a minute's timer | the listener, the router, the fleet | [`boot::Running`] |
 
+pub mod agent;
+pub mod boot;
 pub mod client;
 pub mod compiler;
 pub mod config;
@@ -13,8 +32,11 @@ pub mod identity;
 pub mod keys;
 pub mod limits;
 pub mod logs;
+pub mod metrics;
 pub mod models;
 pub mod paths;
+pub mod plugins;
 pub mod protocol;
+pub mod router;
 pub mod wire;
 pub mod worker;

@@ -128,7 +128,15 @@ impl Models {
                     | ModelState::Unloading
                     | ModelState::Failed { .. } => ModelState::Loading { since: now },
                 },
-                ReplicaState::Draining => ModelState::Unloading,
+                ReplicaState::Draining => match &view.state {
+                    // Named again while it leaves.
+                    ModelState::MakingRoom { since } => ModelState::MakingRoom { since: *since },
+                    ModelState::Absent
+                    | ModelState::Loading { .. }
+                    | ModelState::Ready
+                    | ModelState::Unloading
+                    | ModelState::Failed { .. } => ModelState::Unloading,
+                },
                 ReplicaState::Failed(why) => ModelState::Failed {
                     why: why.clone(),
                     until: now.after(LOAD_RETRY),

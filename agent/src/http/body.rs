@@ -1,9 +1,9 @@
 //! Reading a request's body: whole, bounded, and not for ever.
 
-use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::error::{ApiError, Kind};
@@ -12,7 +12,7 @@ use super::limits::{BODY_BYTES_PER_S_MIN, BODY_GRACE};
 /// Reads a body that should be JSON.
 pub(super) async fn read_json(
     headers: &HeaderMap,
-    body: Body,
+    body: Incoming,
     limit: usize,
 ) -> Result<Bytes, ApiError> {
     check_type(headers)?;
@@ -22,7 +22,7 @@ pub(super) async fn read_json(
 /// Reads a body. A body that says at once that it is too long is not read at all.
 pub(super) async fn read(
     headers: &HeaderMap,
-    mut body: Body,
+    mut body: Incoming,
     limit: usize,
 ) -> Result<Bytes, ApiError> {
     let declared = headers

@@ -154,7 +154,7 @@ impl Guard {
             }
             None if self.require_key => Err(unauthorized(
                 "an API key is needed: send it as `authorization: Bearer sk-skep-…` \
-                 (`skep keys create` makes one)",
+                 (`skep keys new` makes one)",
             )),
             None => Ok(Caller::Anonymous),
         }

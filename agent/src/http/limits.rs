@@ -22,9 +22,6 @@ pub(super) const BODY_BYTES_PER_S_MIN: u64 = 1 << 10;
 /// the socket's buffers and, bounded, in its exchange; an hour of it would be memory for nobody.
 pub(super) const READER_STALL: Duration = Duration::from_secs(60);
 
-/// How long a connection may linger once its socket was asked to close.
-pub(super) const CLOSE: Duration = Duration::from_secs(5);
-
 /// How long nothing is accepted once the process is out of file descriptors or memory.
 pub(super) const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 

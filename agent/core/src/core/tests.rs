@@ -235,6 +235,7 @@ fn an_idle_model_is_unloaded_unless_it_is_kept() {
     play.wait(1, &[Output::Unload(ReplicaId(1))]);
     // Named while it leaves: it comes back.
     play.check(arrive(3, 1, "a"), &[]);
+    play.check(replica(1, "a", ReplicaState::Draining), &[]);
     play.check(
         Input::ReplicaGone(ReplicaId(1)),
         &[Output::Load("a".into())],

@@ -1,0 +1,40 @@
+//! The running agent, as everything that answers for it sees it.
+
+use std::sync::Arc;
+
+use skep_hw::telemetry::Snapshot;
+use tokio::sync::watch;
+
+use crate::config::Settings;
+use crate::fleet::Fleet;
+use crate::identity::NodeId;
+use crate::keys::Keys;
+use crate::logs::LogRing;
+use crate::metrics::Metrics;
+use crate::models::Catalogue;
+use crate::paths::Paths;
+use crate::plugins::Embedded;
+use crate::router::Router;
+
+/// One agent: what it is and what it is made of. Shared by every request.
+#[derive(Debug)]
+pub struct Agent {
+    pub settings: Settings,
+    pub paths: Paths,
+    pub node: NodeId,
+    /// What people call this machine.
+    pub node_name: String,
+    pub keys: Keys,
+    pub catalogue: Arc<Catalogue>,
+    pub fleet: Fleet,
+    pub router: Router,
+    /// The newest look at the machine; none until the first.
+    pub telemetry: watch::Receiver<Option<Arc<Snapshot>>>,
+    pub metrics: Arc<Metrics>,
+    pub logs: LogRing,
+    /// The plugins that this binary carries.
+    pub plugins: &'static [Embedded],
+    /// Where people reach it.
+    pub url: String,
+    pub started_unix_s: u64,
+}

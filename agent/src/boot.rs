@@ -1,0 +1,217 @@
+//! Starting and stopping the agent, each in one straight line.
+//!
+//! Decides the order: nothing is made before what it needs, and whatever fails says which step it
+//! was. Refuses to know what any part does.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::agent::Agent;
+use crate::config::{self, Override, Settings, Source};
+use crate::fleet::{Fleet, FleetSettings};
+use crate::host::scheduler::Scheduler;
+use crate::http::{Ending, Port, Server};
+use crate::identity::{Identity, Lock};
+use crate::keys::{Keys, Secret, unix_now_s};
+use crate::logs::LogRing;
+use crate::metrics::Metrics;
+use crate::models::Catalogue;
+use crate::paths::Paths;
+use crate::plugins;
+use crate::router::{Parts, Router};
+
+mod endpoint;
+mod error;
+mod logging;
+mod stop;
+mod telemetry;
+mod tiny;
+
+pub use self::error::StartError;
+pub use self::stop::Stop;
+
+/// What the command line says of a start.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// One folder for everything, instead of the usual ones.
+    pub home: Option<PathBuf>,
+    /// A configuration file that must exist, instead of the usual one.
+    pub config: Option<PathBuf>,
+    /// Settings given as flags.
+    pub overrides: Vec<Override>,
+}
+
+/// A running agent.
+#[derive(Debug)]
+pub struct Running {
+    pub agent: Arc<Agent>,
+    /// The key that was made now, at the first start; to be shown once.
+    pub first_key: Option<Secret>,
+    ending: watch::Sender<Ending>,
+    serving: JoinHandle<()>,
+    endpoint: endpoint::EndpointFile,
+    telemetry: telemetry::Sampler,
+    /// Given up last, when nothing of this agent is left.
+    lock: Lock,
+}
+
+/// The runtime for an agent: as many threads as a gateway can use; models compute elsewhere.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn runtime() -> std::io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.min(THREADS_MAX))
+        .thread_name("skep")
+        .enable_all()
+        .build()
+}
+
+/// Starts an agent. When this returns it serves; its default model may still be loading.
+///
+/// # Errors
+/// The step that failed. Whatever was started is ended.
+pub async fn start(start: Start) -> Result<Running, StartError> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let paths = Paths::choose(start.home.as_deref(), environment)?;
+    let settings = read_settings(&start, &paths)?;
+    let logs = LogRing::new();
+    logging::begin(&settings.log, &logs);
+
+    paths.create()?;
+    let lock = Lock::take(&paths)?;
+    let identity = Identity::load_or_create(&paths)?;
+    tracing::debug!(node = %identity.node(), "identity");
+    let (keys, first_key) = Keys::open(&paths)?;
+
+    let telemetry = telemetry::Sampler::start(settings.telemetry.interval, &paths)?;
+    let newest = telemetry.newest();
+    let catalogue = Arc::new(Catalogue::open(&paths.models())?);
+    tiny::materialise(&catalogue)?;
+
+    let executable = std::env::current_exe().map_err(StartError::Executable)?;
+    let fleet = Fleet::start(FleetSettings {
+        executable,
+        cache_dir: paths.compiled(),
+        plugins: engines(),
+    })?;
+    let scheduler = scheduler(&fleet).await?;
+
+    let port = Port::bind(&settings.http).await?;
+    let url = endpoint::url(&port, &settings.http);
+    let node = telemetry::node(identity.node(), settings.node.name.as_deref(), &newest).await;
+    let node_name = node.name.clone();
+    let router = Router::start(Parts {
+        core: core_settings(&settings),
+        node,
+        scheduler,
+        fleet: fleet.clone(),
+        catalogue: catalogue.clone(),
+        opening: crate::protocol::Settings {
+            context_tokens: settings.models.context_tokens,
+            sequences: settings.models.sequences,
+            cache_bytes: settings.models.cache_bytes,
+        },
+        threads: settings.node.threads.map(std::num::NonZero::get),
+    });
+    telemetry::follow(newest.clone(), router.clone());
+
+    let local = Secret::generate()?;
+    let endpoint = endpoint::EndpointFile::write(&paths, &url, &local)?;
+    let agent = Arc::new(Agent {
+        node: identity.node().clone(),
+        node_name,
+        paths,
+        keys,
+        catalogue,
+        fleet,
+        router,
+        telemetry: newest,
+        metrics: Arc::new(Metrics::new()),
+        logs,
+        plugins: plugins::EMBEDDED,
+        url,
+        started_unix_s: unix_now_s(),
+        settings,
+    });
+    let ending = watch::Sender::new(Ending::Serving);
+    let server = Server::new(agent.clone(), local);
+    let serving = tokio::spawn(server.serve(port, ending.subscribe()));
+    if let Some(model) = &agent.settings.models.default {
+        agent.router.want(model);
+    }
+    tracing::info!(url = %agent.url, node = %agent.node, "serving");
+    Ok(Running {
+        agent,
+        first_key,
+        ending,
+        serving,
+        endpoint,
+        telemetry,
+        lock,
+    })
+}
+
+fn read_settings(start: &Start, paths: &Paths) -> Result<Settings, StartError> {
+    let usual = paths.config_file();
+    let named = start
+        .config
+        .clone()
+        .or_else(|| std::env::var_os("SKEP_CONFIG").map(PathBuf::from));
+    let source = named
+        .as_deref()
+        .map_or(Source::Default(&usual), Source::Named);
+    // A variable that is not text cannot be one of ours.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let config = config::load(source, environment, &start.overrides)?;
+    Ok(Settings::try_from(config)?)
+}
+
+async fn scheduler(fleet: &Fleet) -> Result<Scheduler, StartError> {
+    let plugin = plugins::find(SCHEDULER).ok_or(StartError::NoScheduler(SCHEDULER))?;
+    let plugin = for_fleet(plugin);
+    fleet.scheduler(&plugin).await.map_err(StartError::Scheduler)
+}
+
+fn engines() -> Vec<crate::fleet::Plugin> {
+    plugins::EMBEDDED
+        .iter()
+        .filter(|plugin| plugin.name != SCHEDULER)
+        .map(for_fleet)
+        .collect()
+}
+
+fn for_fleet(plugin: &plugins::Embedded) -> crate::fleet::Plugin {
+    crate::fleet::Plugin {
+        name: plugin.name.into(),
+        component: crate::fleet::Component::Embedded(plugin.bytes),
+    }
+}
+
+fn core_settings(settings: &Settings) -> skep_core::Settings {
+    skep_core::Settings {
+        running_max: settings.requests.running_max,
+        queued_max: settings.requests.queued_max,
+        per_key_max: settings.requests.per_key_max,
+        deadline: settings.requests.deadline,
+        load_wait: settings.models.load_wait,
+        idle_unload: settings.models.idle_unload,
+        loaded_max: settings.models.loaded_max,
+    }
+}
+
+/// The scheduler plugin that chooses where requests run.
+const SCHEDULER: &str = "spread";
+
+/// More threads only take the cores from the workers, and cost memory.
+const THREADS_MAX: usize = 4;
+
+/// How long keys may go without their last use on disk.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(60);

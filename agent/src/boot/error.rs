@@ -1,0 +1,71 @@
+//! Why the agent did not start: one case for each step. All of them are fatal.
+
+use std::io;
+
+use crate::config::ConfigError;
+use crate::http::ListenError;
+use crate::identity::{IdentityError, LockError};
+use crate::keys::KeysError;
+use crate::models::CatalogueError;
+use crate::paths::PathsError;
+
+/// Which step failed, and why. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Paths(#[from] PathsError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    #[error("could not start looking at the hardware")]
+    Telemetry(#[source] io::Error),
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    #[error("could not tell where this program's own file is")]
+    Executable(#[source] io::Error),
+    #[error(
+        "this binary carries no plugin named `{0}`: build it with `cargo xtask build`, which builds the plugins first"
+    )]
+    NoScheduler(&'static str),
+    #[error("{0}")]
+    Scheduler(String),
+    #[error(transparent)]
+    Fleet(#[from] crate::fleet::StartError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("could not write how to reach this agent")]
+    Endpoint(#[source] io::Error),
+}
+
+impl StartError {
+    /// What the process ends with, after `sysexits.h`, so that a supervisor can tell what will not
+    /// mend itself.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            // EX_CONFIG
+            Self::Config(_) | Self::Paths(_) => 78,
+            // EX_TEMPFAIL: another agent, or another program on the port.
+            Self::Lock(LockError::Taken { .. }) | Self::Listen(ListenError::Bind { .. }) => 75,
+            Self::Listen(ListenError::Tls(_)) => 78,
+            // EX_DATAERR
+            Self::Identity(IdentityError::Damaged { .. }) | Self::Keys(KeysError::Damaged { .. }) => 65,
+            // EX_SOFTWARE
+            Self::NoScheduler(_) | Self::Scheduler(_) => 70,
+            // EX_CANTCREAT
+            Self::Lock(_)
+            | Self::Identity(_)
+            | Self::Keys(_)
+            | Self::Telemetry(_)
+            | Self::Catalogue(_)
+            | Self::Executable(_)
+            | Self::Fleet(_)
+            | Self::Endpoint(_) => 73,
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! One scrape: what was counted, and how things stand now, as text.
+
+use std::fmt;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry, Unit};
+use skep_hw::telemetry::{Device, Snapshot};
+
+use super::{Metrics, ModelLabels};
+use crate::agent::Agent;
+use crate::fleet::ReplicaState;
+
+/// Everything, in OpenMetrics text.
+///
+/// # Errors
+/// Only when a metric cannot be written as text, which is a defect.
+pub fn render(agent: &Agent) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("skep");
+    counted(&mut registry, &agent.metrics);
+    standing(&mut registry, agent);
+    replicas(&mut registry, agent);
+    if let Some(snapshot) = agent.telemetry.borrow().as_deref() {
+        host(&mut registry, snapshot);
+        devices(&mut registry, &snapshot.devices);
+    }
+    let mut text = String::with_capacity(8 << 10);
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+fn counted(registry: &mut Registry, metrics: &Metrics) {
+    registry.register(
+        "http_requests",
+        "Requests answered, by endpoint and status",
+        metrics.requests.clone(),
+    );
+    registry.register_with_unit(
+        "http_response_head",
+        "Time until the head of the response",
+        Unit::Seconds,
+        metrics.durations.clone(),
+    );
+    registry.register_with_unit(
+        "time_to_first_token",
+        "Time from a request's arrival to its first token",
+        Unit::Seconds,
+        metrics.first_tokens.clone(),
+    );
+    registry.register_with_unit(
+        "time_per_output_token",
+        "Mean time between tokens of one answer, after the first",
+        Unit::Seconds,
+        metrics.token_gaps.clone(),
+    );
+    registry.register(
+        "tokens",
+        "Tokens of prompts and answers; cached ones are among those of prompts",
+        metrics.tokens.clone(),
+    );
+    registry.register(
+        "http_connections",
+        "Open connections",
+        metrics.connections.clone(),
+    );
+    registry.register(
+        "http_connections_turned_away",
+        "Connections closed at once because there were too many",
+        metrics.turned_away.clone(),
+    );
+}
+
+fn standing(registry: &mut Registry, agent: &Agent) {
+    let (running, waiting) = agent.router.running_and_waiting();
+    gauge(registry, "requests_running", "Requests that run", running.into());
+    gauge(
+        registry,
+        "requests_waiting",
+        "Requests that wait for a slot or for their model",
+        waiting.into(),
+    );
+    gauge(
+        registry,
+        "start_time_seconds",
+        "When the agent started, in seconds since 1970",
+        agent.started_unix_s as f64,
+    );
+    registry.register(
+        "build",
+        "What runs",
+        Info::new([
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("node", agent.node.to_string()),
+        ]),
+    );
+}
+
+fn replicas(registry: &mut Registry, agent: &Agent) {
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+    struct Labels {
+        model: String,
+        state: &'static str,
+    }
+    let states = Family::<Labels, Gauge>::default();
+    let restarts = Family::<ModelLabels, Counter>::default();
+    let pages = Family::<ModelLabels, Gauge>::default();
+    let used = Family::<ModelLabels, Gauge>::default();
+    for replica in agent.fleet.replicas() {
+        let state = match replica.state {
+            ReplicaState::Starting => "starting",
+            ReplicaState::Ready => "ready",
+            ReplicaState::Restarting { .. } => "restarting",
+            ReplicaState::Draining => "draining",
+            ReplicaState::Failed { .. } => "failed",
+        };
+        let model = ModelLabels {
+            model: replica.model.clone(),
+        };
+        let labels = Labels {
+            model: replica.model,
+            state,
+        };
+        states.get_or_create(&labels).inc();
+        restarts
+            .get_or_create(&model)
+            .inc_by(replica.restarts.into());
+        pages
+            .get_or_create(&model)
+            .inc_by(replica.load.cache_pages.into());
+        used.get_or_create(&model)
+            .inc_by(replica.load.cache_pages_used.into());
+    }
+    registry.register("replicas", "Loaded models, by state", states);
+    registry.register("worker_restarts", "Times that a worker was started again", restarts);
+    registry.register("cache_pages", "Pages of keys and values", pages);
+    registry.register("cache_pages_used", "Pages of keys and values in use", used);
+}
+
+fn host(registry: &mut Registry, snapshot: &Snapshot) {
+    let host = &snapshot.host;
+    let known = [
+        (
+            "host_cpu_utilisation_ratio",
+            "Share of all cores that is busy",
+            host.cpu.utilisation_percent.map(|p| f64::from(p) / 100.0),
+        ),
+        (
+            "host_memory_bytes",
+            "Main memory",
+            host.memory.total_bytes.map(|b| b as f64),
+        ),
+        (
+            "host_memory_available_bytes",
+            "Main memory to be had without swapping",
+            host.memory.available_bytes.map(|b| b as f64),
+        ),
+        (
+            "process_resident_memory_bytes",
+            "Memory of the agent's own process",
+            host.memory.own_resident_bytes.map(|b| b as f64),
+        ),
+        (
+            "host_load1",
+            "Runnable tasks, averaged over a minute",
+            host.cpu.load_average.map(|[one, _, _]| f64::from(one)),
+        ),
+    ];
+    for (name, help, value) in known {
+        if let Some(value) = value {
+            gauge(registry, name, help, value);
+        }
+    }
+}
+
+fn devices(registry: &mut Registry, devices: &[Device]) {
+    #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+    struct Labels {
+        device: String,
+    }
+    type Figure = (&'static str, &'static str, fn(&Device) -> Option<f64>);
+    let figures: [Figure; 7] = [
+        ("gpu_utilisation_ratio", "Share of time in which a kernel ran", |d| {
+            d.reading.utilisation_percent.map(|p| f64::from(p) / 100.0)
+        }),
+        ("gpu_memory_bytes", "Device memory", |d| {
+            d.reading.memory.memory_total_bytes.map(|b| b as f64)
+        }),
+        ("gpu_memory_used_bytes", "Device memory in use", |d| {
+            d.reading.memory.memory_used_bytes.map(|b| b as f64)
+        }),
+        ("gpu_power_watts", "Power drawn by the board", |d| {
+            d.reading.power.power_watts.map(f64::from)
+        }),
+        ("gpu_temperature_celsius", "Temperature of the chip", |d| {
+            d.reading.thermal.chip_celsius.map(f64::from)
+        }),
+        ("gpu_energy_joules", "Energy since the driver was loaded", |d| {
+            d.reading.power.energy_joules
+        }),
+        ("gpu_healthy", "1 when nothing speaks against the device", |d| {
+            Some(f64::from(u8::from(d.verdict.is_healthy())))
+        }),
+    ];
+    for (name, help, read) in figures {
+        let family = Family::<Labels, Gauge<f64, std::sync::atomic::AtomicU64>>::default();
+        for device in devices {
+            if let Some(value) = read(device) {
+                let labels = Labels {
+                    device: device.identity.id.to_string(),
+                };
+                family.get_or_create(&labels).set(value);
+            }
+        }
+        registry.register(name, help, family);
+    }
+}
+
+fn gauge(registry: &mut Registry, name: &str, help: &str, value: f64) {
+    let gauge = Gauge::<f64, std::sync::atomic::AtomicU64>::default();
+    gauge.set(value);
+    register(registry, name, help, gauge);
+}
+
+fn register(registry: &mut Registry, name: &str, help: &str, metric: impl Metric) {
+    registry.register(name, help, metric);
+}

@@ -1,0 +1,23 @@
+//! The plugins that this binary carries.
+//!
+//! They are WebAssembly components, put in by `build.rs` from the folder where `cargo xtask build`
+//! leaves them. A binary without any builds and starts, and says that it can run no model.
+
+/// A component inside this binary.
+#[derive(Clone, Copy, Debug)]
+pub struct Embedded {
+    /// The plugin's name: its file's name without `.wasm`.
+    pub name: &'static str,
+    pub bytes: &'static [u8],
+    /// SHA-256 of the bytes, in hex.
+    pub sha256: &'static str,
+}
+
+/// Every plugin, by name.
+pub static EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/plugins.rs"));
+
+/// The plugin of a name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Embedded> {
+    EMBEDDED.iter().find(|plugin| plugin.name == name)
+}

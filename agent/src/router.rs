@@ -1,0 +1,374 @@
+//! The way of a request through this node: admitted by the core, sent where the scheduler says,
+//! run by the fleet, settled by the core.
+//!
+//! Decides nothing of that itself; it carries questions to those who do, and does what the core
+//! wants done. Refuses to know HTTP and what a request asks.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use skep_core::{Arrival, Core, Counters, Input, KeyId, Output, Refusal, ReplicaId, RequestId, Time};
+use tokio::sync::Notify;
+
+use crate::fleet::{Fleet, SubmitError};
+use crate::host::scheduler::{ScheduleError, Scheduler};
+use crate::models::Catalogue;
+use crate::protocol::Work;
+
+mod facts;
+mod job;
+mod models;
+mod slot;
+mod trace;
+
+pub use self::facts::ModelFacts;
+pub use self::job::{Job, Step};
+pub use self::models::{ModelStatus, ModelStanding};
+pub use self::slot::Slot;
+pub use self::trace::{Trace, Traces};
+
+/// How requests find their replica; clones are one.
+#[derive(Clone, Debug)]
+pub struct Router {
+    shared: Arc<Shared>,
+}
+
+/// What a router is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub core: skep_core::Settings,
+    pub node: skep_core::Node,
+    pub scheduler: Scheduler,
+    pub fleet: Fleet,
+    pub catalogue: Arc<Catalogue>,
+    /// How models are opened.
+    pub opening: crate::protocol::Settings,
+    /// How many threads a worker computes with.
+    pub threads: Option<u32>,
+}
+
+/// What the scheduler is told of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    pub prompt_bytes: usize,
+    pub max_tokens: Option<u32>,
+    /// A hash of the conversation's beginning; 0: none.
+    pub affinity: u64,
+}
+
+/// Why an admitted request did not start. It is settled.
+#[derive(Debug, thiserror::Error)]
+pub enum RouteError {
+    /// The scheduler found no place.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// The place did not take it.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    scheduler: Mutex<Scheduler>,
+    fleet: Fleet,
+    catalogue: Arc<Catalogue>,
+    node: skep_core::NodeId,
+    opening: crate::protocol::Settings,
+    threads: Option<u32>,
+    started: Instant,
+    /// Rung when the core wants to be woken earlier than the timer task knows.
+    earlier: Notify,
+    facts: facts::Facts,
+    traces: Traces,
+}
+
+#[derive(Debug)]
+struct State {
+    core: Core,
+    tickets: HashMap<RequestId, Arc<slot::Ticket>>,
+    last: u64,
+    /// When the timer task will wake; none: never.
+    wakes: Option<Time>,
+}
+
+impl Router {
+    /// Makes the router and starts its two tasks: one follows the fleet, one keeps the core's time.
+    #[must_use]
+    pub fn start(parts: Parts) -> Self {
+        let router = Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(State {
+                    core: Core::new(parts.core),
+                    tickets: HashMap::new(),
+                    last: 0,
+                    wakes: None,
+                }),
+                scheduler: Mutex::new(parts.scheduler),
+                fleet: parts.fleet,
+                catalogue: parts.catalogue,
+                node: parts.node.id.clone(),
+                opening: parts.opening,
+                threads: parts.threads,
+                started: Instant::now(),
+                earlier: Notify::new(),
+                facts: facts::Facts::default(),
+                traces: Traces::default(),
+            }),
+        };
+        router.tell(Input::Node(parts.node));
+        router.catalogue_changed();
+        tokio::spawn(router.clone().follow_fleet());
+        tokio::spawn(router.clone().keep_time());
+        router
+    }
+
+    /// Asks for a slot, and waits for it and for the model as long as the core says.
+    ///
+    /// # Errors
+    /// The core's reason; nothing is held then. Dropping the future gives everything back.
+    pub async fn admit(&self, key: KeyId, model: &Arc<str>) -> Result<Slot, Refusal> {
+        let slot = self.arrive(key, model.clone());
+        slot.decision().await?;
+        Ok(slot)
+    }
+
+    /// Sends an admitted request's work where the scheduler says.
+    ///
+    /// # Errors
+    /// When there is no place, or the place does not take it; the slot is given back.
+    pub fn start_work(
+        &self,
+        mut slot: Slot,
+        works: Vec<Work>,
+        shape: Shape,
+    ) -> Result<Job, RouteError> {
+        let request = crate::host::scheduler::Request {
+            model: slot.model().to_string(),
+            prompt_bytes: u32::try_from(shape.prompt_bytes).unwrap_or(u32::MAX),
+            max_tokens: shape.max_tokens.unwrap_or(u32::MAX),
+            affinity: shape.affinity,
+            priority: 0,
+        };
+        let choice = self.choose(&request)?;
+        tracing::debug!(request = %slot.id(), replica = choice.replica, why = %choice.why, "routed");
+        slot.routed(choice.replica, choice.why);
+        let replica = crate::fleet::ReplicaId(choice.replica);
+        let exchanges = works
+            .into_iter()
+            .map(|work| self.shared.fleet.submit(replica, work))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.tell(Input::Started {
+            request: slot.id(),
+            replica: ReplicaId(choice.replica),
+        });
+        let facts = self.shared.facts.of(slot.model());
+        Ok(Job::new(slot, exchanges, facts))
+    }
+
+    /// No new requests from now on.
+    pub fn drain(&self) {
+        self.tell(Input::Drain);
+    }
+
+    /// Whether new requests are refused.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.state().core.is_draining()
+    }
+
+    /// Takes in what is new of this node.
+    pub fn update_node(&self, change: impl FnOnce(&mut skep_core::Node)) {
+        let known = {
+            let state = self.state();
+            let mut nodes = state.core.registry().nodes();
+            nodes.find(|node| node.id == self.shared.node).cloned()
+        };
+        if let Some(mut node) = known {
+            change(&mut node);
+            self.tell(Input::Node(node));
+        }
+    }
+
+    /// Requests that run, and that wait.
+    #[must_use]
+    pub fn running_and_waiting(&self) -> (u32, u32) {
+        self.state().core.running_and_waiting()
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.state().core.counters().clone()
+    }
+
+    /// What a key used since the start.
+    #[must_use]
+    pub fn used_by(&self, key: KeyId) -> skep_core::Usage {
+        self.state().core.used_by(key)
+    }
+
+    /// What became of the latest requests, newest first.
+    #[must_use]
+    pub fn traces(&self) -> Vec<Trace> {
+        self.shared.traces.latest()
+    }
+
+    /// The fleet that runs the models.
+    #[must_use]
+    pub fn fleet(&self) -> &Fleet {
+        &self.shared.fleet
+    }
+
+    fn choose(&self, request: &crate::host::scheduler::Request) -> Result<crate::host::scheduler::Choice, ScheduleError> {
+        let mut scheduler = self
+            .shared
+            .scheduler
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match scheduler.route(request) {
+            // A fresh instance that knows the same facts answers; the request need not suffer.
+            Err(ScheduleError::Replaced(fault)) => {
+                tracing::error!(%fault, "the scheduler failed and was replaced");
+                scheduler.route(request)
+            }
+            answer => answer,
+        }
+    }
+
+    fn arrive(&self, key: KeyId, model: Arc<str>) -> Slot {
+        let now = self.now();
+        let mut state = self.state();
+        state.last += 1;
+        let id = RequestId(state.last);
+        let ticket = Arc::new(slot::Ticket::default());
+        state.tickets.insert(id, ticket.clone());
+        state.core.handle(
+            now,
+            Input::Arrived(Arrival {
+                request: id,
+                key,
+                model: model.clone(),
+            }),
+        );
+        self.act(state);
+        Slot::new(self.clone(), id, key, model, ticket)
+    }
+
+    /// Tells the core what happened, and does what it wants.
+    fn tell(&self, input: Input) {
+        let now = self.now();
+        let mut state = self.state();
+        if let Input::Settled { request, .. } = &input {
+            state.tickets.remove(request);
+        }
+        state.core.handle(now, input);
+        self.act(state);
+    }
+
+    /// Does what the core wants done. The scheduler is told within the lock, so that it hears
+    /// everything in order; what starts something is done after.
+    fn act(&self, mut state: MutexGuard<'_, State>) {
+        let mut later = Vec::new();
+        while let Some(output) = state.core.poll_output() {
+            match output {
+                Output::Admit(request) => {
+                    if let Some(ticket) = state.tickets.get(&request) {
+                        ticket.decide(Ok(()));
+                    }
+                }
+                Output::Refuse(request, refusal) => {
+                    if let Some(ticket) = state.tickets.remove(&request) {
+                        ticket.decide(Err(refusal));
+                    }
+                }
+                Output::Expire(request) => {
+                    if let Some(ticket) = state.tickets.get(&request) {
+                        ticket.expire();
+                    }
+                }
+                Output::Observe(change) => self.observe(change),
+                output @ (Output::Load(_) | Output::Unload(_)) => later.push(output),
+            }
+        }
+        if let Some(next) = state.core.poll_timeout()
+            && state.wakes.is_none_or(|wakes| next < wakes)
+        {
+            state.wakes = Some(next);
+            self.shared.earlier.notify_one();
+        }
+        drop(state);
+        for output in later {
+            match output {
+                Output::Load(model) => drop(tokio::spawn(self.clone().load(model))),
+                Output::Unload(replica) => drop(tokio::spawn(self.clone().unload(replica))),
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks the scheduler where a model is to be loaded.
+    fn place(&self, job: &crate::host::scheduler::Job) -> Result<crate::host::scheduler::Placement, ScheduleError> {
+        let mut scheduler = self
+            .shared
+            .scheduler
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match scheduler.place(job) {
+            Err(ScheduleError::Replaced(fault)) => {
+                tracing::error!(%fault, "the scheduler failed and was replaced");
+                scheduler.place(job)
+            }
+            answer => answer,
+        }
+    }
+
+    fn observe(&self, change: skep_core::Change) {
+        let change = facts::for_scheduler(change);
+        let mut scheduler = self
+            .shared
+            .scheduler
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = scheduler.observe(&change) {
+            tracing::error!(%error, "the scheduler could not take in a change");
+        }
+    }
+
+    async fn keep_time(self) {
+        loop {
+            let wakes = self.state().wakes;
+            match wakes {
+                None => self.shared.earlier.notified().await,
+                Some(Time(at)) => {
+                    let at = tokio::time::Instant::from_std(self.shared.started + at);
+                    tokio::select! {
+                        () = tokio::time::sleep_until(at) => {}
+                        () = self.shared.earlier.notified() => continue,
+                    }
+                }
+            }
+            let now = self.now();
+            let mut state = self.state();
+            state.core.handle_timeout(now);
+            state.wakes = state.core.poll_timeout();
+            self.act(state);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Time {
+        Time(self.shared.started.elapsed())
+    }
+}
+
+/// How often the fleet's load is looked at while anything runs: a scheduler needs no finer picture,
+/// and each look costs a call into it.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);

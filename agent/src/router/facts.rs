@@ -1,0 +1,76 @@
+//! What is known of loaded models, and how the scheduler is told of what changes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::host::scheduler as host;
+use crate::protocol::ModelInfo;
+
+/// A loaded model, as far as answers tell of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelFacts {
+    /// Changes whenever the same request may give another answer.
+    pub fingerprint: String,
+    /// What was opened; none while nothing is.
+    pub info: Option<ModelInfo>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    by_model: RwLock<HashMap<Arc<str>, Arc<ModelFacts>>>,
+}
+
+impl Facts {
+    pub(super) fn of(&self, model: &str) -> Arc<ModelFacts> {
+        let by_model = self.by_model.read().unwrap_or_else(PoisonError::into_inner);
+        by_model.get(model).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn replace(&self, facts: HashMap<Arc<str>, Arc<ModelFacts>>) {
+        *self
+            .by_model
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = facts;
+    }
+}
+
+/// The core's change in the plugin's own types.
+pub(super) fn for_scheduler(change: skep_core::Change) -> host::Change {
+    match change {
+        skep_core::Change::Node(node) => host::Change::Node(host::Node {
+            id: node.id.to_string(),
+            name: node.name,
+            health: host::Health::Healthy,
+            draining: node.draining,
+            labels: Vec::new(),
+            devices: vec![host::Device {
+                id: "cpu".into(),
+                kind: "cpu".into(),
+                health: host::Health::Healthy,
+                memory_bytes: node.memory_bytes,
+                memory_free_bytes: node.memory_free_bytes,
+                bandwidth: 0,
+            }],
+            models: Vec::new(),
+        }),
+        skep_core::Change::NodeGone(id) => host::Change::NodeGone(id.to_string()),
+        skep_core::Change::Replica(replica) => host::Change::Replica(host::Replica {
+            id: replica.id.0,
+            model: replica.model.to_string(),
+            node: replica.node.to_string(),
+            devices: vec!["cpu".into()],
+            state: match replica.state {
+                skep_core::ReplicaState::Starting => host::ReplicaState::Starting,
+                skep_core::ReplicaState::Ready => host::ReplicaState::Ready,
+                skep_core::ReplicaState::Draining => host::ReplicaState::Draining,
+                skep_core::ReplicaState::Failed(_) => host::ReplicaState::Failed,
+            },
+            running: replica.running,
+            waiting: replica.waiting,
+            capacity: replica.capacity,
+            cache_pages: replica.cache_pages,
+            cache_pages_used: replica.cache_pages_used,
+        }),
+        skep_core::Change::ReplicaGone(id) => host::Change::ReplicaGone(id.0),
+    }
+}

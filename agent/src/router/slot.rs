@@ -1,0 +1,189 @@
+//! A request's place in the core: waited for, held, given back.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use skep_core::{Input, KeyId, Outcome, Refusal, RequestId, Usage};
+
+use super::Router;
+use super::trace::Trace;
+use crate::keys::unix_now_s;
+
+/// What the core said of one request. Written by whoever drives the core, read by the request.
+#[derive(Debug, Default)]
+pub(super) struct Ticket {
+    inner: Mutex<Told>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    decision: Option<Result<(), Refusal>>,
+    expired: bool,
+    waker: Option<Waker>,
+}
+
+impl Ticket {
+    pub(super) fn decide(&self, decision: Result<(), Refusal>) {
+        self.change(|told| told.decision = Some(decision));
+    }
+
+    pub(super) fn expire(&self) {
+        self.change(|told| told.expired = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Told)) {
+        let mut told = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut told);
+        let waker = told.waker.take();
+        drop(told);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn poll<R>(&self, context: &Context<'_>, read: impl FnOnce(&mut Told) -> Option<R>) -> Poll<R> {
+        let mut told = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        match read(&mut told) {
+            Some(read) => Poll::Ready(read),
+            None => {
+                match &mut told.waker {
+                    Some(waker) => waker.clone_from(context.waker()),
+                    empty => *empty = Some(context.waker().clone()),
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// A request's place. Dropping it gives it back as cut.
+pub struct Slot {
+    router: Router,
+    ticket: Arc<Ticket>,
+    arrived: Instant,
+    trace: Option<Trace>,
+    key: KeyId,
+    model: Arc<str>,
+    id: RequestId,
+}
+
+impl Slot {
+    pub(super) fn new(
+        router: Router,
+        id: RequestId,
+        key: KeyId,
+        model: Arc<str>,
+        ticket: Arc<Ticket>,
+    ) -> Self {
+        Self {
+            router,
+            ticket,
+            arrived: Instant::now(),
+            trace: None,
+            key,
+            model,
+            id,
+        }
+    }
+
+    /// The request's number.
+    #[must_use]
+    pub fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// The model that it named.
+    #[must_use]
+    pub fn model(&self) -> &Arc<str> {
+        &self.model
+    }
+
+    /// When it arrived.
+    #[must_use]
+    pub fn arrived(&self) -> Instant {
+        self.arrived
+    }
+
+    /// Whether its time is up; wakes the task when it is.
+    pub(super) fn poll_expired(&self, context: &Context<'_>) -> Poll<()> {
+        self.ticket
+            .poll(context, |told| told.expired.then_some(()))
+    }
+
+    pub(super) async fn decision(&self) -> Result<(), Refusal> {
+        std::future::poll_fn(|context| self.ticket.poll(context, |told| told.decision.take())).await
+    }
+
+    pub(super) fn routed(&mut self, replica: u64, why: String) {
+        self.trace = Some(Trace {
+            request: self.id.0,
+            at_unix_s: unix_now_s(),
+            key: self.key.0,
+            model: self.model.clone(),
+            replica,
+            why,
+            routed_after_us: micros(self.arrived),
+            first_after_us: None,
+            took_us: 0,
+            prompt_tokens: 0,
+            cached_tokens: 0,
+            completion_tokens: 0,
+            outcome: Outcome::Cut.into(),
+        });
+    }
+
+    pub(super) fn first_token(&mut self) {
+        let after = micros(self.arrived);
+        if let Some(trace) = &mut self.trace {
+            trace.first_after_us.get_or_insert(after);
+        }
+    }
+
+    /// Gives the place back and says what was used.
+    pub(super) fn settle(mut self, outcome: Outcome, usage: Usage) {
+        self.finish(outcome, usage);
+    }
+
+    fn finish(&mut self, outcome: Outcome, usage: Usage) {
+        if let Some(mut trace) = self.trace.take() {
+            trace.took_us = micros(self.arrived);
+            trace.prompt_tokens = usage.prompt_tokens;
+            trace.cached_tokens = usage.cached_tokens;
+            trace.completion_tokens = usage.completion_tokens;
+            trace.outcome = outcome.into();
+            self.router.shared.traces.add(trace);
+        }
+        self.router.tell(Input::Settled {
+            request: self.id,
+            outcome,
+            usage,
+        });
+        self.id = SETTLED;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if self.id != SETTLED {
+            self.finish(Outcome::Cut, Usage::default());
+        }
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("id", &self.id)
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
+}
+
+/// No request has this number: they count from 1.
+const SETTLED: RequestId = RequestId(0);
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
