@@ -35,6 +35,6 @@ pub use self::catalogue::{Catalogue, Damaged, Listing, Model, Removed};
 pub use self::digest::Digest;
 pub use self::error::{CatalogueError, PullError};
 pub use self::format::Format;
-pub use self::name::ModelName;
+pub use self::name::{ModelName, NameError};
 pub use self::pull::{Cancel, Progress, Pull, Source};
 pub use self::suggest::nearest;

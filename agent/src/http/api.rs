@@ -1,3 +1,39 @@
-//! `/api/v1`.
+//! `/api/v1`: what the page and the command line need of this node, as JSON.
+//!
+//! Decides paths and statuses; the fields are `wire`'s. Refuses to decide who may ask: that was
+//! checked before a request comes here, and whoever changes anything has shown a key.
+
+mod body;
+mod keys;
+mod lines;
+mod logs;
+mod models;
+mod node;
+mod pull;
+mod refusal;
+mod replicas;
+
 use std::sync::Arc;
-pub fn routes() -> axum::Router<Arc<crate::agent::Agent>> { axum::Router::new() }
+
+use axum::Router;
+use axum::routing::{delete, get, post};
+
+use crate::agent::Agent;
+
+/// The endpoints, below `/api/v1`.
+pub(super) fn routes() -> Router<Arc<Agent>> {
+    Router::new()
+        .route("/node", get(node::node))
+        .route("/version", get(node::version))
+        .route("/plugins", get(node::plugins))
+        .route("/models", get(models::list))
+        .route("/models/pull", post(pull::pull))
+        .route("/models/{name}", delete(models::remove))
+        .route("/models/{name}/load", post(models::load))
+        .route("/models/{name}/unload", post(models::unload))
+        .route("/ps", get(replicas::list))
+        .route("/requests", get(replicas::requests))
+        .route("/keys", get(keys::list).post(keys::make))
+        .route("/keys/{key}", delete(keys::revoke))
+        .route("/logs", get(logs::logs))
+}
