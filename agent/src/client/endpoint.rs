@@ -50,11 +50,11 @@ impl Endpoint {
         let key = set("SKEP_API_KEY");
         if let Some(url) = set("SKEP_URL") {
             // The file's secret belongs to the file's agent alone.
-            let key = key.or_else(|| left.filter(|left| left.url == url).map(|left| left.key));
+            let key = key.or_else(|| left.filter(|left| left.url == url).map(|left| left.token));
             return Self::new(&url, key);
         }
         match left {
-            Some(left) => Self::new(&left.url, key.or(Some(left.key))),
+            Some(left) => Self::new(&left.url, key.or(Some(left.token))),
             None => Self::new(DEFAULT_URL, key),
         }
     }
@@ -126,12 +126,18 @@ impl std::fmt::Debug for Endpoint {
 #[derive(Deserialize)]
 struct Left {
     url: String,
-    key: String,
+    pid: u32,
+    token: String,
 }
 
 fn read(path: &Path) -> Option<Left> {
     let text = std::fs::read(path).ok().filter(|text| text.len() <= 4096)?;
-    serde_json::from_slice(&text).ok()
+    let left: Left = serde_json::from_slice(&text).ok()?;
+    // One that was killed could not take its file away.
+    Path::new("/proc")
+        .join(left.pid.to_string())
+        .exists()
+        .then_some(left)
 }
 
 const DEFAULT_URL: &str = "http://127.0.0.1:7420";
@@ -178,7 +184,11 @@ mod tests {
     fn the_environment_comes_first_and_secrets_stay_with_their_agent() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("endpoint.json");
-        std::fs::write(&file, r#"{"url":"http://127.0.0.1:9","key":"local"}"#).unwrap();
+        let write = |pid: u32| {
+            let text = format!(r#"{{"url":"http://127.0.0.1:9","pid":{pid},"token":"local"}}"#);
+            std::fs::write(&file, text).unwrap();
+        };
+        write(std::process::id());
         let check = |set: &[(&str, &str)], url: &str, key: Option<&str>| {
             let variable = |name: &str| {
                 set.iter()
@@ -205,6 +215,8 @@ mod tests {
             "http://127.0.0.1:9",
             Some("local"),
         );
+        write(u32::MAX);
+        check(&[], DEFAULT_URL, None);
         std::fs::write(&file, "damaged").unwrap();
         check(&[], DEFAULT_URL, None);
     }

@@ -1,0 +1,120 @@
+//! The command line: what was typed, done.
+//!
+//! Decides which command runs and how its failure is told. Every command but `up` is a small
+//! client of a running agent and makes no runtime; refuses to know how the agent does anything.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod arguments;
+mod chat;
+mod complete;
+mod doctor;
+mod events;
+mod failure;
+mod figures;
+mod keys;
+mod logs;
+mod models;
+mod node;
+mod plugin;
+mod ps;
+mod pull;
+mod run;
+mod table;
+mod terminal;
+mod up;
+mod version;
+
+#[cfg(test)]
+mod tests;
+
+use self::failure::{Exit, Failure};
+
+use self::arguments::{Arguments, Command, KeysCommand, PluginCommand};
+use self::terminal::Paint;
+use crate::client::{Client, Endpoint};
+use crate::paths::Paths;
+
+/// Runs the command that the arguments of this process name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help goes to standard output, mistakes to standard error; a closed one is no matter.
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()) * 2);
+        }
+    };
+    match dispatch(arguments) {
+        Ok(code) => code,
+        Err(failure) => failure.report(Paint::for_stderr()),
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { home, command } = arguments;
+    let paths = || {
+        Paths::choose(home.as_deref(), |name| std::env::var(name).ok())
+            .map_err(|error| Failure::chain(&error))
+    };
+    let client = || connect(paths().ok().as_ref());
+    match command {
+        Command::Worker => return Ok(crate::worker::main()),
+        Command::Compile { arguments } => return Ok(crate::compiler::main(arguments)),
+        Command::Up(up) => return up::up(home.as_deref(), &up),
+        Command::Doctor(listed) => doctor::doctor(&paths()?, &client()?, listed.json)?,
+        Command::Completions { shell } => complete::completions(shell)?,
+        Command::Version(listed) => version::version(&client(), listed.json)?,
+        Command::Run(wish) => run::run(client()?, paths().ok().as_ref(), &wish)?,
+        Command::Models(listed) => models::list(&client()?, listed.json)?,
+        Command::Pull(wish) => pull::pull(client()?, &wish)?,
+        Command::Rm(wish) => models::remove(&client()?, &wish)?,
+        Command::Load(named) => models::load(&client()?, &named.model)?,
+        Command::Unload(named) => models::unload(&client()?, &named.model)?,
+        Command::Ps(listed) => ps::list(&client()?, listed.json)?,
+        Command::Node(listed) => node::show(&client()?, listed.json)?,
+        Command::Keys(keys) => match keys.command {
+            KeysCommand::Ls(listed) => keys::list(&client()?, listed.json)?,
+            KeysCommand::New { name, json } => keys::make(&client()?, name, json)?,
+            KeysCommand::Rm { key } => keys::revoke(&client()?, &key)?,
+        },
+        Command::Logs(wish) => logs::logs(client()?, &wish)?,
+        Command::Plugin(plugin) => match plugin.command {
+            PluginCommand::Ls(listed) => plugin::list(&client()?, listed.json)?,
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn connect(paths: Option<&Paths>) -> Result<Client, Failure> {
+    let file = paths.map(Paths::endpoint_file);
+    let endpoint = Endpoint::discover(|name| std::env::var(name).ok(), file.as_deref());
+    Ok(Client::new(
+        endpoint.map_err(crate::client::ClientError::from)?,
+    ))
+}
+
+/// Prints what a listing is made of, for programs.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::new(format!("could not write JSON: {error}")))?;
+    Ok(terminal::say(text)?)
+}
+
+/// A name as one segment of a path.
+fn segment(name: &str) -> String {
+    use std::fmt::Write as _;
+    let mut path = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+    path
+}

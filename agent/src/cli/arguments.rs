@@ -1,0 +1,268 @@
+//! What can be typed: every command, its flags and its help.
+//!
+//! Decides the words only; what they lead to is each command's own file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// One private AI node from one binary.
+#[derive(Debug, Parser)]
+#[command(
+    name = "skep",
+    version,
+    about = "One private AI node from one binary: it runs language models on this machine",
+    long_about = "skep runs language models on this machine and serves them to any OpenAI client.\n\n\
+        Start it with `skep up`; in another terminal ask the small model that comes with it:\n\n    \
+        skep run tiny \"The borrow checker\"",
+    after_help = AFTER_HELP,
+    disable_help_subcommand = false,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub(super) struct Arguments {
+    /// Keep everything of this agent in one folder [default: the XDG folders of this user]
+    #[arg(
+        long,
+        global = true,
+        env = "SKEP_HOME",
+        value_name = "DIR",
+        hide_env = true
+    )]
+    pub(super) home: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Start the agent here, in the foreground
+    #[command(after_help = UP_HELP)]
+    Up(Up),
+    /// Ask a model, or talk with it
+    #[command(after_help = RUN_HELP)]
+    Run(Run),
+    /// List the models on this node's disk
+    #[command(visible_alias = "ls")]
+    Models(Listed),
+    /// Bring a model here, from an address or a path
+    #[command(after_help = PULL_HELP)]
+    Pull(Pull),
+    /// Remove a model from the disk
+    Rm(Rm),
+    /// Load a model without asking it anything
+    Load(Named),
+    /// Take a model out of memory; it stays on the disk
+    Unload(Named),
+    /// List the models that are loaded, and their workers
+    Ps(Listed),
+    /// Show this machine: processor, memory, accelerators, and what is wrong with them
+    Node(Listed),
+    /// List, make and revoke API keys
+    Keys(Keys),
+    /// Show what the agent logged lately
+    Logs(Logs),
+    /// Look for what is wrong, and say what mends it
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(Listed),
+    /// Show the plugins of this agent
+    Plugin(Plugin),
+    /// Show what this binary is
+    Version(Listed),
+    /// Print the completions for a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+    /// Run one model for an agent, over the socket that is standard input
+    #[command(hide = true)]
+    Worker,
+    /// Compile one component for an agent
+    #[command(hide = true, disable_help_flag = true)]
+    Compile {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<std::ffi::OsString>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Up {
+    /// Listen here [default: 127.0.0.1:7420]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(super) listen: Option<String>,
+    /// Read this configuration file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Set one key of the configuration, as `models.default=tiny`; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+    /// What to log: `error`, `warn`, `info`, `debug`, `trace`, or `info,skep::fleet=debug`
+    #[arg(long, value_name = "FILTER")]
+    pub(super) log_level: Option<String>,
+    /// How to log
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
+    pub(super) log_format: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The model's name, as `skep models` shows it
+    pub(super) model: String,
+    /// What to ask, `-` for standard input; without it, standard input is read, or a conversation begins
+    pub(super) prompt: Vec<String>,
+    /// How freely to choose: 0 always takes the likeliest word
+    #[arg(short, long, value_name = "T")]
+    pub(super) temperature: Option<f32>,
+    /// Stop after so many tokens
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(super) max_tokens: Option<u32>,
+    /// Make the answer repeatable
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+    /// What the model should know or be, before the conversation
+    #[arg(short, long, value_name = "TEXT")]
+    pub(super) system: Option<String>,
+    /// Print the whole answer as one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Listed {
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Named {
+    /// The model's name
+    pub(super) model: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Pull {
+    /// An http(s) address or a path of a GGUF file
+    pub(super) source: String,
+    /// What to call it [default: the file's name]
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// Take the file only if this is its SHA-256
+    #[arg(long, value_name = "DIGEST")]
+    pub(super) sha256: Option<String>,
+    /// Print one JSON object a line instead of a bar
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rm {
+    /// The model's name
+    pub(super) model: String,
+    /// Unload it first if it is loaded
+    #[arg(short, long)]
+    pub(super) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Keys {
+    #[command(subcommand)]
+    pub(super) command: KeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    /// List the keys; the keys themselves are never shown again
+    Ls(Listed),
+    /// Make a key and show it, this once
+    New {
+        /// What it is for, as `laptop`
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a key; the next request with it is refused
+    Rm {
+        /// Its name or number
+        key: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Logs {
+    /// Go on as more is logged
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// Begin with so many of the last entries
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    pub(super) lines: usize,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Plugin {
+    #[command(subcommand)]
+    pub(super) command: PluginCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PluginCommand {
+    /// List the plugins: what each is for, what it asks for, where it runs
+    Ls(Listed),
+}
+
+const AFTER_HELP: &str = "\
+First steps:
+  skep up                               start the agent (leave it running)
+  skep run tiny \"The borrow checker\"    ask the model that comes with it
+  skep pull https://example.org/m.gguf  bring a better one
+  skep doctor                           when something is wrong
+
+Environment:
+  SKEP_URL       the agent's address, for use from another machine
+  SKEP_API_KEY   the key that it wants; `skep keys new NAME` makes one
+  SKEP_HOME      one folder for everything, as `--home`
+  NO_COLOR       no colours
+
+Exit status:
+  0 done   1 failed   2 not understood   3 no agent answers   130 interrupted
+  (`skep doctor`: 0 nothing wrong, 1 warnings, 2 something must be mended)";
+
+const UP_HELP: &str = "\
+Examples:
+  skep up
+  skep up --listen 127.0.0.1:8000
+  skep up --home /srv/skep --log-level debug
+  skep up --set models.default=qwen3-0.6b";
+
+const RUN_HELP: &str = "\
+Examples:
+  skep run tiny \"The borrow checker\"
+  skep run tiny                          a conversation; /help lists its commands
+  skep run tiny < question.txt
+  git diff | skep run qwen3-0.6b \"What does this change do?\" -
+  skep run tiny --temperature 0 --max-tokens 50 --json \"A slice is\"";
+
+const PULL_HELP: &str = "\
+Examples:
+  skep pull https://example.org/qwen3-0.6b-q4_k_m.gguf --name qwen3-0.6b
+  skep pull ./model.gguf
+  skep pull https://example.org/m.gguf --sha256 9f86d0...
+
+What was interrupted goes on where it was when the same pull is typed again.";
+
+const DOCTOR_HELP: &str = "\
+Exit status: 0 nothing wrong, 1 warnings, 2 something must be mended";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  skep completions bash > ~/.local/share/bash-completion/completions/skep
+  skep completions zsh > ~/.zfunc/_skep
+  skep completions fish > ~/.config/fish/completions/skep.fish";

@@ -1,0 +1,52 @@
+//! `skep doctor`: what is wrong, the worst first.
+
+use super::table::Hue;
+use super::terminal::{Paint, printable, say};
+use super::{Exit, Failure, print_json};
+use crate::client::Client;
+use crate::doctor::{Report, Severity};
+use crate::paths::Paths;
+
+pub(super) fn doctor(paths: &Paths, client: &Client, json: bool) -> Result<(), Failure> {
+    let report = Report::make(paths, client);
+    if json {
+        print_json(&report)?;
+    } else {
+        say(render(&report, Paint::for_stdout()))?;
+    }
+    match report.exit_code() {
+        0 => Ok(()),
+        code => Err(Failure::silent(Exit::Findings(code))),
+    }
+}
+
+pub(super) fn render(report: &Report, paint: Paint) -> String {
+    let mut lines = Vec::new();
+    for finding in &report.findings {
+        let (hue, word) = match finding.severity {
+            Severity::Error => (Hue::Bad, "error"),
+            Severity::Warning => (Hue::Doubtful, "warning"),
+            Severity::Note => (Hue::Faint, "note"),
+        };
+        let title = paint.bold(printable(&finding.title));
+        lines.push(format!(
+            "{} {title}",
+            hue.paint(&format!("{word:<8}"), paint)
+        ));
+        for evidence in &finding.evidence {
+            let evidence = printable(evidence).replace('\n', "\n           ");
+            lines.push(paint.dim(format!("         {evidence}")));
+        }
+        if let Some(mend) = &finding.mend {
+            lines.push(format!(
+                "         {} {}",
+                paint.cyan("mend:"),
+                printable(mend)
+            ));
+        }
+    }
+    for well in &report.well {
+        lines.push(format!("{} {}", paint.green("ok      "), printable(well)));
+    }
+    lines.join("\n")
+}

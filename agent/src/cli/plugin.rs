@@ -1,0 +1,42 @@
+//! `skep plugin`: what each plugin is for, what it asks for, and where it runs.
+
+use super::figures;
+use super::table::{Cell, Hue, Table};
+use super::terminal::{Paint, say};
+use super::{Failure, print_json};
+use crate::client::Client;
+use crate::wire::Plugins;
+
+pub(super) fn list(client: &Client, json: bool) -> Result<(), Failure> {
+    let plugins: Plugins = client.get("/api/v1/plugins")?;
+    if json {
+        return print_json(&plugins);
+    }
+    Ok(say(render(&plugins, Paint::for_stdout()))?)
+}
+
+pub(super) fn render(plugins: &Plugins, paint: Paint) -> String {
+    if plugins.plugins.is_empty() {
+        return "this binary holds no plugins; `cargo xtask build` makes one that does".to_owned();
+    }
+    let mut table = Table::new(["NAME", "WORLD", ">SIZE", "RUNS IN", "DIGEST", "ASKS FOR"]);
+    for plugin in &plugins.plugins {
+        let imports = match plugin.imports.as_slice() {
+            [] => "nothing".to_owned(),
+            imports => imports.join(", "),
+        };
+        let digest = plugin
+            .digest
+            .strip_prefix("sha256:")
+            .unwrap_or(&plugin.digest);
+        table.row([
+            Cell::new(plugin.name.as_str(), Hue::Strong),
+            plugin.world.as_str().into(),
+            figures::size(plugin.bytes).into(),
+            plugin.runs_in.as_str().into(),
+            Cell::new(digest.chars().take(12).collect::<String>(), Hue::Faint),
+            imports.into(),
+        ]);
+    }
+    table.render(paint)
+}
