@@ -14,7 +14,7 @@ mod tests;
 
 pub use check::check;
 
-use crate::contract::{Error, Output, Sampling, Top, TopWant, Want};
+use crate::contract::{Error, Sampling, Top, TopWant};
 use crate::error::malformed;
 use crate::limits::{CANDIDATES_GREEDY, CANDIDATES_MAX};
 use cut::{Candidates, Cuts, Rest, choose};
@@ -79,78 +79,72 @@ impl Sampler {
         }
     }
 
-    /// What to ask of the host for the next token.
-    pub fn want(&self) -> Want {
+    /// What to ask of the host for the next token. Never whole rows: those of a full batch would not fit into one call.
+    pub fn want(&self) -> TopWant {
         let sampling = &self.sampling;
-        let asked = self.logprobs.unwrap_or(0);
-        let changed = self.changes();
-        if changed && self.may_raise() {
-            return Want::Row;
-        }
-        let greedy = sampling.temperature == 0.0;
-        let whole = !greedy && self.needs_total();
-        let other_temperature = !greedy && sampling.temperature != 1.0;
-        if whole && (changed || sampling.temperature < TEMPERATURE_EXACT_MIN)
-            || self.logprobs.is_some() && whole && other_temperature
-        {
-            return Want::Row;
-        }
-        let count = match (greedy, changed) {
+        let whole = !self.is_greedy() && self.needs_total();
+        let few = match (self.is_greedy(), self.changes()) {
+            _ if self.needs_row() => 1,
             (true, false) => 1,
             (true, true) => CANDIDATES_GREEDY,
             (false, false) if !whole && sampling.top_k > 0 => sampling.top_k,
-            (false, true) if !whole && sampling.top_k > 0 => sampling.top_k + CANDIDATES_GREEDY,
+            (false, true) if !whole && sampling.top_k > 0 => {
+                sampling.top_k.saturating_add(CANDIDATES_GREEDY)
+            }
             (false, _) => CANDIDATES_MAX,
         };
-        Want::Top(TopWant {
-            count: count
-                .max(asked)
-                .clamp(1, CANDIDATES_MAX)
-                .min(self.vocabulary),
-            temperature: match whole && self.logprobs.is_none() {
+        let count = few.max(self.logprobs.unwrap_or(0));
+        TopWant {
+            count: count.clamp(1, CANDIDATES_MAX).min(self.vocabulary),
+            temperature: match whole && self.logprobs.is_none() && !self.needs_row() {
                 true => sampling.temperature,
                 false => 1.0,
             },
-        })
+        }
     }
 
-    /// Chooses. `output` is the host's answer to `want`; `row` fetches all logits of the same place.
+    /// Whether the first candidates will not suffice, whatever they are: changes may bring others before them, or
+    /// the sum over all tokens is needed at another temperature than the host gives it for or to more digits.
+    fn needs_row(&self) -> bool {
+        let sampling = &self.sampling;
+        if self.changes() && self.may_raise() {
+            return true;
+        }
+        let whole = !self.is_greedy() && self.needs_total();
+        let inexact = sampling.temperature < TEMPERATURE_EXACT_MIN;
+        let scored_apart = self.logprobs.is_some() && sampling.temperature != 1.0;
+        whole && (self.changes() || inexact || scored_apart)
+    }
+
+    fn is_greedy(&self) -> bool {
+        self.sampling.temperature == 0.0
+    }
+
+    /// Chooses. `top` is the host's answer to `want`; `row` fetches all logits of the same place.
     pub fn choose(
         &mut self,
-        output: &Output,
+        top: &Top,
         row: impl FnOnce() -> Result<Vec<f32>, Error>,
     ) -> Result<Chosen, Error> {
-        let fraction = match self.sampling.temperature == 0.0 {
+        let fraction = match self.is_greedy() {
             true => 0.0,
             false => self.random.fraction(),
         };
-        let asked = self.logprobs;
-        if let Output::Top(top) = output {
-            refuse_not_numbers(&top.values)?;
-            let chosen = self
-                .first_of(top)
-                .and_then(|first| self.take(&first, fraction));
-            if let Some(token) = chosen {
-                let logprobs = match asked {
-                    None => None,
-                    Some(count) => Some(score_top(top, token, count)?),
-                };
-                return Ok(Chosen { token, logprobs });
-            }
+        refuse_not_numbers(&top.values)?;
+        if !self.needs_row()
+            && let Some(first) = self.first_of(top)
+            && let Some(token) = self.take(&first, fraction)
+        {
+            let logprobs = self.logprobs.map(|count| score_top(top, token, count));
+            let logprobs = logprobs.transpose()?;
+            return Ok(Chosen { token, logprobs });
         }
-        let fetched;
-        let logits = match output {
-            Output::Row(logits) => logits,
-            Output::Top(_) => {
-                fetched = row()?;
-                &fetched
-            }
-        };
-        refuse_not_numbers(logits)?;
+        let logits = row()?;
+        refuse_not_numbers(&logits)?;
         let token = self
-            .pick_of(logits, fraction)
+            .pick_of(&logits, fraction)
             .ok_or_else(|| malformed("the model gave no logits to choose from"))?;
-        let logprobs = asked.map(|count| score_row(logits, token, count));
+        let logprobs = self.logprobs.map(|count| score_row(&logits, token, count));
         Ok(Chosen { token, logprobs })
     }
 
@@ -248,7 +242,7 @@ impl Sampler {
                 .map(|(&logit, token)| (token, f64::from(logit)))
                 .collect(),
         };
-        if self.sampling.temperature == 0.0 {
+        if self.is_greedy() {
             return first.into_iter().min_by(by_rank).map(|(token, _)| token);
         }
         // Sorting a large vocabulary costs more than everything else here, and is seldom needed.
@@ -273,7 +267,7 @@ impl Sampler {
 
     fn take(&self, candidates: &Candidates, fraction: f64) -> Option<u32> {
         let sampling = &self.sampling;
-        if sampling.temperature == 0.0 {
+        if self.is_greedy() {
             return candidates.first.first().map(|&(token, _)| token);
         }
         let cuts = Cuts {

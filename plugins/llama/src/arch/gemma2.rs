@@ -11,9 +11,20 @@ use crate::contract::{Activation, Error};
 /// (`query_pre_attn_scalar` in its configuration; GGUF has no key for it).
 const LAYERS_27B: u32 = 46;
 
+/// `attn_logit_softcapping`, `final_logit_softcapping` and `sliding_window` of the published configurations.
+const ATTENTION_SOFTCAP: f32 = 50.0;
+const FINAL_SOFTCAP: f32 = 30.0;
+const WINDOW: u32 = 4096;
+
 /// How this architecture differs from the plain decoder.
 pub(super) fn style(keys: &Keys<'_>, shape: &Shape, rope: Rope) -> Result<Style, Error> {
     let mut style = gemma(keys, shape, rope, LAYERS_27B)?;
+    // The first converters wrote none of these; all sizes have the same.
+    style.attention_softcap.get_or_insert(ATTENTION_SOFTCAP);
+    style.final_softcap.get_or_insert(FINAL_SOFTCAP);
+    for window in &mut style.windows {
+        window.get_or_insert(WINDOW);
+    }
     style.local_layers(keys, 2)?;
     Ok(style)
 }

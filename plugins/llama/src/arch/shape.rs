@@ -69,7 +69,7 @@ impl Shape {
                     keys.name("feed_forward_length")
                 ))
             })?;
-        check_vocabulary(keys, vocabulary)?;
+        check_vocabulary(vocabulary)?;
         Ok(Self {
             layers,
             width,
@@ -96,19 +96,13 @@ impl Shape {
     }
 }
 
-fn check_vocabulary(keys: &Keys<'_>, tokens: u32) -> Result<(), Error> {
+fn check_vocabulary(tokens: u32) -> Result<(), Error> {
     if tokens == 0 || tokens > VOCABULARY_MAX {
         return Err(malformed(format!(
             "the tokenizer has {tokens} tokens, expected 1 to {VOCABULARY_MAX}"
         )));
     }
-    match keys.optional_count("vocab_size", VOCABULARY_MAX)? {
-        Some(claimed) if claimed != tokens => Err(malformed(format!(
-            "key `{}` is {claimed}, but the tokenizer has {tokens} tokens",
-            keys.name("vocab_size")
-        ))),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 fn rope_dims(keys: &Keys<'_>, key_width: u32) -> Result<u32, Error> {

@@ -188,9 +188,11 @@ fn records_every_decoder() {
         let adjacent = matches!(arch, "llama" | "mistral");
         assert_eq!(ropes.collect::<Vec<_>>(), [adjacent; 4], "{arch}");
         // The tied output matrix is the embedding table itself.
-        let Some(Op::Matmul(output)) = network.ops.last() else {
-            panic!("{arch}: {:?}", network.ops.last());
-        };
+        let matmuls = network.ops.iter().filter_map(|op| match op {
+            Op::Matmul(matmul) => Some(matmul),
+            _ => None,
+        });
+        let output = matmuls.last().unwrap();
         assert_eq!(
             network.weights[output.weight as usize].name,
             "token_embd.weight"
@@ -236,7 +238,7 @@ fn windows_follow_the_pattern() {
         windows.collect()
     };
     let mut model = Model::decoder("gemma2");
-    assert_eq!(windows(&model), [None, None]);
+    assert_eq!(windows(&model), [Some(4096), None]);
     model.key("attention.sliding_window", Value::U32(16));
     assert_eq!(windows(&model), [Some(16), None]);
     let listed = Value::Array(Array::Bool(vec![false, true]));
@@ -337,7 +339,6 @@ fn refuses_hostile_numbers() {
     assert!(whole("attention.head_count_kv", 3).contains("cannot share 3"));
     assert!(whole("attention.head_count", 5).contains("cannot share 2"));
     assert!(whole("rope.dimension_count", 9).contains("expected an even number of at most 8"));
-    assert!(whole("vocab_size", 21).contains("the tokenizer has 20 tokens"));
     assert!(whole("block_count", 1024).starts_with("missing tensor `blk.2."));
     let list = Value::Array(Array::U32(vec![2, 2, 2]));
     let found = spoilt("llama", |model| {

@@ -119,7 +119,7 @@ impl Turn {
                 self.batch.outputs.push(OutputWant { row, want });
                 self.asks.push(Ask::Score(place + 1));
             } else if place + 1 == sequence.len() && sequence.wants_token() {
-                let want = sequence.sampler.want();
+                let want = Want::Top(sequence.sampler.want());
                 self.batch.outputs.push(OutputWant { row, want });
                 self.asks.push(Ask::Next);
             }

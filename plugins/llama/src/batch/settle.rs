@@ -73,24 +73,24 @@ impl<P: Plan> Batcher<P> {
         }
         for (index, ask, output) in asks {
             let row = || self.plan.row(index);
+            let Output::Top(top) = output else {
+                return Err(Error::Other(
+                    "the host returned a row for candidates".to_owned(),
+                ));
+            };
             match ask {
                 Ask::Score(place) => {
                     let Some(token) = sequence.token(place) else {
                         continue;
                     };
                     let count = living.job.logprobs.unwrap_or(0);
-                    let Output::Top(top) = output else {
-                        return Err(Error::Other(
-                            "the host returned a row for candidates".to_owned(),
-                        ));
-                    };
                     let logprobs = score(top, token, count, row)?;
                     gain.logprobs
                         .push(token_logprob(token, &logprobs, tokenizer));
                     sequence.scored = place + 1;
                 }
                 Ask::Next => {
-                    let chosen = sequence.sampler.choose(output, row)?;
+                    let chosen = sequence.sampler.choose(top, row)?;
                     gain.logprobs.extend(logprob_of(&chosen, tokenizer));
                     let accepted = sequence.accept(chosen.token, tokenizer);
                     gain.text.push_str(&accepted.text);
