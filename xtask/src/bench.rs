@@ -7,6 +7,7 @@ mod agent;
 mod bytes;
 mod echo;
 mod gateway;
+mod host;
 mod idle;
 mod load;
 mod machine;
@@ -44,9 +45,10 @@ impl Effort {
 
 type Part = fn(Effort, &mut Report) -> Result<()>;
 
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 5] = [
     ("start", start::measure),
     ("idle", idle::measure),
+    ("host", host::measure),
     ("models", models::measure),
     ("gateway", gateway::measure),
 ];

@@ -46,28 +46,39 @@ struct Load {
     title: &'static str,
     connections: &'static str,
     stream: bool,
+    tokens: &'static str,
 }
 
-const LOADS: [Load; 4] = [
+const LOADS: [Load; 5] = [
     Load {
         title: "Gateway, 32 connections",
         connections: "32",
         stream: false,
+        tokens: "1",
+    },
+    Load {
+        title: "Gateway, 32 connections, 16 tokens",
+        connections: "32",
+        stream: false,
+        tokens: "16",
     },
     Load {
         title: "Gateway, 1 connection",
         connections: "1",
         stream: false,
+        tokens: "1",
     },
     Load {
         title: "Gateway, 1 stream",
         connections: "1",
         stream: true,
+        tokens: "16",
     },
     Load {
         title: "Gateway, 100 concurrent streams",
         connections: "100",
         stream: true,
+        tokens: "16",
     },
 ];
 
@@ -143,6 +154,7 @@ impl Subject {
             title: "",
             connections: "1",
             stream: false,
+            tokens: "1",
         };
         loop {
             let found = self.drive(&probe, "0.2");
@@ -164,7 +176,7 @@ impl Subject {
         command
             .args(["drive", "--to", &self.to.to_string(), "--model", self.model])
             .args(["--connections", load.connections, "--seconds", seconds])
-            .args(["--tokens", TOKENS]);
+            .args(["--tokens", load.tokens]);
         if load.stream {
             command.arg("--stream");
         }
@@ -298,10 +310,12 @@ impl Load {
             title: self.title,
             command: "cargo xtask bench gateway",
             note: format!(
-                "{} chat completions of {TOKENS} tokens in a closed loop, each answer checked, rounds in \
-                 turn; median (least–most). The CPU of skep is that of agent and worker together, its \
-                 backend being the worker.",
-                if self.stream { "Streamed" } else { "Whole" }
+                "{} chat completions of {} tokens in a closed loop, each answer checked, rounds in turn; \
+                 median (least–most). The CPU of skep is that of agent and worker together: its backend \
+                 is a component in the worker that gives one token a step, that of the others one that \
+                 gives all at once.",
+                if self.stream { "Streamed" } else { "Whole" },
+                self.tokens,
             ),
             columns,
             rows: rows.collect(),
@@ -316,10 +330,8 @@ fn is_peer(subject: &Subject) -> bool {
 
 fn backend_server(to: SocketAddr) -> Result<agent::Server> {
     let mut command = std::process::Command::new(load::program()?);
-    command.args(["echo", "--listen", &to.to_string(), "--tokens", TOKENS]);
+    command.args(["echo", "--listen", &to.to_string(), "--tokens", "16"]);
     let mut server = agent::Server::start("backend", to, &mut command)?;
     server.wait("/health", Duration::from_secs(10))?;
     Ok(server)
 }
-
-const TOKENS: &str = "16";

@@ -10,27 +10,24 @@ use serde_json::Value;
 use crate::plugins;
 use crate::step::{cargo, execute, output, target};
 
-/// Builds it once and returns its path.
+/// Where it is, after it was built once.
 pub(super) fn program() -> Result<PathBuf> {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     if let Some(path) = BUILT.get() {
         return Ok(path.clone());
     }
+    let path = binary("skep-load")?;
+    Ok(BUILT.get_or_init(|| path).clone())
+}
+
+/// Builds a program of the package `skep-tests`.
+pub(super) fn binary(name: &str) -> Result<PathBuf> {
     execute(
-        cargo([
-            "build",
-            "--quiet",
-            "--release",
-            "--package",
-            "skep-tests",
-            "--bin",
-            "skep-load",
-        ])
-        .env("SKEP_PLUGINS_DIR", plugins::folder()),
+        cargo(["build", "--quiet", "--release", "--package", "skep-tests"])
+            .args(["--bin", name])
+            .env("SKEP_PLUGINS_DIR", plugins::folder()),
     )?;
-    Ok(BUILT
-        .get_or_init(|| target().join("release/skep-load"))
-        .clone())
+    Ok(target().join("release").join(name))
 }
 
 /// One verb with its options; the JSON that it printed.

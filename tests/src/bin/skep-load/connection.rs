@@ -179,3 +179,59 @@ pub(crate) fn get(to: SocketAddr, path: &str) -> Vec<u8> {
 const READ_BYTES: usize = 16 << 10;
 const HEAD_BYTES_MAX: usize = 64 << 10;
 const BODY_BYTES_MAX: usize = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A connection to a server that sends these pieces, each in a write of its own, and then closes.
+    async fn against(pieces: &'static [&'static str]) -> Connection {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            for piece in pieces {
+                stream.write_all(piece.as_bytes()).await.unwrap();
+                stream.flush().await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        });
+        Connection::open(to).await.unwrap()
+    }
+
+    async fn body(connection: &mut Connection) -> Result<String> {
+        let mut body = Vec::new();
+        while connection.piece(&mut body).await? {}
+        Ok(String::from_utf8(body)?)
+    }
+
+    #[tokio::test]
+    async fn answers_follow_each_other_however_they_are_cut() {
+        let mut connection = against(&[
+            "HTTP/1.1 200 OK\r\nTransfer-Enc",
+            "oding: chunked\r\n\r\n5\r\nhel",
+            "lo\r\n1;x=y\r\n!\r",
+            "\n0\r\nTrailer: x\r\n\r\nHTTP/1.1 503 Busy\r\ncontent-length: 3\r\n\r\nbus",
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        ])
+        .await;
+        assert_eq!(connection.send(b"x").await.unwrap(), 200);
+        assert_eq!(body(&mut connection).await.unwrap(), "hello!");
+        assert_eq!(connection.send(b"x").await.unwrap(), 503);
+        assert_eq!(body(&mut connection).await.unwrap(), "bus");
+        assert_eq!(connection.send(b"x").await.unwrap(), 200);
+        assert_eq!(body(&mut connection).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_cut_off_is_an_error() {
+        let mut connection = against(&["HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"]).await;
+        assert_eq!(connection.send(b"x").await.unwrap(), 200);
+        assert!(body(&mut connection).await.is_err());
+        let mut connection = against(&["HTTP/1.1 200 OK\r\n\r\n"]).await;
+        assert!(connection.send(b"x").await.is_err());
+    }
+}

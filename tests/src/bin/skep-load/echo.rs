@@ -1,4 +1,4 @@
-//! A backend that answers every chat completion at once, so that what is measured is the gateway before it.
+//! A backend that answers every chat completion at once, with as many words as it asks for, so that what is measured is the gateway before it.
 
 use std::net::SocketAddr;
 
@@ -34,7 +34,8 @@ impl Options {
 /// Serves until the process is ended.
 pub(crate) async fn serve(options: Options) -> Result<Value> {
     let listener = TcpListener::bind(options.listen).await?;
-    let answers: &'static Answers = Box::leak(Box::new(Answers::of(options.tokens)));
+    let answers: Vec<Answers> = (0..=options.tokens).map(Answers::of).collect();
+    let answers: &'static [Answers] = answers.leak();
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(async move {
@@ -91,7 +92,7 @@ fn json_answer(body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-async fn converse(mut stream: TcpStream, answers: &Answers) -> Result<()> {
+async fn converse(mut stream: TcpStream, answers: &[Answers]) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut received = Vec::with_capacity(16 << 10);
     loop {
@@ -106,6 +107,10 @@ async fn converse(mut stream: TcpStream, answers: &Answers) -> Result<()> {
             }
         };
         let body = received.get(head..whole).unwrap_or_default();
+        let tokens = max_tokens(body)
+            .unwrap_or(usize::MAX)
+            .min(answers.len() - 1);
+        let answers = answers.get(tokens).context("no answers")?;
         let answer = if body.is_empty() {
             &answers.about
         } else if contains(body, b"\"stream\":true") || contains(body, b"\"stream\": true") {
@@ -135,6 +140,18 @@ fn request(bytes: &[u8]) -> Result<Option<(usize, usize)>> {
     }
     let whole = head + length;
     Ok((bytes.len() >= whole).then_some((whole, head)))
+}
+
+/// How many tokens a request asks for, without reading the rest of it.
+fn max_tokens(body: &[u8]) -> Option<usize> {
+    let field = b"\"max_tokens\":";
+    let at = body
+        .windows(field.len())
+        .position(|window| window == field)?
+        + field.len();
+    let digits = body.get(at..)?.trim_ascii_start();
+    let end = digits.iter().position(|digit| !digit.is_ascii_digit())?;
+    std::str::from_utf8(digits.get(..end)?).ok()?.parse().ok()
 }
 
 pub(crate) fn contains(text: &[u8], part: &[u8]) -> bool {

@@ -30,3 +30,21 @@ impl Events {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_cut_at_blank_lines_only() {
+        let mut events = Events::default();
+        let mut seen = Vec::new();
+        for piece in ["data: a\n", "\nda", "ta:b\n\n: waiting\n\ndata: [DONE]\n\n"] {
+            events.body().extend_from_slice(piece.as_bytes());
+            while let Some(event) = events.next() {
+                seen.push(String::from_utf8(event.to_vec()).unwrap());
+            }
+        }
+        assert_eq!(seen, ["a", "b", "[DONE]"]);
+    }
+}

@@ -99,6 +99,7 @@ async fn stream(options: &Options, index: u64, begin: Instant) -> Result<Stream>
         "prompt": prompt,
         "max_tokens": options.tokens,
         "temperature": 0,
+        "ignore_eos": true,
         "stream": true,
         "stream_options": { "include_usage": true },
     });

@@ -62,7 +62,7 @@ const HELP: &str = "\
 skep-load VERB [OPTIONS]
 
   echo --listen ADDRESS [--tokens N]
-      answers every chat completion at once, as a backend for gateways
+      answers every chat completion at once with up to N words, as a backend for gateways
   drive --to ADDRESS --model NAME [--connections N] [--seconds S] [--stream] [--tokens N]
         [--expect TEXT] [--process NAME=PID]...
       as many chat completions as the server answers; checks each
