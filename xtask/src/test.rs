@@ -35,8 +35,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 /// for shared dependencies and compile them again.
 fn everything() -> Result<PathBuf> {
     execute(
-        cargo(["build", "--workspace", "--all-targets"])
-            .env("SKEP_PLUGINS_DIR", plugins::folder()),
+        cargo(["build", "--workspace", "--all-targets"]).env("SKEP_PLUGINS_DIR", plugins::folder()),
     )?;
     Ok(target().join("debug/skep"))
 }
@@ -69,6 +68,10 @@ fn reference(binary: &Path) -> Result<()> {
     step("all-MiniLM-L6-v2", || {
         execute(script("minilm.py").arg(&minilm))
     })?;
+    step(
+        "tokenizers against the packages that models are published with",
+        || execute(script("tokenizers_golden.py").arg(&minilm)),
+    )?;
     let server = step("an agent to test", || Server::start(binary, "reference"))?;
     let url = server.url();
     step(
