@@ -49,3 +49,35 @@ fn ids_are_those_of_the_reference() {
         }
     }
 }
+
+/// Damage makes an error or another tokenizer, never a panic, and what still works keeps within its vocabulary.
+#[test]
+fn damaged_vocabularies_are_contained() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    for name in ["gpt-4o", "llama-bpe", "spm-bpe", "spm-unigram", "wordpiece"] {
+        let whole = std::fs::read(folder.join(name).with_extension("gguf")).unwrap();
+        let mut accepted = 0;
+        for step in 0..400 {
+            let mut damaged = whole.clone();
+            // A prime far from a power of two spreads the flips over the whole file.
+            let bit = step * 104_729 % (whole.len() * 8);
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let Ok(gguf) = Gguf::parse(&damaged[..]) else {
+                continue;
+            };
+            let Ok(tokenizer) = Tokenizer::from_gguf(&gguf) else {
+                continue;
+            };
+            accepted += 1;
+            for text in [
+                "Hello, wörld! 漢字 ▁ 123 </s><|im_end|> \u{10ffff}\0",
+                "a  b\n\n<tool>\t",
+            ] {
+                let ids = tokenizer.encode(text, true, true).unwrap();
+                assert!(ids.iter().all(|&id| (id as usize) < tokenizer.vocab_len()));
+                tokenizer.decode(&ids, true);
+            }
+        }
+        assert!(accepted > 0, "{name}: no damaged file was read at all");
+    }
+}
