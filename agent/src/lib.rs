@@ -22,9 +22,11 @@
 
 pub mod agent;
 pub mod boot;
+pub mod cli;
 pub mod client;
 pub mod compiler;
 pub mod config;
+pub mod doctor;
 pub mod fleet;
 pub mod host;
 pub mod http;
@@ -38,5 +40,6 @@ pub mod paths;
 pub mod plugins;
 pub mod protocol;
 pub mod router;
+pub mod version;
 pub mod wire;
 pub mod worker;

@@ -1,1 +1,7 @@
-fn main() {}
+//! `skep`: see `skep help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    skep::cli::main()
+}

@@ -246,7 +246,8 @@ $("model").addEventListener("change", () => {
 /// Fenced and inline code; the rest as it stands.
 function render(into, text) {
   into.replaceChildren();
-  text.split(/^```/m).forEach((part, at) => {
+  // Completions begin with the space that their first word needs.
+  text.trimStart().split(/^```/m).forEach((part, at) => {
     if (at % 2) {
       const pre = make("pre");
       pre.append(make("code", "", part.replace(/^[^\n]*\n?/, "").replace(/\n$/, "")));
@@ -280,7 +281,7 @@ async function ask(question) {
   state.messages.push({ role: "user", content: question });
   turn("user").body.textContent = question;
   const { element, body } = turn("assistant");
-  body.className = "waiting";
+  body.classList.add("waiting");
   toEnd();
   state.abort = new AbortController();
   running(true);
@@ -319,7 +320,7 @@ async function ask(question) {
     }
   }
   draw();
-  body.className = "";
+  body.classList.remove("waiting");
   if (note) element.append(make("p", element.classList.contains("failed") ? "note problem" : "note", note));
   if (text) state.messages.push({ role: "assistant", content: text });
   else state.messages.pop();

@@ -31,6 +31,7 @@ impl Paint {
     }
 
     /// No colours.
+    #[cfg(test)]
     #[must_use]
     pub(super) const fn none() -> Self {
         Self { on: false }
