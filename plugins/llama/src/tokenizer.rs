@@ -119,7 +119,7 @@ impl Tokenizer {
 
     fn encode_plain(&self, text: &str, after_special: bool, ids: &mut Vec<u32>) {
         match &self.family {
-            Family::ByteLevel(bpe) => bpe.encode(text, ids),
+            Family::ByteLevel(bpe) => bpe.encode(&self.vocab, text, ids),
             Family::SentencePieceBpe(bpe) => bpe.encode(&self.vocab, text, after_special, ids),
             Family::Unigram(unigram) => unigram.encode(text, after_special, ids),
             Family::WordPiece(pieces) => pieces.encode(text, ids),

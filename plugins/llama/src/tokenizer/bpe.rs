@@ -13,7 +13,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::byte_level;
 use super::pretokenizer::PreTokenizer;
-use super::vocab::Vocab;
+use super::vocab::{Index, Vocab};
 use super::{MERGES_MAX, TokenizerError};
 use crate::gguf::{Gguf, Strings};
 
@@ -24,7 +24,7 @@ pub(super) struct ByteLevelBpe {
     /// The token of each byte; bytes without one are dropped.
     byte_ids: Vec<Option<u32>>,
     /// Whole words that are tokens, where the model takes those before it merges anything.
-    whole_words: Option<HashMap<Box<[u8]>, u32>>,
+    whole_words: Option<Index>,
     /// Whether text is brought into composed form (NFC) first.
     composes: bool,
 }
@@ -52,14 +52,7 @@ impl ByteLevelBpe {
                 )
             })
             .collect();
-        let whole_words = words.takes_whole_words().then(|| {
-            let ids = 0..vocab.len() as u32;
-            // The first of equal texts is the one that counts, so it is put in last.
-            ids.rev()
-                .filter(|&id| vocab.stands_for_text(id))
-                .map(|id| (vocab.piece(id).into(), id))
-                .collect()
-        });
+        let whole_words = words.takes_whole_words().then(|| vocab.printed());
         // Qwen's published tokenizers normalise; GGUF has no key for it, and other models share their word rule.
         let architecture: Option<&str> = gguf.optional("general.architecture")?;
         let composes = words.is_qwen() && architecture.is_some_and(|name| name.starts_with("qwen"));
@@ -72,7 +65,7 @@ impl ByteLevelBpe {
         })
     }
 
-    pub(super) fn encode(&self, text: &str, ids: &mut Vec<u32>) {
+    pub(super) fn encode(&self, vocab: &Vocab, text: &str, ids: &mut Vec<u32>) {
         let text = match is_nfc_quick(text.chars()) {
             _ if !self.composes => Cow::Borrowed(text),
             IsNormalized::Yes => Cow::Borrowed(text),
@@ -88,15 +81,16 @@ impl ByteLevelBpe {
                 return;
             }
             let from = ids.len();
-            self.encode_word(word.as_bytes(), &mut merging, ids);
+            self.encode_word(vocab, word.as_bytes(), &mut merging, ids);
             if word.len() <= KNOWN_WORD_BYTES_MAX && known.len() < KNOWN_WORDS_MAX {
                 known.insert(word, (from, ids.len()));
             }
         });
     }
 
-    fn encode_word(&self, word: &[u8], merging: &mut Merging, ids: &mut Vec<u32>) {
-        if let Some(&id) = self.whole_words.as_ref().and_then(|words| words.get(word)) {
+    fn encode_word(&self, vocab: &Vocab, word: &[u8], merging: &mut Merging, ids: &mut Vec<u32>) {
+        let whole = self.whole_words.as_ref();
+        if let Some(id) = whole.and_then(|printed| vocab.id_printing(word, printed)) {
             ids.push(id);
             return;
         }

@@ -8,7 +8,7 @@ use crate::gguf::{Array, Gguf, GgufError, Strings, Value};
 mod ends;
 mod index;
 
-use index::Index;
+pub(super) use index::Index;
 
 /// What a token is, as the file's `tokenizer.ggml.token_type` numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Vocab {
         check_size(texts)?;
         let mut kinds = read_kinds(gguf, texts.len())?;
         let scores = read_scores(gguf, texts.len())?;
-        let index = Index::new(texts);
+        let index = Index::new(texts, |_| true);
         let mut special = read_special_ids(gguf, model, texts.len())?;
         let ends = ends::find(gguf, texts, &index, &mut kinds, &mut special)?;
         let pieces = pieces(texts, &kinds, model);
@@ -116,6 +116,16 @@ impl Vocab {
 
     pub(super) fn id_of(&self, text: &[u8]) -> Option<u32> {
         self.index.get(&self.texts, text)
+    }
+
+    /// The tokens that plain text may become, by what they print.
+    pub(super) fn printed(&self) -> Index {
+        Index::new(&self.pieces, |id| self.stands_for_text(id))
+    }
+
+    /// The token that prints `text`, by the index made of this vocabulary.
+    pub(super) fn id_printing(&self, text: &[u8], printed: &Index) -> Option<u32> {
+        printed.get(&self.pieces, text)
     }
 
     /// Every token as (id, text, kind).

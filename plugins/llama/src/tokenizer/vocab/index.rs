@@ -1,9 +1,9 @@
-//! Finds a token by its text: an open-addressing table of ids beside the texts, four bytes a slot.
+//! Finds a token by its text or by what it prints: an open-addressing table of ids beside the texts, four bytes a slot.
 
 use crate::gguf::Strings;
 
 #[derive(Debug)]
-pub(super) struct Index {
+pub(in super::super) struct Index {
     slots: Vec<u32>,
     mask: usize,
 }
@@ -11,14 +11,14 @@ pub(super) struct Index {
 const EMPTY: u32 = u32::MAX;
 
 impl Index {
-    /// Of two tokens with equal texts, the first is found.
-    pub(super) fn new(texts: &Strings) -> Self {
+    /// Of two tokens with equal texts, the first is found; those that are not `wanted` never are.
+    pub(super) fn new(texts: &Strings, wanted: impl Fn(u32) -> bool) -> Self {
         let size = (texts.len() * 2).next_power_of_two().max(2);
         let mut index = Self {
             slots: vec![EMPTY; size],
             mask: size - 1,
         };
-        for (id, text) in (0_u32..).zip(texts.iter()) {
+        for (id, text) in (0_u32..).zip(texts.iter()).filter(|&(id, _)| wanted(id)) {
             let slot = index.slot(texts, text);
             if let Some(slot @ &mut EMPTY) = index.slots.get_mut(slot) {
                 *slot = id;
