@@ -1,0 +1,126 @@
+//! Measures the kernels beside what the memory gives, all in one process.
+//!
+//! `cargo run --release -p skep-hw --example bench -- [--json] [--quick] [--threads N] [--isa NAME]`
+//!
+//! Three tables: reading memory with the same threads (4 KiB and 2 MiB pages); products of one row
+//! with square matrices of each type, in GB/s and as a share of reading, and of several rows in
+//! GFLOP/s; whole decoders made of random numbers, in tokens per second. With one thread, figures
+//! are of the processor time that the thread got, the mean of some rounds, which a busy machine
+//! spoils least; with several, of wall time, the best of some rounds: neighbours make a round slower,
+//! never faster.
+
+#[path = "bench/clock.rs"]
+mod clock;
+#[path = "bench/decoder.rs"]
+mod decoder;
+#[path = "bench/memory.rs"]
+mod memory;
+#[path = "bench/products.rs"]
+mod products;
+#[path = "bench/weights.rs"]
+mod weights;
+
+use std::error::Error;
+use std::io::{Write as _, stdout};
+use std::num::NonZeroUsize;
+
+use skep_hw::{CpuSettings, Device, Isa};
+
+use self::clock::Clock;
+
+/// What was asked for.
+struct Settings {
+    json: bool,
+    quick: bool,
+    device: CpuSettings,
+    only: Option<String>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let settings = settings()?;
+    let device = Device::cpu(settings.device)?;
+    let clock = Clock::for_threads(device.threads());
+    let mut report = Report {
+        json: settings.json,
+        parts: Vec::new(),
+    };
+    report.line(&format!("# {}", device.name()))?;
+    let wanted = |part: &str| settings.only.as_deref().is_none_or(|only| only == part);
+    let read = memory::read(device.threads(), clock, settings.quick)?;
+    report.line(&format!(
+        "reading memory: {:.1} GB/s on 4 KiB pages, {:.1} GB/s on 2 MiB pages",
+        read.small, read.huge
+    ))?;
+    report.part(
+        "memory",
+        serde_json::json!({ "small_pages_gb_s": read.small, "huge_pages_gb_s": read.huge }),
+    );
+    if wanted("products") {
+        products::measure(&device, clock, read.small, settings.quick, &mut report)?;
+    }
+    if wanted("decoders") {
+        decoder::measure(&device, clock, read.small, settings.quick, &mut report)?;
+    }
+    report.end(&device)
+}
+
+/// Text as it comes, or one object at the end.
+struct Report {
+    json: bool,
+    parts: Vec<(&'static str, serde_json::Value)>,
+}
+
+impl Report {
+    fn line(&self, text: &str) -> std::io::Result<()> {
+        if self.json {
+            return Ok(());
+        }
+        writeln!(stdout().lock(), "{text}")
+    }
+
+    fn part(&mut self, name: &'static str, value: serde_json::Value) {
+        self.parts.push((name, value));
+    }
+
+    fn end(self, device: &Device) -> Result<(), Box<dyn Error>> {
+        if self.json {
+            let mut object = serde_json::Map::new();
+            object.insert("device".to_owned(), device.name().into());
+            for (name, value) in self.parts {
+                object.insert(name.to_owned(), value);
+            }
+            let mut out = stdout().lock();
+            serde_json::to_writer_pretty(&mut out, &object)?;
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+}
+
+fn settings() -> Result<Settings, Box<dyn Error>> {
+    let mut settings = Settings {
+        json: false,
+        quick: false,
+        device: CpuSettings::default(),
+        only: None,
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or("a value is missing at the end");
+        match argument.as_str() {
+            "--json" => settings.json = true,
+            "--quick" => settings.quick = true,
+            "--only" => settings.only = Some(value()?),
+            "--threads" => settings.device.threads = Some(value()?.parse::<NonZeroUsize>()?),
+            "--isa" => {
+                let name = value()?;
+                let isa = Isa::available().into_iter().find(|i| i.name() == name);
+                settings.device.isa = Some(isa.ok_or("this processor has no such instructions")?);
+            }
+            // Given by `cargo bench`, which runs the same way.
+            "--bench" => {}
+            other => return Err(format!("unknown argument `{other}`").into()),
+        }
+    }
+    Ok(settings)
+}

@@ -1,0 +1,119 @@
+//! Products with square matrices.
+
+use std::error::Error;
+use std::time::Duration;
+
+use skep_hw::{Batch, Bounds, Device, Dtype, Graph, Index, Op, Plan, Sequence, Weight};
+
+use crate::{Clock, Report, weights};
+
+/// A chain of products over more weights than any cache holds, for each type.
+pub(crate) fn measure(
+    device: &Device,
+    clock: Clock,
+    read_gb_s: f64,
+    quick: bool,
+    report: &mut Report,
+) -> Result<(), Box<dyn Error>> {
+    let sizes: &[u32] = if quick { &[4096] } else { &[4096, 8192] };
+    let mut rows = Vec::new();
+    report.line(
+        "\n| type | size | 1 row GB/s | of reading | 1 row GFLOP/s | 4 rows | 16 rows | 256 rows |",
+    )?;
+    report.line("|---|---|---|---|---|---|---|---|")?;
+    for size in sizes {
+        for dtype in Dtype::ALL {
+            let row = chain(device, clock, dtype, *size, quick)?;
+            let share = row.gb_s / read_gb_s * 100.0;
+            let [one, four, sixteen, many] = row.gflop_s;
+            report.line(&format!(
+                "| {} | {size} | {:.1} | {share:.0} % | {one:.0} | {four:.0} | {sixteen:.0} | {many:.0} |",
+                dtype.name(),
+                row.gb_s
+            ))?;
+            rows.push(serde_json::json!({
+                "type": dtype.name(), "size": size, "gb_s": row.gb_s, "percent_of_reading": share,
+                "gflop_s_1": one, "gflop_s_4": four, "gflop_s_16": sixteen, "gflop_s_256": many,
+            }));
+        }
+    }
+    report.part("products", rows.into());
+    Ok(())
+}
+
+struct Row {
+    gb_s: f64,
+    gflop_s: [f64; 4],
+}
+
+fn chain(
+    device: &Device,
+    clock: Clock,
+    dtype: Dtype,
+    size: u32,
+    quick: bool,
+) -> Result<Row, Box<dyn Error>> {
+    let bytes = dtype.row_bytes(size as usize).ok_or("no whole blocks")? * size as usize;
+    let most = if quick { 256 << 20 } else { 512 << 20 };
+    let count = (most / bytes).max(1);
+    let all = weights::random(dtype, size, size, count)?;
+    let budget = Duration::from_millis(if quick { 300 } else { 1000 });
+    let mut gflop_s = [0.0; 4];
+    let mut gb_s = 0.0;
+    for (place, rows) in gflop_s.iter_mut().zip([1_u32, 4, 16, 256]) {
+        // Many rows are limited by arithmetic, which a few matrices show as well.
+        let used = if rows == 256 { count.min(3) } else { count };
+        let mut plan = plan(device, all.get(..used).unwrap_or_default(), size, rows)?;
+        let tokens = vec![0; rows as usize];
+        let sequences = [Sequence {
+            tokens: rows,
+            start: 0,
+            pages: &[],
+        }];
+        let batch = Batch {
+            tokens: &tokens,
+            sequences: &sequences,
+            outputs: &[0],
+        };
+        plan.run(&batch)?;
+        let time = clock.time(budget, || {
+            let _ = plan.run(&batch);
+        });
+        let ns = time.as_nanos() as f64;
+        let numbers = f64::from(size) * f64::from(size) * used as f64;
+        *place = 2.0 * numbers * f64::from(rows) / ns;
+        if rows == 1 {
+            gb_s = (bytes * used) as f64 / ns;
+        }
+    }
+    Ok(Row { gb_s, gflop_s })
+}
+
+fn plan(device: &Device, all: &[Weight], size: u32, rows: u32) -> Result<Plan, Box<dyn Error>> {
+    let first: Vec<f32> = (0..size)
+        .map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0)
+        .collect();
+    let mut weights = vec![Weight::from_values(first, 1, size)?];
+    let mut ops = vec![Op::Embed {
+        table: 0,
+        index: Index::Tokens,
+    }];
+    for (x, weight) in (0_u32..).zip(all) {
+        weights.push(weight.clone());
+        ops.push(Op::Matmul {
+            x,
+            weight: x + 1,
+            bias: None,
+        });
+    }
+    ops.push(Op::Outputs {
+        x: ops.len() as u32 - 1,
+    });
+    let bounds = Bounds {
+        tokens: rows,
+        sequences: 1,
+        outputs: 1,
+    };
+    let graph = Graph::check(ops, weights, None, bounds)?;
+    Ok(Plan::compile(device, graph)?)
+}
