@@ -1,6 +1,7 @@
 //! Measures the kernels beside what the memory gives, all in one process.
 //!
-//! `cargo run --release -p skep-hw --example bench -- [--json] [--quick] [--threads N] [--isa NAME]`
+//! `cargo run --release -p skep-hw --example bench -- [--json] [--quick] [--threads N] [--isa NAME]
+//! [--only memory|products|decoders] [--type NAME] [--size N] [--cached]`
 //!
 //! Three tables: reading memory with the same threads (4 KiB and 2 MiB pages); products of one row
 //! with square matrices of each type, in GB/s and as a share of reading, and of several rows in
@@ -34,6 +35,7 @@ struct Settings {
     quick: bool,
     device: CpuSettings,
     only: Option<String>,
+    products: products::Choice,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -56,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         serde_json::json!({ "small_pages_gb_s": read.small, "huge_pages_gb_s": read.huge }),
     );
     if wanted("products") {
-        products::measure(&device, clock, read.small, settings.quick, &mut report)?;
+        products::measure(&device, clock, read.small, &settings.products, &mut report)?;
     }
     if wanted("decoders") {
         decoder::measure(&device, clock, read.small, settings.quick, &mut report)?;
@@ -103,6 +105,7 @@ fn settings() -> Result<Settings, Box<dyn Error>> {
         quick: false,
         device: CpuSettings::default(),
         only: None,
+        products: products::Choice::default(),
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -110,6 +113,9 @@ fn settings() -> Result<Settings, Box<dyn Error>> {
         match argument.as_str() {
             "--json" => settings.json = true,
             "--quick" => settings.quick = true,
+            "--type" => settings.products.dtype = Some(value()?),
+            "--size" => settings.products.size = Some(value()?.parse()?),
+            "--cached" => settings.products.cached = true,
             "--only" => settings.only = Some(value()?),
             "--threads" => settings.device.threads = Some(value()?.parse::<NonZeroUsize>()?),
             "--isa" => {
@@ -122,5 +128,6 @@ fn settings() -> Result<Settings, Box<dyn Error>> {
             other => return Err(format!("unknown argument `{other}`").into()),
         }
     }
+    settings.products.quick = settings.quick;
     Ok(settings)
 }

@@ -7,23 +7,46 @@ use skep_hw::{Batch, Bounds, Device, Dtype, Graph, Index, Op, Plan, Sequence, We
 
 use crate::{Clock, Report, weights};
 
+/// Which products, and how.
+#[derive(Default)]
+pub(crate) struct Choice {
+    pub(crate) quick: bool,
+    /// One type by name.
+    pub(crate) dtype: Option<String>,
+    /// One size.
+    pub(crate) size: Option<u32>,
+    /// One matrix again and again, so that it stays in the cache.
+    pub(crate) cached: bool,
+}
+
 /// A chain of products over more weights than any cache holds, for each type.
 pub(crate) fn measure(
     device: &Device,
     clock: Clock,
     read_gb_s: f64,
-    quick: bool,
+    choice: &Choice,
     report: &mut Report,
 ) -> Result<(), Box<dyn Error>> {
-    let sizes: &[u32] = if quick { &[4096] } else { &[4096, 8192] };
+    let sizes = match choice.size {
+        Some(size) => vec![size],
+        None if choice.quick => vec![4096],
+        None => vec![4096, 8192],
+    };
     let mut rows = Vec::new();
     report.line(
         "\n| type | size | 1 row GB/s | of reading | 1 row GFLOP/s | 4 rows | 16 rows | 256 rows |",
     )?;
     report.line("|---|---|---|---|---|---|---|---|")?;
-    for size in sizes {
+    for size in &sizes {
         for dtype in Dtype::ALL {
-            let row = chain(device, clock, dtype, *size, quick)?;
+            if choice
+                .dtype
+                .as_deref()
+                .is_some_and(|name| name != dtype.name())
+            {
+                continue;
+            }
+            let row = chain(device, clock, dtype, *size, choice)?;
             let share = row.gb_s / read_gb_s * 100.0;
             let [one, four, sixteen, many] = row.gflop_s;
             report.line(&format!(
@@ -51,13 +74,17 @@ fn chain(
     clock: Clock,
     dtype: Dtype,
     size: u32,
-    quick: bool,
+    choice: &Choice,
 ) -> Result<Row, Box<dyn Error>> {
     let bytes = dtype.row_bytes(size as usize).ok_or("no whole blocks")? * size as usize;
-    let most = if quick { 256 << 20 } else { 512 << 20 };
+    let most = match (choice.cached, choice.quick) {
+        (true, _) => 0,
+        (false, true) => 256 << 20,
+        (false, false) => 512 << 20,
+    };
     let count = (most / bytes).max(1);
     let all = weights::random(dtype, size, size, count)?;
-    let budget = Duration::from_millis(if quick { 300 } else { 1000 });
+    let budget = Duration::from_millis(if choice.quick { 300 } else { 1000 });
     let mut gflop_s = [0.0; 4];
     let mut gb_s = 0.0;
     for (place, rows) in gflop_s.iter_mut().zip([1_u32, 4, 16, 256]) {

@@ -14,32 +14,46 @@ use std::arch::x86_64::{
 ///
 /// # Safety
 /// `at` must point to `3 * stride + 2` readable bytes.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn four_halves(at: *const u8, stride: usize) -> u64 {
-    let mut bits = 0;
-    for i in 0..4 {
-        // SAFETY: the last of the four ends where the caller's bytes do.
-        let half = unsafe { at.add(i * stride).cast::<u16>().read_unaligned() };
-        bits |= u64::from(half) << (16 * i);
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let mut bits = 0;
+        for i in 0..4 {
+            let half = at.add(i * stride).cast::<u16>().read_unaligned();
+            bits |= u64::from(half) << (16 * i);
+        }
+        bits
     }
-    bits
 }
 
-/// Four times four halves as floats: lane `4 * row + block`.
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) fn widen_16(rows: [u64; 4]) -> __m512 {
-    let [a, b, c, d] = rows.map(u64::cast_signed);
-    let bits: __m256i = _mm256_set_epi64x(d, c, b, a);
-    _mm512_cvtph_ps(bits)
+/// Four halves, `stride` bytes apart, from `at` bytes on in each of four rows, as floats: lane
+/// `4 * row + block`.
+///
+/// # Safety
+/// AVX-512 F must be there, and `3 * stride + 2` readable bytes at each place.
+#[inline(always)]
+pub(super) unsafe fn four_halves_16(rows: [*const u8; 4], at: usize, stride: usize) -> __m512 {
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let bits: __m256i = _mm256_set_epi64x(
+            four_halves(rows[3].add(at), stride).cast_signed(),
+            four_halves(rows[2].add(at), stride).cast_signed(),
+            four_halves(rows[1].add(at), stride).cast_signed(),
+            four_halves(rows[0].add(at), stride).cast_signed(),
+        );
+        _mm512_cvtph_ps(bits)
+    }
 }
 
 /// Four halves as floats.
-#[inline]
-#[target_feature(enable = "avx2,f16c")]
-pub(super) fn widen_4(bits: u64) -> __m128 {
-    let bits: __m128i = _mm_cvtsi64_si128(bits.cast_signed());
-    _mm_cvtph_ps(bits)
+#[inline(always)]
+pub(super) unsafe fn widen_4(bits: u64) -> __m128 {
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let bits: __m128i = _mm_cvtsi64_si128(bits.cast_signed());
+        _mm_cvtph_ps(bits)
+    }
 }
 
 /// The four scales and the four minima, 6 bits each, of one half of a block of 256 of Q4_K or
@@ -47,62 +61,88 @@ pub(super) fn widen_4(bits: u64) -> __m128 {
 ///
 /// # Safety
 /// `at` must point to 16 readable bytes.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn six_bit_scales(at: *const u8, half: usize) -> (u32, u32) {
-    // SAFETY: bytes 4 to 16 of the block.
-    let word = |i: usize| unsafe { at.add(4 + 4 * i).cast::<u32>().read_unaligned() };
-    let (a, b, c) = (word(0), word(1), word(2));
-    if half == 0 {
-        (a & 0x3f3f_3f3f, b & 0x3f3f_3f3f)
-    } else {
-        (
-            c & 0x0f0f_0f0f | a >> 2 & 0x3030_3030,
-            c >> 4 & 0x0f0f_0f0f | b >> 2 & 0x3030_3030,
-        )
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let words = at.add(4).cast::<u32>();
+        let a = words.read_unaligned();
+        let b = words.add(1).read_unaligned();
+        let c = words.add(2).read_unaligned();
+        if half == 0 {
+            (a & 0x3f3f_3f3f, b & 0x3f3f_3f3f)
+        } else {
+            (
+                c & 0x0f0f_0f0f | a >> 2 & 0x3030_3030,
+                c >> 4 & 0x0f0f_0f0f | b >> 2 & 0x3030_3030,
+            )
+        }
     }
 }
 
-/// Bytes of four rows times one half of each row: lane `4 * row + block`.
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) fn scaled_16(bytes: [u32; 4], halves: [u16; 4]) -> __m512 {
-    let [a, b, c, d] = bytes.map(u32::cast_signed);
-    let numbers = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_set_epi32(d, c, b, a)));
-    _mm512_mul_ps(numbers, spread_16(halves))
+/// Bytes of four rows times a factor: lane `4 * row + block`.
+///
+/// # Safety
+/// AVX-512 F must be there.
+#[inline(always)]
+pub(super) unsafe fn scaled_16(bytes: [u32; 4], factors: __m512) -> __m512 {
+    // SAFETY: the caller's promise: the instructions are there.
+    unsafe {
+        let bytes = _mm_set_epi32(
+            bytes[3].cast_signed(),
+            bytes[2].cast_signed(),
+            bytes[1].cast_signed(),
+            bytes[0].cast_signed(),
+        );
+        let numbers = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+        _mm512_mul_ps(numbers, factors)
+    }
 }
 
-/// One half of each of four rows: lane `4 * row + block`.
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) fn spread_16(halves: [u16; 4]) -> __m512 {
-    let bits = (0..4).fold(0, |bits, i| bits | u64::from(halves[i]) << (16 * i));
-    let four = _mm_cvtph_ps(_mm_cvtsi64_si128(bits.cast_signed()));
-    let index: __m512i = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-    _mm512_permutexvar_ps(index, _mm512_castps128_ps512(four))
+/// The half at `at` bytes in each of four rows: lane `4 * row + block`.
+///
+/// # Safety
+/// AVX-512 F must be there, and 2 readable bytes at each place.
+#[inline(always)]
+pub(super) unsafe fn spread_halves(rows: [*const u8; 4], at: usize) -> __m512 {
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let bits = u64::from(half_at(rows[0].add(at)))
+            | u64::from(half_at(rows[1].add(at))) << 16
+            | u64::from(half_at(rows[2].add(at))) << 32
+            | u64::from(half_at(rows[3].add(at))) << 48;
+        let four = _mm_cvtph_ps(_mm_cvtsi64_si128(bits.cast_signed()));
+        let index: __m512i = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+        _mm512_permutexvar_ps(index, _mm512_castps128_ps512(four))
+    }
 }
 
 /// Four bytes of one row times its half.
-#[inline]
-#[target_feature(enable = "avx2,f16c")]
-pub(super) fn scaled_4(bytes: u32, half: u16) -> __m128 {
-    let numbers = _mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes.cast_signed())));
-    _mm_mul_ps(numbers, spread_4(half))
+#[inline(always)]
+pub(super) unsafe fn scaled_4(bytes: u32, half: u16) -> __m128 {
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let numbers = _mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes.cast_signed())));
+        _mm_mul_ps(numbers, spread_4(half))
+    }
 }
 
 /// One half, four times.
-#[inline]
-#[target_feature(enable = "avx2,f16c")]
-pub(super) fn spread_4(half: u16) -> __m128 {
-    let one = _mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(half)));
-    _mm_set1_ps(std::arch::x86_64::_mm_cvtss_f32(one))
+#[inline(always)]
+pub(super) unsafe fn spread_4(half: u16) -> __m128 {
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let one = _mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(half)));
+        _mm_set1_ps(std::arch::x86_64::_mm_cvtss_f32(one))
+    }
 }
 
 /// The half at `at`.
 ///
 /// # Safety
 /// `at` must point to 2 readable bytes.
-#[inline]
+#[inline(always)]
 pub(super) unsafe fn half_at(at: *const u8) -> u16 {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
     unsafe { at.cast::<u16>().read_unaligned() }
 }

@@ -34,13 +34,14 @@ pub(super) unsafe fn tile<T: Narrow, const M: usize>(
     out: &mut [f32; M],
 ) {
     let mut sums = [_mm_setzero_ps(); M];
-    for quad in 0..row.quads {
-        // SAFETY: the caller's promise.
-        unsafe { step::<T, M>(row.at, quad, quad, x, &mut sums) };
-    }
-    if let Some(tail) = row.tail {
-        // SAFETY: the caller's promise: the tail is quad 0 of its own.
-        unsafe { step::<T, M>(tail, 0, row.quads, x, &mut sums) };
+    let all = row.quads + usize::from(row.tail.is_some());
+    for quad in 0..all {
+        let (at, place) = match row.tail {
+            Some(tail) if quad == row.quads => (tail, 0),
+            _ => (row.at, quad),
+        };
+        // SAFETY: the caller's promise; the tail is quad 0 of its own.
+        unsafe { step::<T, M>(at, place, quad, x, &mut sums) };
     }
     for (out, sum) in out.iter_mut().zip(sums) {
         let mut lanes = [0.0_f32; 4];
@@ -52,8 +53,7 @@ pub(super) unsafe fn tile<T: Narrow, const M: usize>(
 
 /// # Safety
 /// As for [`tile`]; `place` is where the quad stands in the activations.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
+#[inline(always)]
 unsafe fn step<T: Narrow, const M: usize>(
     row: *const u8,
     quad: usize,
@@ -61,66 +61,68 @@ unsafe fn step<T: Narrow, const M: usize>(
     x: [Rounded<'_>; M],
     sums: &mut [std::arch::x86_64::__m128; M],
 ) {
-    let halves = T::CENTRE == Centre::Halves;
-    let mut weights = [_mm256_set1_epi16(1); 4];
-    // SAFETY: the caller's promise.
-    let (quants, scales) = unsafe {
-        if halves {
-            weights = T::lane_scales(row, quad);
-        }
-        (T::quants(row, quad), T::scales(row, quad))
-    };
-    for (sum, x) in sums.iter_mut().zip(x) {
-        let mut dots = [_mm256_setzero_si256(); 4];
-        for i in 0..4 {
-            // SAFETY: the activations have a quad of 128 bytes at `place`.
-            let bytes = unsafe {
-                let at = x.bytes.as_ptr().add(place * 32 + i * 8);
-                _mm256_loadu_si256(at.cast())
-            };
-            // Pairs of products of 128 and 127, or of unsigned 63 and 127, fit into 16 bits.
-            let pairs = if T::SIGNED {
-                let signed = _mm256_sign_epi8(bytes, quants[i]);
-                _mm256_maddubs_epi16(_mm256_abs_epi8(quants[i]), signed)
-            } else {
-                _mm256_maddubs_epi16(quants[i], bytes)
-            };
-            dots[i] = _mm256_madd_epi16(pairs, weights[i]);
-        }
-        let mut whole = add_lanes(dots);
-        // SAFETY: the activations have four of each part at `place`; weights as above.
-        unsafe {
-            match T::CENTRE {
-                Centre::Shift(shift) if !T::SIGNED => {
-                    let debts = _mm_loadu_si128(x.debts.as_ptr().add(place * 4).cast());
-                    let debts = _mm_sll_epi32(debts, _mm_cvtsi32_si128(shift.cast_signed()));
-                    whole = _mm_add_epi32(whole, debts);
-                }
-                Centre::Halves => {
-                    let sums = _mm_loadu_si128(x.halves.as_ptr().add(place * 4).cast());
-                    let over = _mm_madd_epi16(T::half_scales(row, quad), sums);
-                    whole = _mm_sub_epi32(whole, _mm_slli_epi32::<5>(over));
-                }
-                Centre::Zero | Centre::Shift(_) => {}
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let halves = T::CENTRE == Centre::Halves;
+        let mut weights = [_mm256_set1_epi16(1); 4];
+        let (quants, scales) = {
+            if halves {
+                weights = T::lane_scales(row, quad);
             }
-            let x_scales = _mm_loadu_ps(x.scales.as_ptr().add(place * 4).cast());
-            let factor = _mm_mul_ps(scales, x_scales);
-            *sum = _mm_fmadd_ps(_mm_cvtepi32_ps(whole), factor, *sum);
-            if T::MINIMA {
-                let moments = _mm_loadu_ps(x.moments.as_ptr().add(place * 4).cast());
-                *sum = _mm_fmadd_ps(T::minima(row, quad), moments, *sum);
+            (T::quants(row, quad), T::scales(row, quad))
+        };
+        for (sum, x) in sums.iter_mut().zip(x) {
+            let mut dots = [_mm256_setzero_si256(); 4];
+            for i in 0..4 {
+                let bytes = {
+                    let at = x.bytes.as_ptr().add(place * 32 + i * 8);
+                    _mm256_loadu_si256(at.cast())
+                };
+                // Pairs of products of 128 and 127, or of unsigned 63 and 127, fit into 16 bits.
+                let pairs = if T::SIGNED {
+                    let signed = _mm256_sign_epi8(bytes, quants[i]);
+                    _mm256_maddubs_epi16(_mm256_abs_epi8(quants[i]), signed)
+                } else {
+                    _mm256_maddubs_epi16(quants[i], bytes)
+                };
+                dots[i] = _mm256_madd_epi16(pairs, weights[i]);
+            }
+            let mut whole = add_lanes(dots);
+            {
+                match T::CENTRE {
+                    Centre::Shift(shift) if !T::SIGNED => {
+                        let debts = _mm_loadu_si128(x.debts.as_ptr().add(place * 4).cast());
+                        let debts = _mm_sll_epi32(debts, _mm_cvtsi32_si128(shift.cast_signed()));
+                        whole = _mm_add_epi32(whole, debts);
+                    }
+                    Centre::Halves => {
+                        let sums = _mm_loadu_si128(x.halves.as_ptr().add(place * 4).cast());
+                        let over = _mm_madd_epi16(T::half_scales(row, quad), sums);
+                        whole = _mm_sub_epi32(whole, _mm_slli_epi32::<5>(over));
+                    }
+                    Centre::Zero | Centre::Shift(_) => {}
+                }
+                let x_scales = _mm_loadu_ps(x.scales.as_ptr().add(place * 4).cast());
+                let factor = _mm_mul_ps(scales, x_scales);
+                *sum = _mm_fmadd_ps(_mm_cvtepi32_ps(whole), factor, *sum);
+                if T::MINIMA {
+                    let moments = _mm_loadu_ps(x.moments.as_ptr().add(place * 4).cast());
+                    *sum = _mm_fmadd_ps(T::minima(row, quad), moments, *sum);
+                }
             }
         }
     }
 }
 
 /// The sums of all lanes of each of four registers.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn add_lanes([a, b, c, d]: [__m256i; 4]) -> __m128i {
-    let four = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-    _mm_add_epi32(
-        _mm256_castsi256_si128(four),
-        _mm256_extracti128_si256::<1>(four),
-    )
+#[inline(always)]
+unsafe fn add_lanes([a, b, c, d]: [__m256i; 4]) -> __m128i {
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let four = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+        _mm_add_epi32(
+            _mm256_castsi256_si128(four),
+            _mm256_extracti128_si256::<1>(four),
+        )
+    }
 }

@@ -14,74 +14,80 @@ use std::arch::x86_64::{
 ///
 /// # Safety
 /// Both must point to 16 readable bytes.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
+#[inline(always)]
 pub(super) unsafe fn nibbles_64(a: *const u8, b: *const u8) -> __m512i {
-    // SAFETY: the caller's promise; no alignment is asked for.
-    let (a, b) = unsafe { (_mm_loadu_si128(a.cast()), _mm_loadu_si128(b.cast())) };
-    let both = _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(a), 0xff00, b);
-    let shifted = _mm512_srlv_epi64(both, _mm512_set_epi64(4, 4, 0, 0, 4, 4, 0, 0));
-    _mm512_and_si512(shifted, _mm512_set1_epi8(15))
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let (a, b) = (_mm_loadu_si128(a.cast()), _mm_loadu_si128(b.cast()));
+        let both = _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(a), 0xff00, b);
+        let shifted = _mm512_srlv_epi64(both, _mm512_set_epi64(4, 4, 0, 0, 4, 4, 0, 0));
+        _mm512_and_si512(shifted, _mm512_set1_epi8(15))
+    }
 }
 
 /// Low halves of 32 bytes, then their high halves.
 ///
 /// # Safety
 /// `at` must point to 32 readable bytes.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
+#[inline(always)]
 pub(super) unsafe fn halves_64(at: *const u8) -> __m512i {
-    // SAFETY: the caller's promise; no alignment is asked for.
-    let bytes = unsafe { _mm256_loadu_si256(at.cast()) };
-    let both = _mm512_broadcast_i64x4(bytes);
-    let shifted = _mm512_srlv_epi64(both, _mm512_set_epi64(4, 4, 4, 4, 0, 0, 0, 0));
-    _mm512_and_si512(shifted, _mm512_set1_epi8(15))
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let bytes = _mm256_loadu_si256(at.cast());
+        let both = _mm512_broadcast_i64x4(bytes);
+        let shifted = _mm512_srlv_epi64(both, _mm512_set_epi64(4, 4, 4, 4, 0, 0, 0, 0));
+        _mm512_and_si512(shifted, _mm512_set1_epi8(15))
+    }
 }
 
 /// Low halves of 16 bytes, then their high halves.
 ///
 /// # Safety
 /// `at` must point to 16 readable bytes.
-#[inline]
-#[target_feature(enable = "avx2")]
+#[inline(always)]
 pub(super) unsafe fn nibbles_32(at: *const u8) -> __m256i {
-    // SAFETY: the caller's promise; no alignment is asked for.
-    let bytes = unsafe { _mm_loadu_si128(at.cast()) };
-    let both = _mm256_broadcastsi128_si256(bytes);
-    let shifted = _mm256_srlv_epi64(both, _mm256_set_epi64x(4, 4, 0, 0));
-    _mm256_and_si256(shifted, _mm256_set1_epi8(15))
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let bytes = _mm_loadu_si128(at.cast());
+        let both = _mm256_broadcastsi128_si256(bytes);
+        let shifted = _mm256_srlv_epi64(both, _mm256_set_epi64x(4, 4, 0, 0));
+        _mm256_and_si256(shifted, _mm256_set1_epi8(15))
+    }
 }
 
 /// Low halves of 32 bytes, and their high halves.
 ///
 /// # Safety
 /// `at` must point to 32 readable bytes.
-#[inline]
-#[target_feature(enable = "avx2")]
+#[inline(always)]
 pub(super) unsafe fn halves_32(at: *const u8) -> [__m256i; 2] {
-    // SAFETY: the caller's promise; no alignment is asked for.
-    let bytes = unsafe { _mm256_loadu_si256(at.cast()) };
-    let mask = _mm256_set1_epi8(15);
-    [
-        _mm256_and_si256(bytes, mask),
-        _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), mask),
-    ]
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let bytes = _mm256_loadu_si256(at.cast());
+        let mask = _mm256_set1_epi8(15);
+        [
+            _mm256_and_si256(bytes, mask),
+            _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), mask),
+        ]
+    }
 }
 
 /// 16 in each byte whose bit is set.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) fn fifth_bits_32(bits: u32) -> __m256i {
-    // Byte i of the word to bytes 8 i to 8 i + 7; then all bits but its own are set, so that the
-    // byte is all ones where its own is set, too.
-    let index = _mm256_set_epi64x(
-        0x0303_0303_0303_0303,
-        0x0202_0202_0202_0202,
-        0x0101_0101_0101_0101,
-        0,
-    );
-    let spread = _mm256_shuffle_epi8(_mm256_set1_epi32(bits.cast_signed()), index);
-    let others = _mm256_set1_epi64x(0x7fbf_dfef_f7fb_fdfe);
-    let full = _mm256_cmpeq_epi8(_mm256_or_si256(spread, others), _mm256_set1_epi8(-1));
-    _mm256_and_si256(full, _mm256_set1_epi8(16))
+#[inline(always)]
+pub(super) unsafe fn fifth_bits_32(bits: u32) -> __m256i {
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        // Byte i of the word to bytes 8 i to 8 i + 7; then all bits but its own are set, so that the
+        // byte is all ones where its own is set, too.
+        let index = _mm256_set_epi64x(
+            0x0303_0303_0303_0303,
+            0x0202_0202_0202_0202,
+            0x0101_0101_0101_0101,
+            0,
+        );
+        let spread = _mm256_shuffle_epi8(_mm256_set1_epi32(bits.cast_signed()), index);
+        let others = _mm256_set1_epi64x(0x7fbf_dfef_f7fb_fdfe);
+        let full = _mm256_cmpeq_epi8(_mm256_or_si256(spread, others), _mm256_set1_epi8(-1));
+        _mm256_and_si256(full, _mm256_set1_epi8(16))
+    }
 }

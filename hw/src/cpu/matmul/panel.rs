@@ -5,9 +5,9 @@
 //! lanes. The sums and their order are those of `wide.rs`, so the bits are, too.
 
 use std::arch::x86_64::{
-    __m512, __m512i, _mm512_add_epi32, _mm512_add_ps, _mm512_castps_si512, _mm512_castsi512_ps,
-    _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_ps, _mm512_load_si512,
-    _mm512_mul_ps, _mm512_mullo_epi32, _mm512_permutex2var_ps, _mm512_set_epi32, _mm512_set1_epi32,
+    __m512, __m512i, _mm512_add_epi32, _mm512_add_ps, _mm512_castsi512_ps, _mm512_cvtepi32_ps,
+    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_ps, _mm512_load_si512, _mm512_mul_ps,
+    _mm512_mullo_epi32, _mm512_permutex2var_ps, _mm512_set_epi32, _mm512_set1_epi32,
     _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4,
     _mm512_slli_epi32, _mm512_srai_epi32, _mm512_store_ps, _mm512_store_si512, _mm512_storeu_ps,
     _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
@@ -62,69 +62,58 @@ pub(super) unsafe fn fill<T: Wide>(
     quad: usize,
     place: usize,
 ) {
-    let mut parts = [[_mm512_setzero_si512(); ROWS]; 2];
-    for (i, row) in rows.iter().enumerate() {
-        // SAFETY: the caller's promise.
-        let [low, high] = unsafe { T::quants(*row, quad) };
-        parts[0][i] = low;
-        parts[1][i] = high;
-    }
-    for (i, part) in parts.iter().enumerate() {
-        // SAFETY: sixteen registers are two blocks of the panel.
-        unsafe { transpose(part, panel.bytes.add((place * 4 + i * 2) * 128)) };
-    }
-    let four = |i: usize| {
-        [
-            rows[4 * i],
-            rows[4 * i + 1],
-            rows[4 * i + 2],
-            rows[4 * i + 3],
-        ]
-    };
-    // SAFETY: the caller's promise, for weights and for the panel.
+    // SAFETY: the caller's promise, for weights and for the panel: sixteen registers are two of
+    // its blocks.
     unsafe {
-        let scales = [
-            T::scales(four(0), quad),
-            T::scales(four(1), quad),
-            T::scales(four(2), quad),
-            T::scales(four(3), quad),
+        let mut parts = [[_mm512_setzero_si512(); ROWS]; 2];
+        for i in 0..ROWS {
+            let [low, high] = T::quants(rows[i], quad);
+            parts[0][i] = low;
+            parts[1][i] = high;
+        }
+        transpose(&parts[0], panel.bytes.add(place * 512));
+        transpose(&parts[1], panel.bytes.add(place * 512 + 256));
+        let [a, b, c, d] = [
+            [rows[0], rows[1], rows[2], rows[3]],
+            [rows[4], rows[5], rows[6], rows[7]],
+            [rows[8], rows[9], rows[10], rows[11]],
+            [rows[12], rows[13], rows[14], rows[15]],
         ];
-        spread(scales, panel.scales.add(place * 64));
+        let scales = [
+            T::scales(a, quad),
+            T::scales(b, quad),
+            T::scales(c, quad),
+            T::scales(d, quad),
+        ];
+        spread(scales, panel.scales.add(place * 64), 16);
         if T::MINIMA {
             let minima = [
-                T::minima(four(0), quad),
-                T::minima(four(1), quad),
-                T::minima(four(2), quad),
-                T::minima(four(3), quad),
+                T::minima(a, quad),
+                T::minima(b, quad),
+                T::minima(c, quad),
+                T::minima(d, quad),
             ];
-            spread(minima, panel.minima.add(place * 64));
+            spread(minima, panel.minima.add(place * 64), 16);
         }
         if T::CENTRE == Centre::Halves {
-            let mut lanes = [[0.0_f32; 16]; 4];
             let pairs = [
-                _mm512_castsi512_ps(T::half_scales(four(0), quad)),
-                _mm512_castsi512_ps(T::half_scales(four(1), quad)),
-                _mm512_castsi512_ps(T::half_scales(four(2), quad)),
-                _mm512_castsi512_ps(T::half_scales(four(3), quad)),
+                _mm512_castsi512_ps(T::half_scales(a, quad)),
+                _mm512_castsi512_ps(T::half_scales(b, quad)),
+                _mm512_castsi512_ps(T::half_scales(c, quad)),
+                _mm512_castsi512_ps(T::half_scales(d, quad)),
             ];
-            let mut aligned = Aligned([0.0; 64]);
-            spread(pairs, aligned.0.as_mut_ptr());
-            for (lanes, from) in lanes.iter_mut().zip(aligned.0.as_chunks::<16>().0) {
-                *lanes = *from;
-            }
-            for (i, lanes) in lanes.iter().enumerate() {
-                let pair = _mm512_castps_si512(std::arch::x86_64::_mm512_loadu_ps(lanes.as_ptr()));
-                let to = panel.halves.add((place * 4 + i) * 32);
+            let to = panel.halves.add(place * 128);
+            spread(pairs, to.cast(), 32);
+            for i in 0..4 {
+                let pair = _mm512_load_si512(to.add(i * 32).cast());
                 let first = _mm512_srai_epi32::<16>(_mm512_slli_epi32::<16>(pair));
-                _mm512_store_si512(to.cast(), first);
-                _mm512_store_si512(to.add(16).cast(), _mm512_srai_epi32::<16>(pair));
+                _mm512_store_si512(to.add(i * 32).cast(), first);
+                let second = _mm512_srai_epi32::<16>(pair);
+                _mm512_store_si512(to.add(i * 32 + 16).cast(), second);
             }
         }
     }
 }
-
-#[repr(align(64))]
-struct Aligned([f32; 64]);
 
 /// The products of M rows of activations with the panel's sixteen rows.
 ///
@@ -175,102 +164,106 @@ pub(super) unsafe fn tile<T: Wide, const M: usize>(
 ///
 /// # Safety
 /// As for [`tile`].
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+#[inline(always)]
 unsafe fn dots<T: Wide, const M: usize>(
     panel: Panel,
     block: usize,
     x: [Rounded<'_>; M],
 ) -> [__m512i; M] {
-    let mut dots = [_mm512_setzero_si512(); M];
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
     unsafe {
-        if let Centre::Shift(shift) = T::CENTRE {
-            for m in 0..M {
-                let debt: i32 = *x[m].debts.as_ptr().add(block).cast();
-                dots[m] = _mm512_set1_epi32(debt << shift);
+        let mut dots = [_mm512_setzero_si512(); M];
+        {
+            if let Centre::Shift(shift) = T::CENTRE {
+                for m in 0..M {
+                    let debt: i32 = *x[m].debts.as_ptr().add(block).cast();
+                    dots[m] = _mm512_set1_epi32(debt << shift);
+                }
+            }
+            for i in 0..8 {
+                let w = _mm512_load_si512(panel.bytes.add(block * 128 + i * 16).cast());
+                for m in 0..M {
+                    let four = *x[m].bytes.as_ptr().add(block * 8 + i);
+                    dots[m] =
+                        _mm512_dpbusd_epi32(dots[m], w, _mm512_set1_epi32(four.cast_signed()));
+                }
             }
         }
-        for i in 0..8 {
-            let w = _mm512_load_si512(panel.bytes.add(block * 128 + i * 16).cast());
-            for m in 0..M {
-                let four = *x[m].bytes.as_ptr().add(block * 8 + i);
-                dots[m] = _mm512_dpbusd_epi32(dots[m], w, _mm512_set1_epi32(four.cast_signed()));
-            }
-        }
+        dots
     }
-    dots
 }
 
 /// The same where each half of a block has a scale of its own.
 ///
 /// # Safety
 /// As for [`tile`].
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+#[inline(always)]
 unsafe fn halves<const M: usize>(panel: Panel, block: usize, x: [Rounded<'_>; M]) -> [__m512i; M] {
-    let mut dots = [_mm512_setzero_si512(); M];
-    for half in 0..2 {
-        let mut sums = [_mm512_setzero_si512(); M];
-        // SAFETY: the caller's promise.
-        unsafe {
-            for m in 0..M {
-                let pair = *x[m].halves.as_ptr().add(block);
-                let sum = i32::from((pair >> (16 * half)) as u16 as i16);
-                sums[m] = _mm512_set1_epi32(-32 * sum);
-            }
-            for i in 0..4 {
-                let i = half * 4 + i;
-                let w = _mm512_load_si512(panel.bytes.add(block * 128 + i * 16).cast());
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let mut dots = [_mm512_setzero_si512(); M];
+        for half in 0..2 {
+            let mut sums = [_mm512_setzero_si512(); M];
+            {
                 for m in 0..M {
-                    let four = *x[m].bytes.as_ptr().add(block * 8 + i);
-                    let four = _mm512_set1_epi32(four.cast_signed());
-                    sums[m] = _mm512_dpbusd_epi32(sums[m], w, four);
+                    let pair = *x[m].halves.as_ptr().add(block);
+                    let sum = i32::from((pair >> (16 * half)) as u16 as i16);
+                    sums[m] = _mm512_set1_epi32(-32 * sum);
+                }
+                for i in 0..4 {
+                    let i = half * 4 + i;
+                    let w = _mm512_load_si512(panel.bytes.add(block * 128 + i * 16).cast());
+                    for m in 0..M {
+                        let four = *x[m].bytes.as_ptr().add(block * 8 + i);
+                        let four = _mm512_set1_epi32(four.cast_signed());
+                        sums[m] = _mm512_dpbusd_epi32(sums[m], w, four);
+                    }
+                }
+                let scales = _mm512_load_si512(panel.halves.add(block * 32 + half * 16).cast());
+                for m in 0..M {
+                    dots[m] = _mm512_add_epi32(dots[m], _mm512_mullo_epi32(sums[m], scales));
                 }
             }
-            let scales = _mm512_load_si512(panel.halves.add(block * 32 + half * 16).cast());
-            for m in 0..M {
-                dots[m] = _mm512_add_epi32(dots[m], _mm512_mullo_epi32(sums[m], scales));
-            }
         }
+        dots
     }
-    dots
 }
 
 /// Lane `4 * row + block` of four registers to lane `row` of four others, stored.
 ///
 /// # Safety
 /// AVX-512 F must be there and `to` point to 64 floats at a multiple of 64 bytes.
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn spread(rows: [__m512; 4], to: *mut f32) {
-    let [a, b, c, d] = rows;
-    for block in 0..4 {
-        let k = block as i32;
-        // Lanes 0 to 7 from the first two registers, 8 to 15 from the others.
-        let index = _mm512_set_epi32(
-            k + 28,
-            k + 24,
-            k + 20,
-            k + 16,
-            k + 12,
-            k + 8,
-            k + 4,
-            k,
-            k + 28,
-            k + 24,
-            k + 20,
-            k + 16,
-            k + 12,
-            k + 8,
-            k + 4,
-            k,
-        );
-        let low = _mm512_permutex2var_ps(a, index, b);
-        let high = _mm512_permutex2var_ps(c, index, d);
-        let both = std::arch::x86_64::_mm512_mask_blend_ps(0xff00, low, high);
-        // SAFETY: the caller's promise.
-        unsafe { _mm512_store_ps(to.add(block * 16), both) };
+#[inline(always)]
+unsafe fn spread(rows: [__m512; 4], to: *mut f32, stride: usize) {
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let [a, b, c, d] = rows;
+        for block in 0..4 {
+            let k = block as i32;
+            // Lanes 0 to 7 from the first two registers, 8 to 15 from the others.
+            let index = _mm512_set_epi32(
+                k + 28,
+                k + 24,
+                k + 20,
+                k + 16,
+                k + 12,
+                k + 8,
+                k + 4,
+                k,
+                k + 28,
+                k + 24,
+                k + 20,
+                k + 16,
+                k + 12,
+                k + 8,
+                k + 4,
+                k,
+            );
+            let low = _mm512_permutex2var_ps(a, index, b);
+            let high = _mm512_permutex2var_ps(c, index, d);
+            let both = std::arch::x86_64::_mm512_mask_blend_ps(0xff00, low, high);
+            _mm512_store_ps(to.add(block * stride), both);
+        }
     }
 }
 
@@ -278,40 +271,41 @@ unsafe fn spread(rows: [__m512; 4], to: *mut f32) {
 ///
 /// # Safety
 /// AVX-512 F must be there and `to` point to 256 words at a multiple of 64 bytes.
-#[inline]
-#[target_feature(enable = "avx512f")]
+#[inline(always)]
 unsafe fn transpose(rows: &[__m512i; ROWS], to: *mut u32) {
-    // Within each four rows: register 4 g + c holds, in its 128-bit part p, column 4 p + c.
-    let mut fours = [_mm512_setzero_si512(); ROWS];
-    for g in 0..4 {
-        let [a, b, c, d] = [
-            rows[4 * g],
-            rows[4 * g + 1],
-            rows[4 * g + 2],
-            rows[4 * g + 3],
-        ];
-        let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
-        fours[4 * g] = _mm512_unpacklo_epi64(ab, cd);
-        fours[4 * g + 1] = _mm512_unpackhi_epi64(ab, cd);
-        let (ab, cd) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
-        fours[4 * g + 2] = _mm512_unpacklo_epi64(ab, cd);
-        fours[4 * g + 3] = _mm512_unpackhi_epi64(ab, cd);
-    }
-    for c in 0..4 {
-        let [a, b, e, f] = [fours[c], fours[4 + c], fours[8 + c], fours[12 + c]];
-        let low = _mm512_shuffle_i32x4::<0b01_00_01_00>(a, b);
-        let high = _mm512_shuffle_i32x4::<0b11_10_11_10>(a, b);
-        let low_2 = _mm512_shuffle_i32x4::<0b01_00_01_00>(e, f);
-        let high_2 = _mm512_shuffle_i32x4::<0b11_10_11_10>(e, f);
-        let parts = [
-            _mm512_shuffle_i32x4::<0b10_00_10_00>(low, low_2),
-            _mm512_shuffle_i32x4::<0b11_01_11_01>(low, low_2),
-            _mm512_shuffle_i32x4::<0b10_00_10_00>(high, high_2),
-            _mm512_shuffle_i32x4::<0b11_01_11_01>(high, high_2),
-        ];
-        for (p, part) in parts.into_iter().enumerate() {
-            // SAFETY: the caller's promise: sixteen registers.
-            unsafe { _mm512_store_si512(to.add((4 * p + c) * 16).cast(), part) };
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        // Within each four rows: register 4 g + c holds, in its 128-bit part p, column 4 p + c.
+        let mut fours = [_mm512_setzero_si512(); ROWS];
+        for g in 0..4 {
+            let [a, b, c, d] = [
+                rows[4 * g],
+                rows[4 * g + 1],
+                rows[4 * g + 2],
+                rows[4 * g + 3],
+            ];
+            let (ab, cd) = (_mm512_unpacklo_epi32(a, b), _mm512_unpacklo_epi32(c, d));
+            fours[4 * g] = _mm512_unpacklo_epi64(ab, cd);
+            fours[4 * g + 1] = _mm512_unpackhi_epi64(ab, cd);
+            let (ab, cd) = (_mm512_unpackhi_epi32(a, b), _mm512_unpackhi_epi32(c, d));
+            fours[4 * g + 2] = _mm512_unpacklo_epi64(ab, cd);
+            fours[4 * g + 3] = _mm512_unpackhi_epi64(ab, cd);
+        }
+        for c in 0..4 {
+            let [a, b, e, f] = [fours[c], fours[4 + c], fours[8 + c], fours[12 + c]];
+            let low = _mm512_shuffle_i32x4::<0b01_00_01_00>(a, b);
+            let high = _mm512_shuffle_i32x4::<0b11_10_11_10>(a, b);
+            let low_2 = _mm512_shuffle_i32x4::<0b01_00_01_00>(e, f);
+            let high_2 = _mm512_shuffle_i32x4::<0b11_10_11_10>(e, f);
+            let parts = [
+                _mm512_shuffle_i32x4::<0b10_00_10_00>(low, low_2),
+                _mm512_shuffle_i32x4::<0b11_01_11_01>(low, low_2),
+                _mm512_shuffle_i32x4::<0b10_00_10_00>(high, high_2),
+                _mm512_shuffle_i32x4::<0b11_01_11_01>(high, high_2),
+            ];
+            for (p, part) in parts.into_iter().enumerate() {
+                _mm512_store_si512(to.add((4 * p + c) * 16).cast(), part);
+            }
         }
     }
 }

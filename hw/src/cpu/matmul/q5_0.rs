@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm512_setzero_si512,
 };
 
-use super::gather::{four_halves, widen_4, widen_16};
+use super::gather::{four_halves, four_halves_16, widen_4};
 use super::nibbles::{fifth_bits_32, nibbles_32, nibbles_64};
 use super::stored::{Centre, Narrow, Stored, Wide};
 use crate::dtype::Dtype;
@@ -21,111 +21,108 @@ impl Stored for Q5_0 {
 }
 
 impl Wide for Q5_0 {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
+    #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise: four blocks of 22 bytes from here.
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            let at = row.add(quad * 88);
-            [pair(at), pair(at.add(44))]
+            {
+                let at = row.add(quad * 88);
+                [pair(at), pair(at.add(44))]
+            }
         }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx512f")]
+    #[inline(always)]
     unsafe fn scales(rows: [*const u8; 4], quad: usize) -> __m512 {
-        // SAFETY: the scales of four blocks of each row.
-        let bits = rows.map(|row| unsafe { four_halves(row.add(quad * 88), 22) });
-        widen_16(bits)
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { four_halves_16(rows, quad * 88, 22) }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx512f")]
+    #[inline(always)]
     unsafe fn minima(_rows: [*const u8; 4], _quad: usize) -> __m512 {
-        _mm512_setzero_ps()
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { _mm512_setzero_ps() }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx512f")]
+    #[inline(always)]
     unsafe fn half_scales(_rows: [*const u8; 4], _quad: usize) -> __m512i {
-        _mm512_setzero_si512()
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { _mm512_setzero_si512() }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx512f")]
+    #[inline(always)]
     unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m512i; 2] {
-        [_mm512_setzero_si512(); 2]
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { [_mm512_setzero_si512(); 2] }
     }
 }
 
 impl Narrow for Q5_0 {
     const SIGNED: bool = false;
 
-    #[inline]
-    #[target_feature(enable = "avx2")]
+    #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m256i; 4] {
-        // SAFETY: the caller's promise: four blocks of 22 bytes from here.
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            let at = row.add(quad * 88);
-            [
-                block(at),
-                block(at.add(22)),
-                block(at.add(44)),
-                block(at.add(66)),
-            ]
+            {
+                let at = row.add(quad * 88);
+                [
+                    block(at),
+                    block(at.add(22)),
+                    block(at.add(44)),
+                    block(at.add(66)),
+                ]
+            }
         }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx2,f16c")]
+    #[inline(always)]
     unsafe fn scales(row: *const u8, quad: usize) -> __m128 {
-        // SAFETY: the scales of four blocks.
-        widen_4(unsafe { four_halves(row.add(quad * 88), 22) })
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { widen_4(four_halves(row.add(quad * 88), 22)) }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx2,f16c")]
+    #[inline(always)]
     unsafe fn minima(_row: *const u8, _quad: usize) -> __m128 {
-        _mm_setzero_ps()
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { _mm_setzero_ps() }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx2")]
+    #[inline(always)]
     unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m256i; 4] {
-        [_mm256_setzero_si256(); 4]
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { [_mm256_setzero_si256(); 4] }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx2")]
+    #[inline(always)]
     unsafe fn half_scales(_row: *const u8, _quad: usize) -> __m128i {
-        _mm_setzero_si128()
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { _mm_setzero_si128() }
     }
 }
 
 /// Two blocks: their low and high halves of bytes.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
+#[inline(always)]
 unsafe fn pair(at: *const u8) -> __m512i {
-    // SAFETY: the 16 bytes of quants of each of two blocks.
-    let quants = unsafe { nibbles_64(at.add(6), at.add(28)) };
-    // SAFETY: the 4 bytes of fifth bits of each.
-    let (low, high) = unsafe {
-        (
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let quants = nibbles_64(at.add(6), at.add(28));
+        let (low, high) = (
             at.add(2).cast::<u32>().read_unaligned(),
             at.add(24).cast::<u32>().read_unaligned(),
-        )
-    };
-    let fifth = u64::from(low) | u64::from(high) << 32;
-    _mm512_mask_add_epi8(quants, fifth, quants, _mm512_set1_epi8(16))
+        );
+        let fifth = u64::from(low) | u64::from(high) << 32;
+        _mm512_mask_add_epi8(quants, fifth, quants, _mm512_set1_epi8(16))
+    }
 }
 
 /// One block.
-#[inline]
-#[target_feature(enable = "avx2")]
+#[inline(always)]
 unsafe fn block(at: *const u8) -> __m256i {
-    // SAFETY: the 16 bytes of quants.
-    let quants = unsafe { nibbles_32(at.add(6)) };
-    // SAFETY: the 4 bytes of fifth bits.
-    let fifth = unsafe { at.add(2).cast::<u32>().read_unaligned() };
-    _mm256_or_si256(quants, fifth_bits_32(fifth))
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let quants = nibbles_32(at.add(6));
+        let fifth = at.add(2).cast::<u32>().read_unaligned();
+        _mm256_or_si256(quants, fifth_bits_32(fifth))
+    }
 }

@@ -3,15 +3,15 @@
 use std::arch::x86_64::{
     __m128, __m128i, __m256i, __m512, __m512i, _mm_cvtepi8_epi16, _mm_cvtsi64_si128,
     _mm_setzero_ps, _mm256_and_si256, _mm256_castsi128_si256, _mm256_loadu_si256, _mm256_or_si256,
-    _mm256_permutevar8x32_epi32, _mm256_set_epi8, _mm256_set_epi32, _mm256_set_epi64x,
-    _mm256_set1_epi8, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_srli_epi16, _mm512_and_si512,
+    _mm256_permutevar8x32_epi32, _mm256_set_epi8, _mm256_set_epi64x, _mm256_set1_epi8,
+    _mm256_set1_epi32, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_srli_epi16, _mm512_and_si512,
     _mm512_broadcast_i64x4, _mm512_cvtepi8_epi16, _mm512_cvtepi8_epi32, _mm512_loadu_si512,
     _mm512_or_si512, _mm512_permutexvar_epi32, _mm512_set_epi32, _mm512_set_epi64,
     _mm512_set1_epi8, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_sllv_epi64, _mm512_srli_epi16,
     _mm512_srlv_epi64,
 };
 
-use super::gather::{half_at, spread_4, spread_16};
+use super::gather::{half_at, spread_4, spread_halves};
 use super::stored::{Centre, Narrow, Stored, Wide};
 use crate::dtype::Dtype;
 
@@ -31,142 +31,157 @@ impl Stored for Q6K {
 }
 
 impl Wide for Q6K {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
+    #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise: a block holds the quad; its low bits are 64 bytes, its
-        // upper pairs of bits 32.
-        let (low, high) = unsafe {
-            let block = row.add(quad / 2 * BYTES);
-            (
-                _mm512_loadu_si512(block.add(quad % 2 * 64).cast()),
-                _mm256_loadu_si256(block.add(HIGH + quad % 2 * 32).cast()),
-            )
-        };
-        let nibble = _mm512_set1_epi8(15);
-        let pair = _mm512_set1_epi8(0x30);
-        let high = _mm512_broadcast_i64x4(high);
-        // Pair p of a byte belongs to block p of the quad; it goes to bits 4 and 5.
-        let first = _mm512_sllv_epi64(high, _mm512_set_epi64(2, 2, 2, 2, 4, 4, 4, 4));
-        let second = _mm512_srlv_epi64(high, _mm512_set_epi64(2, 2, 2, 2, 0, 0, 0, 0));
-        [
-            _mm512_or_si512(_mm512_and_si512(low, nibble), _mm512_and_si512(first, pair)),
-            _mm512_or_si512(
-                _mm512_and_si512(_mm512_srli_epi16::<4>(low), nibble),
-                _mm512_and_si512(second, pair),
-            ),
-        ]
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe {
+            let (low, high) = {
+                let block = row.add(quad / 2 * BYTES);
+                (
+                    _mm512_loadu_si512(block.add(quad % 2 * 64).cast()),
+                    _mm256_loadu_si256(block.add(HIGH + quad % 2 * 32).cast()),
+                )
+            };
+            let nibble = _mm512_set1_epi8(15);
+            let pair = _mm512_set1_epi8(0x30);
+            let high = _mm512_broadcast_i64x4(high);
+            // Pair p of a byte belongs to block p of the quad; it goes to bits 4 and 5.
+            let first = _mm512_sllv_epi64(high, _mm512_set_epi64(2, 2, 2, 2, 4, 4, 4, 4));
+            let second = _mm512_srlv_epi64(high, _mm512_set_epi64(2, 2, 2, 2, 0, 0, 0, 0));
+            [
+                _mm512_or_si512(_mm512_and_si512(low, nibble), _mm512_and_si512(first, pair)),
+                _mm512_or_si512(
+                    _mm512_and_si512(_mm512_srli_epi16::<4>(low), nibble),
+                    _mm512_and_si512(second, pair),
+                ),
+            ]
+        }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx512f")]
+    #[inline(always)]
     unsafe fn scales(rows: [*const u8; 4], quad: usize) -> __m512 {
-        // SAFETY: a block ends with its scale.
-        let halves = rows.map(|row| unsafe { half_at(row.add(quad / 2 * BYTES + SCALE)) });
-        spread_16(halves)
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { spread_halves(rows, quad / 2 * BYTES + SCALE) }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx512f")]
+    #[inline(always)]
     unsafe fn minima(_rows: [*const u8; 4], _quad: usize) -> __m512 {
-        _mm512_setzero_ps()
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { _mm512_setzero_ps() }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline(always)]
     unsafe fn half_scales(rows: [*const u8; 4], quad: usize) -> __m512i {
-        // SAFETY: the 8 scales of the quad.
-        let [a, b, c, d] = rows.map(|row| unsafe { eight_scales(row, quad) }.cast_signed());
-        _mm512_cvtepi8_epi16(_mm256_set_epi64x(d, c, b, a))
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe {
+            _mm512_cvtepi8_epi16(_mm256_set_epi64x(
+                eight_scales(rows[3], quad).cast_signed(),
+                eight_scales(rows[2], quad).cast_signed(),
+                eight_scales(rows[1], quad).cast_signed(),
+                eight_scales(rows[0], quad).cast_signed(),
+            ))
+        }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline(always)]
     unsafe fn lane_scales(row: *const u8, quad: usize) -> [__m512i; 2] {
-        // SAFETY: the 8 scales of the quad.
-        let bytes = unsafe { eight_scales(row, quad) };
-        let eight = _mm512_cvtepi8_epi32(_mm_cvtsi64_si128(bytes.cast_signed()));
-        // Products with the upper 16 bits of a lane must vanish.
-        let eight = _mm512_and_si512(eight, _mm512_set1_epi32(0xffff));
-        let low = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-        let high = _mm512_set_epi32(7, 7, 7, 7, 6, 6, 6, 6, 5, 5, 5, 5, 4, 4, 4, 4);
-        [
-            _mm512_permutexvar_epi32(low, eight),
-            _mm512_permutexvar_epi32(high, eight),
-        ]
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe {
+            let bytes = eight_scales(row, quad);
+            let eight = _mm512_cvtepi8_epi32(_mm_cvtsi64_si128(bytes.cast_signed()));
+            // Products with the upper 16 bits of a lane must vanish.
+            let eight = _mm512_and_si512(eight, _mm512_set1_epi32(0xffff));
+            let low = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+            let high = _mm512_set_epi32(7, 7, 7, 7, 6, 6, 6, 6, 5, 5, 5, 5, 4, 4, 4, 4);
+            [
+                _mm512_permutexvar_epi32(low, eight),
+                _mm512_permutexvar_epi32(high, eight),
+            ]
+        }
     }
 }
 
 impl Narrow for Q6K {
     const SIGNED: bool = false;
 
-    #[inline]
-    #[target_feature(enable = "avx2")]
+    #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m256i; 4] {
-        // SAFETY: as for `Wide`.
-        let (low, other, high) = unsafe {
-            let block = row.add(quad / 2 * BYTES);
-            let low = block.add(quad % 2 * 64);
-            (
-                _mm256_loadu_si256(low.cast()),
-                _mm256_loadu_si256(low.add(32).cast()),
-                _mm256_loadu_si256(block.add(HIGH + quad % 2 * 32).cast()),
-            )
-        };
-        let nibble = |x| _mm256_and_si256(x, _mm256_set1_epi8(15));
-        let pair = |x| _mm256_and_si256(x, _mm256_set1_epi8(0x30));
-        [
-            _mm256_or_si256(nibble(low), pair(_mm256_slli_epi16::<4>(high))),
-            _mm256_or_si256(nibble(other), pair(_mm256_slli_epi16::<2>(high))),
-            _mm256_or_si256(nibble(_mm256_srli_epi16::<4>(low)), pair(high)),
-            _mm256_or_si256(
-                nibble(_mm256_srli_epi16::<4>(other)),
-                pair(_mm256_srli_epi16::<2>(high)),
-            ),
-        ]
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe {
+            let (low, other, high) = {
+                let block = row.add(quad / 2 * BYTES);
+                let low = block.add(quad % 2 * 64);
+                (
+                    _mm256_loadu_si256(low.cast()),
+                    _mm256_loadu_si256(low.add(32).cast()),
+                    _mm256_loadu_si256(block.add(HIGH + quad % 2 * 32).cast()),
+                )
+            };
+            let nibble = _mm256_set1_epi8(15);
+            let pair = _mm256_set1_epi8(0x30);
+            let nibbles = [
+                low,
+                other,
+                _mm256_srli_epi16::<4>(low),
+                _mm256_srli_epi16::<4>(other),
+            ];
+            let pairs = [
+                _mm256_slli_epi16::<4>(high),
+                _mm256_slli_epi16::<2>(high),
+                high,
+                _mm256_srli_epi16::<2>(high),
+            ];
+            let mut quants = nibbles;
+            for i in 0..4 {
+                quants[i] = _mm256_or_si256(
+                    _mm256_and_si256(nibbles[i], nibble),
+                    _mm256_and_si256(pairs[i], pair),
+                );
+            }
+            quants
+        }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx2,f16c")]
+    #[inline(always)]
     unsafe fn scales(row: *const u8, quad: usize) -> __m128 {
-        // SAFETY: a block ends with its scale.
-        spread_4(unsafe { half_at(row.add(quad / 2 * BYTES + SCALE)) })
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { spread_4(half_at(row.add(quad / 2 * BYTES + SCALE))) }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx2")]
+    #[inline(always)]
     unsafe fn minima(_row: *const u8, _quad: usize) -> __m128 {
-        _mm_setzero_ps()
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { _mm_setzero_ps() }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx2")]
+    #[inline(always)]
     unsafe fn lane_scales(row: *const u8, quad: usize) -> [__m256i; 4] {
-        // SAFETY: the 8 scales of the quad.
-        let bytes = unsafe { eight_scales(row, quad) };
-        let eight = _mm_cvtepi8_epi16(_mm_cvtsi64_si128(bytes.cast_signed()));
-        let eight = _mm256_castsi128_si256(eight);
-        // Word i of the pair of block b goes to all words of half i.
-        let pick = |block: i32| {
-            let both = _mm256_permutevar8x32_epi32(
-                eight,
-                _mm256_set_epi32(block, block, block, block, block, block, block, block),
-            );
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe {
+            let bytes = eight_scales(row, quad);
+            let eight = _mm_cvtepi8_epi16(_mm_cvtsi64_si128(bytes.cast_signed()));
+            let eight = _mm256_castsi128_si256(eight);
+            // Word i of the pair of block b goes to all words of half i.
             let index = _mm256_set_epi8(
                 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 3, 2, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0,
                 1, 0, 1, 0,
             );
-            _mm256_shuffle_epi8(both, index)
-        };
-        [pick(0), pick(1), pick(2), pick(3)]
+            let mut lanes = [eight; 4];
+            for (block, lanes) in (0..).zip(&mut lanes) {
+                let both = _mm256_permutevar8x32_epi32(eight, _mm256_set1_epi32(block));
+                *lanes = _mm256_shuffle_epi8(both, index);
+            }
+            lanes
+        }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx2")]
+    #[inline(always)]
     unsafe fn half_scales(row: *const u8, quad: usize) -> __m128i {
-        // SAFETY: the 8 scales of the quad.
-        let bytes = unsafe { eight_scales(row, quad) };
-        _mm_cvtepi8_epi16(_mm_cvtsi64_si128(bytes.cast_signed()))
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe {
+            let bytes = eight_scales(row, quad);
+            _mm_cvtepi8_epi16(_mm_cvtsi64_si128(bytes.cast_signed()))
+        }
     }
 }
 
@@ -174,9 +189,9 @@ impl Narrow for Q6K {
 ///
 /// # Safety
 /// `row` must point to readable bytes up to the end of the quad's block.
-#[inline]
+#[inline(always)]
 unsafe fn eight_scales(row: *const u8, quad: usize) -> u64 {
-    // SAFETY: the caller's promise; 16 scales stand before the scale of all.
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
     unsafe {
         row.add(quad / 2 * BYTES + SCALES + quad % 2 * 8)
             .cast::<u64>()

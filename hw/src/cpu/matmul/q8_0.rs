@@ -6,7 +6,7 @@ use std::arch::x86_64::{
     _mm512_set1_epi8, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_xor_si512,
 };
 
-use super::gather::{four_halves, widen_4, widen_16};
+use super::gather::{four_halves, four_halves_16, widen_4};
 use super::stored::{Centre, Narrow, Stored, Wide};
 use crate::dtype::Dtype;
 
@@ -20,108 +20,106 @@ impl Stored for Q8_0 {
 }
 
 impl Wide for Q8_0 {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq")]
+    #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise: four blocks of 34 bytes from here.
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            let at = row.add(quad * 136);
-            [pair(at), pair(at.add(68))]
+            {
+                let at = row.add(quad * 136);
+                [pair(at), pair(at.add(68))]
+            }
         }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx512f")]
+    #[inline(always)]
     unsafe fn scales(rows: [*const u8; 4], quad: usize) -> __m512 {
-        // SAFETY: the scales of four blocks of each row.
-        let bits = rows.map(|row| unsafe { four_halves(row.add(quad * 136), 34) });
-        widen_16(bits)
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { four_halves_16(rows, quad * 136, 34) }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx512f")]
+    #[inline(always)]
     unsafe fn minima(_rows: [*const u8; 4], _quad: usize) -> __m512 {
-        _mm512_setzero_ps()
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { _mm512_setzero_ps() }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx512f")]
+    #[inline(always)]
     unsafe fn half_scales(_rows: [*const u8; 4], _quad: usize) -> __m512i {
-        _mm512_setzero_si512()
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { _mm512_setzero_si512() }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx512f")]
+    #[inline(always)]
     unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m512i; 2] {
-        [_mm512_setzero_si512(); 2]
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { [_mm512_setzero_si512(); 2] }
     }
 }
 
 impl Narrow for Q8_0 {
     const SIGNED: bool = true;
 
-    #[inline]
-    #[target_feature(enable = "avx2")]
+    #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m256i; 4] {
-        // SAFETY: the caller's promise: four blocks of 34 bytes from here.
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            let at = row.add(quad * 136);
-            [
-                block(at),
-                block(at.add(34)),
-                block(at.add(68)),
-                block(at.add(102)),
-            ]
+            {
+                let at = row.add(quad * 136);
+                [
+                    block(at),
+                    block(at.add(34)),
+                    block(at.add(68)),
+                    block(at.add(102)),
+                ]
+            }
         }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx2,f16c")]
+    #[inline(always)]
     unsafe fn scales(row: *const u8, quad: usize) -> __m128 {
-        // SAFETY: the scales of four blocks.
-        widen_4(unsafe { four_halves(row.add(quad * 136), 34) })
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { widen_4(four_halves(row.add(quad * 136), 34)) }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx2,f16c")]
+    #[inline(always)]
     unsafe fn minima(_row: *const u8, _quad: usize) -> __m128 {
-        _mm_setzero_ps()
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { _mm_setzero_ps() }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx2")]
+    #[inline(always)]
     unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m256i; 4] {
-        [_mm256_setzero_si256(); 4]
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { [_mm256_setzero_si256(); 4] }
     }
 
-    #[inline]
-    #[target_feature(enable = "avx2")]
+    #[inline(always)]
     unsafe fn half_scales(_row: *const u8, _quad: usize) -> __m128i {
-        _mm_setzero_si128()
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { _mm_setzero_si128() }
     }
 }
 
 /// Two blocks, their signed bytes made unsigned by adding 128.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq")]
+#[inline(always)]
 unsafe fn pair(at: *const u8) -> __m512i {
-    // SAFETY: the 32 bytes of quants of each of two blocks.
-    let (low, high) = unsafe { (load_32(at.add(2)), load_32(at.add(36))) };
-    let both = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
-    _mm512_xor_si512(both, _mm512_set1_epi8(-128))
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let (low, high) = (load_32(at.add(2)), load_32(at.add(36)));
+        let both = _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high);
+        _mm512_xor_si512(both, _mm512_set1_epi8(-128))
+    }
 }
 
 /// One block.
-#[inline]
-#[target_feature(enable = "avx2")]
+#[inline(always)]
 unsafe fn block(at: *const u8) -> __m256i {
-    // SAFETY: the 32 bytes of quants.
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
     unsafe { load_32(at.add(2)) }
 }
 
-#[inline]
-#[target_feature(enable = "avx2")]
+#[inline(always)]
 unsafe fn load_32(at: *const u8) -> __m256i {
-    // SAFETY: the caller's promise of 32 bytes; no alignment is asked for.
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
     unsafe { _mm256_loadu_si256(at.cast()) }
 }

@@ -105,11 +105,13 @@ fn wide_strip<T: Wide>(
         if i * 4 >= count {
             break;
         }
-        let tails = four.map(|row| padded(row, rest));
+        let tails = (rest < row_bytes).then(|| four.map(|row| padded(row, rest)));
         let tile_rows = wide_kernel::Rows {
             at: four.map(<[u8]>::as_ptr),
             quads,
-            tail: (rest < row_bytes).then(|| [0, 1, 2, 3].map(|r: usize| tails[r].as_ptr())),
+            tail: tails
+                .as_ref()
+                .map(|tails| std::array::from_fn(|r| tails[r].as_ptr())),
             ahead: 4 * row_bytes,
             quad_bytes: T::DTYPE.block_bytes() * 128 / T::DTYPE.block_len(),
         };
@@ -214,11 +216,11 @@ fn narrow_strip<T: Narrow>(
     let row_bytes = target.weight.row_bytes();
     let (quads, rest) = quads_of::<T>(row_bytes);
     for (i, weights) in weights.iter().enumerate().take(count) {
-        let tail = padded(weights, rest);
+        let tail = (rest < row_bytes).then(|| padded(weights, rest));
         let weight_row = narrow_kernel::Row {
             at: weights.as_ptr(),
             quads,
-            tail: (rest < row_bytes).then_some(tail.as_ptr()),
+            tail: tail.as_ref().map(|tail| tail.as_ptr()),
         };
         let mut row = rows.start;
         while row < rows.end {

@@ -39,7 +39,12 @@ pub(super) unsafe fn tile<T: Wide, const M: usize>(
     out: &mut [[f32; 4]; M],
 ) {
     let mut sums = [_mm512_setzero_ps(); M];
-    for quad in 0..rows.quads {
+    let all = rows.quads + usize::from(rows.tail.is_some());
+    for quad in 0..all {
+        let (at, place) = match rows.tail {
+            Some(tail) if quad == rows.quads => (tail, 0),
+            _ => (rows.at, quad),
+        };
         let next = quad * rows.quad_bytes + rows.ahead;
         for at in rows.at {
             // A prefetch never faults, wherever it points.
@@ -48,12 +53,8 @@ pub(super) unsafe fn tile<T: Wide, const M: usize>(
                 _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(next + 64).cast());
             }
         }
-        // SAFETY: the caller's promise.
-        unsafe { step::<T, M>(rows.at, quad, quad, x, &mut sums) };
-    }
-    if let Some(tail) = rows.tail {
-        // SAFETY: the caller's promise: the tail is quad 0 of its own.
-        unsafe { step::<T, M>(tail, 0, rows.quads, x, &mut sums) };
+        // SAFETY: the caller's promise; the tail is quad 0 of its own.
+        unsafe { step::<T, M>(at, place, quad, x, &mut sums) };
     }
     for (out, sum) in out.iter_mut().zip(sums) {
         let mut lanes = [0.0_f32; 16];
@@ -67,8 +68,7 @@ pub(super) unsafe fn tile<T: Wide, const M: usize>(
 
 /// # Safety
 /// As for [`tile`]; `place` is where the quad stands in the activations.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+#[inline(always)]
 unsafe fn step<T: Wide, const M: usize>(
     rows: [*const u8; 4],
     quad: usize,
@@ -76,9 +76,9 @@ unsafe fn step<T: Wide, const M: usize>(
     x: [Rounded<'_>; M],
     sums: &mut [__m512; M],
 ) {
-    // SAFETY: the caller's promise, for every call that reads weights.
-    let (quants, scales) = unsafe {
-        (
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let (quants, scales) = (
             [
                 T::quants(rows[0], quad),
                 T::quants(rows[1], quad),
@@ -86,82 +86,81 @@ unsafe fn step<T: Wide, const M: usize>(
                 T::quants(rows[3], quad),
             ],
             T::scales(rows, quad),
-        )
-    };
-    let halves = T::CENTRE == Centre::Halves;
-    let mut weights = [[_mm512_setzero_si512(); 2]; 4];
-    if halves {
-        for (weights, row) in weights.iter_mut().zip(rows) {
-            // SAFETY: as above.
-            *weights = unsafe { T::lane_scales(row, quad) };
-        }
-    }
-    for (sum, x) in sums.iter_mut().zip(x) {
-        // SAFETY: the activations have a quad at `place`: 128 bytes and four of each other part.
-        let (bytes, x_scales, moments, debts, x_halves) = unsafe {
-            let bytes = x.bytes.as_ptr().add(place * 32);
-            (
-                [
-                    _mm512_loadu_si512(bytes.cast()),
-                    _mm512_loadu_si512(bytes.add(16).cast()),
-                ],
-                _mm_loadu_ps(x.scales.as_ptr().add(place * 4).cast()),
-                _mm_loadu_ps(x.moments.as_ptr().add(place * 4).cast()),
-                _mm_loadu_si128(x.debts.as_ptr().add(place * 4).cast()),
-                _mm_loadu_si128(x.halves.as_ptr().add(place * 4).cast()),
-            )
-        };
-        let mut dots = [[_mm512_setzero_si512(); 2]; 4];
-        for ((dots, quants), weights) in dots.iter_mut().zip(quants).zip(weights) {
-            for i in 0..2 {
-                let dot = _mm512_dpbusd_epi32(_mm512_setzero_si512(), quants[i], bytes[i]);
-                dots[i] = if halves {
-                    // Four products of 63 and 127 fit into 16 bits with a sign.
-                    _mm512_madd_epi16(dot, weights[i])
-                } else {
-                    dot
-                };
+        );
+        let halves = T::CENTRE == Centre::Halves;
+        let mut weights = [[_mm512_setzero_si512(); 2]; 4];
+        if halves {
+            for (weights, row) in weights.iter_mut().zip(rows) {
+                *weights = T::lane_scales(row, quad);
             }
         }
-        let mut whole = add_lanes(dots);
-        match T::CENTRE {
-            Centre::Zero => {}
-            Centre::Shift(shift) => {
-                let debts = _mm512_broadcast_i32x4(debts);
-                let count = _mm_cvtsi32_si128(shift.cast_signed());
-                whole = _mm512_add_epi32(whole, _mm512_sll_epi32(debts, count));
+        for (sum, x) in sums.iter_mut().zip(x) {
+            let (bytes, x_scales, moments, debts, x_halves) = {
+                let bytes = x.bytes.as_ptr().add(place * 32);
+                (
+                    [
+                        _mm512_loadu_si512(bytes.cast()),
+                        _mm512_loadu_si512(bytes.add(16).cast()),
+                    ],
+                    _mm_loadu_ps(x.scales.as_ptr().add(place * 4).cast()),
+                    _mm_loadu_ps(x.moments.as_ptr().add(place * 4).cast()),
+                    _mm_loadu_si128(x.debts.as_ptr().add(place * 4).cast()),
+                    _mm_loadu_si128(x.halves.as_ptr().add(place * 4).cast()),
+                )
+            };
+            let mut dots = [[_mm512_setzero_si512(); 2]; 4];
+            for ((dots, quants), weights) in dots.iter_mut().zip(quants).zip(weights) {
+                for i in 0..2 {
+                    let dot = _mm512_dpbusd_epi32(_mm512_setzero_si512(), quants[i], bytes[i]);
+                    dots[i] = if halves {
+                        // Four products of 63 and 127 fit into 16 bits with a sign.
+                        _mm512_madd_epi16(dot, weights[i])
+                    } else {
+                        dot
+                    };
+                }
             }
-            Centre::Halves => {
-                // SAFETY: as above.
-                let scales = unsafe { T::half_scales(rows, quad) };
-                let over = _mm512_madd_epi16(scales, _mm512_broadcast_i32x4(x_halves));
-                whole = _mm512_sub_epi32(whole, _mm512_slli_epi32::<5>(over));
+            let mut whole = add_lanes(dots);
+            match T::CENTRE {
+                Centre::Zero => {}
+                Centre::Shift(shift) => {
+                    let debts = _mm512_broadcast_i32x4(debts);
+                    let count = _mm_cvtsi32_si128(shift.cast_signed());
+                    whole = _mm512_add_epi32(whole, _mm512_sll_epi32(debts, count));
+                }
+                Centre::Halves => {
+                    let scales = T::half_scales(rows, quad);
+                    let over = _mm512_madd_epi16(scales, _mm512_broadcast_i32x4(x_halves));
+                    whole = _mm512_sub_epi32(whole, _mm512_slli_epi32::<5>(over));
+                }
             }
-        }
-        let factor = _mm512_mul_ps(scales, _mm512_broadcast_f32x4(x_scales));
-        *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), factor, *sum);
-        if T::MINIMA {
-            // SAFETY: as above.
-            let minima = unsafe { T::minima(rows, quad) };
-            *sum = _mm512_fmadd_ps(minima, _mm512_broadcast_f32x4(moments), *sum);
+            let factor = _mm512_mul_ps(scales, _mm512_broadcast_f32x4(x_scales));
+            *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), factor, *sum);
+            if T::MINIMA {
+                let minima = T::minima(rows, quad);
+                *sum = _mm512_fmadd_ps(minima, _mm512_broadcast_f32x4(moments), *sum);
+            }
         }
     }
 }
 
 /// The sums of eight neighbouring lanes of each of eight registers: lane `4 * row + block`.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn add_lanes(dots: [[__m512i; 2]; 4]) -> __m512i {
-    let row = |[a, b]: [__m512i; 2]| {
-        _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b))
-    };
-    let pair = |a, b| {
-        let (a, b) = (row(a), row(b));
-        _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b))
-    };
-    let (a, b) = (pair(dots[0], dots[1]), pair(dots[2], dots[3]));
-    let even = _mm512_shuffle_i32x4::<0b10_00_10_00>(a, b);
-    let odd = _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b);
-    let order = _mm512_set_epi32(15, 11, 14, 10, 13, 9, 12, 8, 7, 3, 6, 2, 5, 1, 4, 0);
-    _mm512_permutexvar_epi32(order, _mm512_add_epi32(even, odd))
+#[inline(always)]
+unsafe fn add_lanes(dots: [[__m512i; 2]; 4]) -> __m512i {
+    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+    unsafe {
+        let mut rows = [_mm512_setzero_si512(); 4];
+        for i in 0..4 {
+            let [a, b] = dots[i];
+            rows[i] = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+        }
+        let [a, b, c, d] = rows;
+        let low = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+        let high = _mm512_add_epi32(_mm512_unpacklo_epi64(c, d), _mm512_unpackhi_epi64(c, d));
+        let (a, b) = (low, high);
+        let even = _mm512_shuffle_i32x4::<0b10_00_10_00>(a, b);
+        let odd = _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b);
+        let order = _mm512_set_epi32(15, 11, 14, 10, 13, 9, 12, 8, 7, 3, 6, 2, 5, 1, 4, 0);
+        _mm512_permutexvar_epi32(order, _mm512_add_epi32(even, odd))
+    }
 }
