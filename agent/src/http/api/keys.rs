@@ -2,21 +2,27 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 
 use super::body;
 use super::refusal::{Refusal, chain};
 use crate::agent::Agent;
+use crate::http::Caller;
 use crate::keys::{KeyView, KeysError};
 use crate::wire;
 
-pub(super) async fn list(State(agent): State<Arc<Agent>>) -> Json<wire::Keys> {
-    Json(wire::Keys {
-        keys: agent.keys.list().into_iter().map(view).collect(),
-    })
+pub(super) async fn list(
+    State(agent): State<Arc<Agent>>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<wire::Keys>, Refusal> {
+    if caller == Caller::Anonymous {
+        return Err(Refusal::unknown_caller());
+    }
+    let keys = agent.keys.list().into_iter().map(view).collect();
+    Ok(Json(wire::Keys { keys }))
 }
 
 pub(super) async fn make(

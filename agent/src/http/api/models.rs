@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -49,8 +50,9 @@ pub(super) struct Removal {
 pub(super) async fn remove(
     State(agent): State<Arc<Agent>>,
     Path(name): Path<String>,
-    Query(removal): Query<Removal>,
+    removal: Result<Query<Removal>, QueryRejection>,
 ) -> Result<Json<wire::Removed>, Refusal> {
+    let Query(removal) = removal?;
     let name = find(&agent, &name)?.name().clone();
     if replicas::of(&agent, name.as_str()).is_some() {
         if !removal.force {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -25,7 +26,14 @@ pub(super) async fn pull(State(agent): State<Arc<Agent>>, body: Body) -> Result<
     let (tell, lines) = mpsc::channel(EVENTS_MAX);
     let cancel = Cancel::default();
     let listened = Lines::new(lines, CancelWhenGone(cancel.clone()));
-    tokio::task::spawn_blocking(move || run(&agent, &pull, &cancel, &tell));
+    // A thread of its own: the runtime would wait for it when the agent stops.
+    std::thread::Builder::new()
+        .name("pull".to_owned())
+        .spawn(move || run(&agent, &pull, &cancel, &tell))
+        .map_err(|error| {
+            let message = format!("the system gives no thread: {error}");
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
+        })?;
     Ok(listened.into_response())
 }
 

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use axum::Json;
+use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
@@ -44,6 +45,12 @@ impl Refusal {
         .with_hint("`skep logs` tells more")
     }
 
+    /// 401: what tells of others is for those who are known.
+    pub(super) fn unknown_caller() -> Self {
+        let message = "this needs an API key, or the `skep` command of the user who runs the agent";
+        Self::new(StatusCode::UNAUTHORIZED, "key_required", message)
+    }
+
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.body.hint = Some(hint.into());
         self
@@ -53,6 +60,13 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         (self.status, Json(ErrorAnswer { error: self.body })).into_response()
+    }
+}
+
+/// What stands after `?` cannot be read.
+impl From<QueryRejection> for Refusal {
+    fn from(error: QueryRejection) -> Self {
+        Self::invalid("invalid_request", chain(&error))
     }
 }
 
