@@ -5,6 +5,7 @@
 //! component is for.
 
 mod cache;
+mod sealed;
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use rustix::process::{Resource, Rlimit, Signal};
+use rustix::process::{Resource, Rlimit};
 
 pub use cache::{CompileError, Compiled};
 
@@ -86,7 +87,6 @@ fn compile(world: World, input: &Path, output: &Path) -> anyhow::Result<()> {
 
 /// Bounds this process, so that no component can make it a burden.
 fn limit_self() -> anyhow::Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     let limits = [
         (Resource::As, COMPILE_MEMORY_BYTES),
         (Resource::Cpu, COMPILE_CPU.as_secs()),

@@ -38,7 +38,7 @@ use self::spawner::Spawner;
 use crate::compiler::Compiled;
 use crate::host::World;
 use crate::host::scheduler::{Scheduler, SchedulerLoadError};
-use crate::protocol::{ToWorker, Work, WorkerStats};
+use crate::protocol::{Timeouts, ToWorker, Work, WorkerStats};
 
 /// The door to all replicas of this node. Copies share them.
 #[derive(Clone, Debug)]
@@ -54,6 +54,7 @@ struct Shared {
     next: AtomicU64,
     changes: watch::Sender<u64>,
     stopping: AtomicBool,
+    timeouts: Timeouts,
 }
 
 impl Fleet {
@@ -62,6 +63,14 @@ impl Fleet {
     /// # Errors
     /// See [`StartError`]. Nothing was started.
     pub fn start(settings: FleetSettings) -> Result<Self, StartError> {
+        Self::start_with(settings, Timeouts::default())
+    }
+
+    /// The same with other limits on how long plugins may run.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing was started.
+    pub fn start_with(settings: FleetSettings, timeouts: Timeouts) -> Result<Self, StartError> {
         let FleetSettings {
             executable,
             cache_dir,
@@ -79,6 +88,7 @@ impl Fleet {
             next: AtomicU64::new(1),
             changes: watch::Sender::new(0),
             stopping: AtomicBool::new(false),
+            timeouts,
         })))
     }
 

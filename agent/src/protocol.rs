@@ -14,7 +14,8 @@ mod yielded;
 pub use error::{Error, Invalid};
 pub use frame::{Decoder, FrameError, encode};
 pub use message::{
-    Ending, FileSource, FromWorker, Line, LineLevel, Open, Opened, Tagged, ToWorker, WorkerStats,
+    Ending, FileSource, FromWorker, Line, LineLevel, Open, Opened, Tagged, Timeouts, ToWorker,
+    WorkerStats,
 };
 pub use work::{Generation, Message, Prompt, Sampling, Settings, Work};
 pub use yielded::{

@@ -73,6 +73,7 @@ fn serve(link: &mut Link) -> Result<(), Lost> {
     let mut model = match open::model(&open) {
         Ok((model, opened)) => {
             link.send(&FromWorker::Opened(Box::new(opened)))?;
+            link.flush()?;
             model
         }
         Err(refusal) => {

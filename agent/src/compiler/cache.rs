@@ -10,12 +10,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::sync::Mutex;
 
+use super::sealed;
 use crate::host::{InspectError, World, hex, inspect};
 use crate::limits::{CHILD_STDERR_BYTES, COMPILE_CPU, COMPILE_TIMEOUT, COMPILED_FILES};
 
@@ -29,6 +31,8 @@ pub struct Compiled {
     executable: PathBuf,
     /// One compilation at a time: each takes all cores, and two of one component would be waste.
     turn: Arc<Mutex<()>>,
+    /// wasmtime refused one that came with this program.
+    sealed_is_stale: Arc<AtomicBool>,
 }
 
 /// Why there is no compiled component. Nothing of it stays.
@@ -78,6 +82,7 @@ impl Compiled {
             dir,
             executable,
             turn: Arc::new(Mutex::new(())),
+            sealed_is_stale: Arc::default(),
         })
     }
 
@@ -96,31 +101,51 @@ impl Compiled {
         if is_intact(path.clone()).await {
             return Ok(path);
         }
-        let made = self.compile(world, component, &path).await;
-        if made.is_ok() {
-            self.prune(&path);
-        }
-        made.map(|()| path)
+        self.make(world, component, &path).await?;
+        self.prune(&path);
+        Ok(path)
     }
 
-    /// Removes a compiled component that wasmtime refused, so that the next `obtain` compiles it again.
-    pub fn forget(&self, path: &Path) {
-        // A file that cannot be removed is found to be stale again, and reported then.
-        let _ = std::fs::remove_file(digest_path(path));
-        let _ = std::fs::remove_file(path);
-    }
-
-    async fn compile(
+    /// Copies this program to `output` with the compiled forms of `components` behind it, so that its first start need not
+    /// compile them.
+    ///
+    /// # Errors
+    /// See [`CompileError`]; `output` may then be there in part.
+    pub async fn seal(
         &self,
-        world: World,
-        component: &[u8],
-        path: &Path,
+        output: &Path,
+        components: &[(World, &[u8])],
     ) -> Result<(), CompileError> {
         let folder = |source| CompileError::Folder {
             path: self.dir.clone(),
             source,
         };
-        // Both go away with this folder, whatever happens.
+        let mut compiled = Vec::with_capacity(components.len());
+        for (world, component) in components {
+            let path = self.obtain(*world, component).await?;
+            let name = path.file_name().unwrap_or_default();
+            let bytes = std::fs::read(&path).map_err(folder)?;
+            compiled.push((name.to_string_lossy().into_owned(), bytes));
+        }
+        sealed::append(&self.executable, output, &compiled).map_err(folder)
+    }
+
+    /// Removes a compiled component that wasmtime refused, so that the next `obtain` compiles it again.
+    pub fn forget(&self, path: &Path) {
+        // It may have come with this program, made on another machine.
+        self.sealed_is_stale.store(true, Ordering::Relaxed);
+        // A file that cannot be removed is found to be stale again, and reported then.
+        let _ = std::fs::remove_file(digest_path(path));
+        let _ = std::fs::remove_file(path);
+    }
+
+    /// Makes the compiled file and its digest.
+    async fn make(&self, world: World, component: &[u8], path: &Path) -> Result<(), CompileError> {
+        let folder = |source| CompileError::Folder {
+            path: self.dir.clone(),
+            source,
+        };
+        // Everything in it goes away with it, whatever happens.
         let workshop = tempfile::Builder::new()
             .prefix(".compile-")
             .tempdir_in(&self.dir)
@@ -129,24 +154,49 @@ impl Compiled {
             workshop.path().join("in.wasm"),
             workshop.path().join("out.cwasm"),
         );
-        std::fs::write(&input, component).map_err(folder)?;
-        self.run_child(world, &input, &output).await?;
-        let digest = digest_of(output.clone()).await.map_err(folder)?;
-        // First the digest is removed, last it is put there: a file without one is not trusted.
+        if !self.take_sealed(path, &output).await {
+            std::fs::write(&input, component).map_err(folder)?;
+            self.run_child(world, &input, &output).await?;
+        }
+        self.install(&output, path).await.map_err(folder)
+    }
+
+    /// Whether this program brought the compiled form along.
+    async fn take_sealed(&self, path: &Path, output: &Path) -> bool {
+        if self.sealed_is_stale.load(Ordering::Relaxed) {
+            return false;
+        }
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let (executable, output) = (self.executable.clone(), output.to_owned());
+        let extract = move || {
+            // What is damaged or half there is compiled instead.
+            let extracted = sealed::extract(&executable, &name, &output);
+            if !matches!(extracted, Ok(true)) {
+                let _ = std::fs::remove_file(&output);
+            }
+            extracted.unwrap_or(false)
+        };
+        tokio::task::spawn_blocking(extract).await.unwrap_or(false)
+    }
+
+    async fn install(&self, made: &Path, path: &Path) -> io::Result<()> {
+        let digest = digest_of(made.to_owned()).await?;
+        // First the old digest is removed, last the new one is put there: a file without one is not trusted.
         let sidecar = digest_path(path);
         match std::fs::remove_file(&sidecar) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(folder(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        std::fs::rename(&output, path).map_err(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.dir).map_err(folder)?;
-        file.write_all(digest.as_bytes()).map_err(folder)?;
-        file.as_file().sync_all().map_err(folder)?;
-        file.persist(&sidecar)
-            .map_err(|error| folder(error.error))?;
-        File::open(&self.dir)
-            .and_then(|dir| dir.sync_all())
-            .map_err(folder)
+        std::fs::rename(made, path)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        file.write_all(digest.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(&sidecar).map_err(|error| error.error)?;
+        File::open(&self.dir).and_then(|dir| dir.sync_all())
     }
 
     async fn run_child(

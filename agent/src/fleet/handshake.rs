@@ -6,7 +6,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -15,7 +14,7 @@ use tokio::process::{Child, Command};
 use super::Shared;
 use super::link::write_line;
 use super::replica::Replica;
-use crate::limits::{EXIT_TIMEOUT, HANDSHAKE_SLACK, OPEN_TIMEOUT};
+use crate::limits::{EXIT_TIMEOUT, HANDSHAKE_SLACK};
 use crate::protocol::{
     Decoder, Ending, Error, FromWorker, Open, Opened, ToWorker, VERSION, encode,
 };
@@ -64,7 +63,7 @@ impl Worker {
         replica: &Replica,
         open: Open,
     ) -> Result<Opened, NotOpened> {
-        let limit = Duration::from_millis(open.open_timeout_ms).saturating_add(HANDSHAKE_SLACK);
+        let limit = open.timeouts.open.saturating_add(HANDSHAKE_SLACK);
         let outcome = match tokio::time::timeout(limit, self.converse(replica, open)).await {
             Ok(outcome) => outcome,
             Err(_) => {
@@ -140,7 +139,11 @@ impl Worker {
 }
 
 /// What a replica's worker is to open.
-pub(super) fn opening(replica: &Replica, compiled: std::path::PathBuf) -> Open {
+pub(super) fn opening(
+    replica: &Replica,
+    compiled: std::path::PathBuf,
+    timeouts: crate::protocol::Timeouts,
+) -> Open {
     let spec = &replica.spec;
     Open {
         plugin: replica.plugin.name.clone(),
@@ -149,7 +152,7 @@ pub(super) fn opening(replica: &Replica, compiled: std::path::PathBuf) -> Open {
         settings: spec.settings,
         threads: spec.threads,
         memory_bytes: spec.memory_bytes,
-        open_timeout_ms: u64::try_from(OPEN_TIMEOUT.as_millis()).unwrap_or(u64::MAX),
+        timeouts,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::future::pending;
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::Interest;
 use tokio::sync::watch;
@@ -15,7 +15,7 @@ use super::handshake::Worker;
 use super::replica::Replica;
 use super::status::ReplicaState;
 use super::wire::{Answer, Wire};
-use crate::limits::{READ_BYTES, STALL_CHECK, STALL_TIMEOUT};
+use crate::limits::{READ_BYTES, STALL_CHECK};
 use crate::protocol::{Ending, FrameError, FromWorker, Line, LineLevel, ToWorker};
 
 /// Why a worker's socket is not served any more.
@@ -37,6 +37,7 @@ pub(super) async fn serve(
     worker: &mut Worker,
     wire: &Wire,
     orders: &mut watch::Receiver<Option<Instant>>,
+    stall: Duration,
 ) -> Parted {
     let mut link = Link {
         replica,
@@ -73,7 +74,7 @@ pub(super) async fn serve(
                 return Parted::Closed(error.to_string());
             },
             () = wire.written.notified() => {}
-            _ = check.tick() => if link.is_hung() {
+            _ = check.tick() => if link.is_hung(stall) {
                 return Parted::Hung;
             },
             order = orders.wait_for(|order| *order != deadline) => {
@@ -91,6 +92,9 @@ pub(super) async fn serve(
     }
 }
 
+/// Reads in a row after which others on this thread get their turn.
+const READS_BEFORE_YIELD: u32 = 16;
+
 struct Link<'a> {
     replica: &'a Replica,
     wire: &'a Wire,
@@ -105,6 +109,7 @@ struct Link<'a> {
 impl Link<'_> {
     /// Writes and reads until neither goes on without waiting.
     async fn exchange(&mut self, worker: &mut Worker) -> io::Result<Option<Ending>> {
+        let mut reads = 0_u32;
         loop {
             self.write(worker)?;
             worker.inbox.space().reserve(READ_BYTES);
@@ -120,8 +125,10 @@ impl Link<'_> {
                     return Ok(Some(ending));
                 }
             }
-            // Others on this thread get their turn between two reads.
-            tokio::task::yield_now().await;
+            reads += 1;
+            if reads % READS_BEFORE_YIELD == 0 {
+                tokio::task::yield_now().await;
+            }
         }
     }
 
@@ -176,12 +183,12 @@ impl Link<'_> {
         None
     }
 
-    fn is_hung(&mut self) -> bool {
+    fn is_hung(&mut self, limit: Duration) -> bool {
         let (living, _) = self.wire.fill();
         if living == 0 {
             self.heard = Instant::now();
         }
-        self.heard.elapsed() > STALL_TIMEOUT
+        self.heard.elapsed() > limit
     }
 }
 

@@ -18,7 +18,6 @@ use super::replica::Replica;
 use super::status::ReplicaState;
 use super::wire::Wire;
 use crate::host::World;
-use crate::limits::STALL_TIMEOUT;
 use crate::protocol::Ending;
 
 /// Tends a replica until it is unloaded or its first opening failed.
@@ -128,7 +127,8 @@ impl Tending<'_> {
         if let Some(waiting) = self.first.take() {
             let _ = waiting.send(Ok(()));
         }
-        let parted = serve(self.replica, &mut worker, &wire, &mut self.orders).await;
+        let stall = self.shared.timeouts.stall;
+        let parted = serve(self.replica, &mut worker, &wire, &mut self.orders, stall).await;
         wire.close("the model's worker has ended");
         let model = self.replica.model();
         let why = match parted {
@@ -152,7 +152,7 @@ impl Tending<'_> {
             Parted::Closed(error) => worker.epitaph().await.unwrap_or(error),
             Parted::Hung => format!(
                 "the worker gave no sign of life for {} s and was killed",
-                STALL_TIMEOUT.as_secs()
+                stall.as_secs()
             ),
         };
         // The second time for a fault, which changes nothing.
@@ -179,7 +179,10 @@ impl Tending<'_> {
                 std::mem::replace(&mut self.started, true),
             );
             match worker
-                .open(self.replica, opening(self.replica, compiled.clone()))
+                .open(
+                    self.replica,
+                    opening(self.replica, compiled.clone(), self.shared.timeouts),
+                )
                 .await
             {
                 Ok(opened) => {

@@ -18,8 +18,10 @@ use super::runtime::World;
 use super::state::State;
 use super::ticker::Ticker;
 use super::{SourceFile, inspect, load, runtime, wasi};
-use crate::limits::{CHEAP_TIMEOUT, STEP_TIMEOUT, SUBMIT_TIMEOUT};
-use crate::protocol::{Error, Line, Load, ModelInfo, Settings, Tagged, Work, WorkerStats};
+use crate::limits::CHEAP_TIMEOUT;
+use crate::protocol::{
+    Error, Line, Load, ModelInfo, Settings, Tagged, Timeouts, Work, WorkerStats,
+};
 
 pub(super) mod generated {
     #![allow(
@@ -54,8 +56,7 @@ pub struct Opening<'a> {
     pub device: skep_hw::Device,
     /// How much caches, buffers and copied weights may take.
     pub memory_bytes: u64,
-    /// The plugin's own time to open the model in.
-    pub timeout: Duration,
+    pub timeouts: Timeouts,
 }
 
 /// Why a model could not be opened.
@@ -77,6 +78,7 @@ pub struct Model {
     guest: generated::Engine,
     instance: ResourceAny,
     ticker: Ticker,
+    timeouts: Timeouts,
 }
 
 impl std::fmt::Debug for Model {
@@ -118,17 +120,14 @@ impl Model {
             }
             .into());
         }
-        linker
-            .define_unknown_imports_as_traps(&component)
-            .map_err(unfit)?;
 
         let mut store = State::store(&engine, opening.device, Budget::new(opening.memory_bytes));
         let call = Call {
             plugin: &plugin,
             name: "open",
-            limit: Limit::Time(opening.timeout),
+            limit: Limit::Time(opening.timeouts.open),
         };
-        let opened = run(&mut store, &ticker, &call, opening.timeout, |store| {
+        let opened = run(&mut store, &ticker, &call, opening.timeouts.open, |store| {
             let guest = generated::Engine::instantiate(&mut *store, &component, &linker)?;
             let mut files = Vec::with_capacity(opening.files.len());
             for file in opening.files {
@@ -149,6 +148,7 @@ impl Model {
             guest,
             instance,
             ticker,
+            timeouts: opening.timeouts,
         })
     }
 
@@ -169,7 +169,7 @@ impl Model {
     /// A fault ends the model.
     pub fn submit(&mut self, request: u64, work: Work) -> Result<Result<(), Error>, Fault> {
         let work = work.into();
-        let answer = self.call("submit", SUBMIT_TIMEOUT, |guest, store, this| {
+        let answer = self.call("submit", self.timeouts.submit, |guest, store, this| {
             guest.call_submit(store, this, request, &work)
         })?;
         Ok(answer.map_err(Into::into))
@@ -190,7 +190,7 @@ impl Model {
     /// # Errors
     /// A fault ends the model.
     pub fn step(&mut self, events: &mut Vec<Tagged>) -> Result<Result<(), Error>, Fault> {
-        let yielded = self.call("step", STEP_TIMEOUT, |guest, store, this| {
+        let yielded = self.call("step", self.timeouts.step, |guest, store, this| {
             guest.call_step(store, this)
         })?;
         Ok(match yielded {
@@ -218,7 +218,7 @@ impl Model {
     /// # Errors
     /// A fault ends the model.
     pub fn tokenize(&mut self, text: &str) -> Result<Result<Vec<u32>, Error>, Fault> {
-        let answer = self.call("tokenize", SUBMIT_TIMEOUT, |guest, store, this| {
+        let answer = self.call("tokenize", self.timeouts.submit, |guest, store, this| {
             guest.call_tokenize(store, this, text)
         })?;
         Ok(answer.map_err(Into::into))
@@ -229,7 +229,7 @@ impl Model {
     /// # Errors
     /// A fault ends the model.
     pub fn detokenize(&mut self, tokens: &[u32]) -> Result<Result<String, Error>, Fault> {
-        let answer = self.call("detokenize", SUBMIT_TIMEOUT, |guest, store, this| {
+        let answer = self.call("detokenize", self.timeouts.submit, |guest, store, this| {
             guest.call_detokenize(store, this, tokens)
         })?;
         Ok(answer.map_err(Into::into))
@@ -288,7 +288,7 @@ fn run<R>(
     let result = body(store);
     drop(armed);
     result.map_err(|error| {
-        let words = store.data_mut().wasi.last_words();
+        let words = store.data().wasi.last_words();
         call.fault(&error, &store.data().caps, words.as_deref())
     })
 }

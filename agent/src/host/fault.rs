@@ -105,15 +105,16 @@ impl Call<'_> {
             .and_then(|trace| trace.frames().first()?.func_name())
             .map(|name| format!(" in `{}`", printable(name)))
             .unwrap_or_default();
-        let words = last_words
-            .map(|words| format!(", after it wrote: {words}"))
-            .unwrap_or_default();
+        if let (Trap::UnreachableCodeReached, Some(words)) = (trap, last_words) {
+            let what = format!("it panicked at {}", printable(words));
+            return Fault::Trap { plugin, call, what };
+        }
         let trap = trap.to_string();
         let trap = trap.strip_prefix("wasm trap: ").unwrap_or(&trap);
         Fault::Trap {
             plugin,
             call,
-            what: format!("{trap}{place}{words}"),
+            what: format!("{trap}{place}"),
         }
     }
 }

@@ -35,9 +35,9 @@ impl Wasi {
         }
     }
 
-    /// The last line of standard error: what a panic said before it trapped.
-    pub(super) fn last_words(&mut self) -> Option<String> {
-        self.error.last()
+    /// What a panic said before it trapped.
+    pub(super) fn last_words(&self) -> Option<String> {
+        self.error.last_panic()
     }
 
     /// Nanoseconds since the start, in whole milliseconds: too coarse to time a cache with.

@@ -1,10 +1,12 @@
 //! The messages themselves. One frame carries one message. Decides nothing.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Event, Load, ModelInfo, Settings, Work};
+use crate::limits::{OPEN_TIMEOUT, STALL_TIMEOUT, STEP_TIMEOUT, SUBMIT_TIMEOUT};
 
 /// From the agent to a worker. `Hello`, then `Open`, then anything in any order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,8 +91,30 @@ pub struct Open {
     pub threads: Option<u32>,
     /// How much memory caches, buffers and copied weights may take, in bytes; `None`: what the machine has free.
     pub memory_bytes: Option<u64>,
-    /// How long opening may take, in milliseconds.
-    pub open_timeout_ms: u64,
+    pub timeouts: Timeouts,
+}
+
+/// How long a plugin may run. The defaults are those of `limits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    pub open: Duration,
+    /// The plugin's own time in one step, kernels not counted.
+    pub step: Duration,
+    /// `submit`, `tokenize` and `detokenize`.
+    pub submit: Duration,
+    /// How long a worker with living requests may give no sign.
+    pub stall: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            open: OPEN_TIMEOUT,
+            step: STEP_TIMEOUT,
+            submit: SUBMIT_TIMEOUT,
+            stall: STALL_TIMEOUT,
+        }
+    }
 }
 
 /// Where a model file comes from.

@@ -1,7 +1,7 @@
 //! Opening the model: its files, its device, its memory. Decides what is tried in which order and how a failure is told.
 
 use std::num::NonZeroUsize;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use skep_hw::{CpuSettings, Device};
 
@@ -28,7 +28,7 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
         memory_bytes: open
             .memory_bytes
             .unwrap_or(free - free / MEMORY_KEPT_FREE_SHARE),
-        timeout: Duration::from_millis(open.open_timeout_ms),
+        timeouts: open.timeouts,
     };
     let mut model = Model::open(opening).map_err(|error| match error {
         OpenError::Stale(_) => FromWorker::Stale,

@@ -1,5 +1,6 @@
 //! The functions themselves, by interface. A component may import any 0.2 version of them.
 
+use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{
     Component, ComponentType, Linker, LinkerInstance, Lower, Resource, ResourceType,
 };
@@ -66,63 +67,77 @@ type Cx<'a> = StoreContextMut<'a, State>;
 /// Defines what `component` imports of WASI, in the versions that it names.
 pub(in crate::host) fn link(linker: &mut Linker<State>, component: &Component) -> Result<()> {
     let engine = linker.engine().clone();
-    let names: Vec<String> = component
-        .component_type()
-        .imports(&engine)
-        .map(|(name, _)| name.to_owned())
-        .collect();
-    for name in &names {
+    let ty = component.component_type();
+    linker.allow_shadowing(true);
+    for (name, import) in ty.imports(&engine) {
         let Some((interface, _)) = name.split_once("@0.2.") else {
+            continue;
+        };
+        let ComponentItem::ComponentInstance(functions) = import.ty else {
             continue;
         };
         if !INTERFACES.contains(&interface) {
             continue;
         }
         let mut instance = linker.instance(name)?;
-        match interface {
-            "wasi:cli/environment" => environment(&mut instance)?,
-            "wasi:cli/exit" => exit(&mut instance)?,
-            "wasi:cli/stdin" => instance.func_wrap("get-stdin", |mut cx: Cx<'_>, (): ()| {
-                Ok((cx.data_mut().table.push(Input)?,))
-            })?,
-            "wasi:cli/stdout" => {
-                instance.func_wrap("get-stdout", |cx, (): ()| sink(cx, LineLevel::Info))?
+        for (function, item) in functions.exports(&engine) {
+            if matches!(item.ty, ComponentItem::ComponentFunc(_)) {
+                let refusal =
+                    format!("it called `{interface}` `{function}`, which does nothing here");
+                instance.func_new(function, move |_, _, _, _| bail!("{refusal}"))?;
             }
-            "wasi:cli/stderr" => {
-                instance.func_wrap("get-stderr", |cx, (): ()| sink(cx, LineLevel::Error))?
-            }
-            "wasi:cli/terminal-stdin" => no_terminal(&mut instance, "get-terminal-stdin")?,
-            "wasi:cli/terminal-stdout" => no_terminal(&mut instance, "get-terminal-stdout")?,
-            "wasi:cli/terminal-stderr" => no_terminal(&mut instance, "get-terminal-stderr")?,
-            "wasi:cli/terminal-input" => never(&mut instance, "terminal-input")?,
-            "wasi:cli/terminal-output" => never(&mut instance, "terminal-output")?,
-            "wasi:clocks/monotonic-clock" => monotonic(&mut instance)?,
-            "wasi:clocks/wall-clock" => wall(&mut instance)?,
-            "wasi:filesystem/preopens" => instance
-                .func_wrap("get-directories", |_: Cx<'_>, (): ()| {
-                    Ok((Vec::<(Resource<Never>, String)>::new(),))
-                })?,
-            "wasi:filesystem/types" => {
-                never(&mut instance, "descriptor")?;
-                never(&mut instance, "directory-entry-stream")?;
-            }
-            "wasi:io/error" => never(&mut instance, "error")?,
-            "wasi:io/poll" => never(&mut instance, "pollable")?,
-            "wasi:io/streams" => streams(&mut instance)?,
-            "wasi:random/random" => random(&mut instance, "get-random-bytes", "get-random-u64")?,
-            "wasi:random/insecure" => random(
-                &mut instance,
-                "get-insecure-random-bytes",
-                "get-insecure-random-u64",
-            )?,
-            "wasi:random/insecure-seed" => {
-                instance.func_wrap("insecure-seed", |mut cx: Cx<'_>, (): ()| {
-                    let random = &mut cx.data_mut().wasi.random;
-                    Ok(((random.next(), random.next()),))
-                })?
-            }
-            _ => {}
         }
+        define(interface, &mut instance)?;
+    }
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// Defines what has an answer; everything else traps.
+fn define(interface: &str, instance: &mut LinkerInstance<'_, State>) -> Result<()> {
+    match interface {
+        "wasi:cli/environment" => environment(instance)?,
+        "wasi:cli/exit" => exit(instance)?,
+        "wasi:cli/stdin" => instance.func_wrap("get-stdin", |mut cx: Cx<'_>, (): ()| {
+            Ok((cx.data_mut().table.push(Input)?,))
+        })?,
+        "wasi:cli/stdout" => {
+            instance.func_wrap("get-stdout", |cx, (): ()| sink(cx, LineLevel::Info))?
+        }
+        "wasi:cli/stderr" => {
+            instance.func_wrap("get-stderr", |cx, (): ()| sink(cx, LineLevel::Error))?
+        }
+        "wasi:cli/terminal-stdin" => no_terminal(instance, "get-terminal-stdin")?,
+        "wasi:cli/terminal-stdout" => no_terminal(instance, "get-terminal-stdout")?,
+        "wasi:cli/terminal-stderr" => no_terminal(instance, "get-terminal-stderr")?,
+        "wasi:cli/terminal-input" => never(instance, "terminal-input")?,
+        "wasi:cli/terminal-output" => never(instance, "terminal-output")?,
+        "wasi:clocks/monotonic-clock" => monotonic(instance)?,
+        "wasi:clocks/wall-clock" => wall(instance)?,
+        "wasi:filesystem/preopens" => instance
+            .func_wrap("get-directories", |_: Cx<'_>, (): ()| {
+                Ok((Vec::<(Resource<Never>, String)>::new(),))
+            })?,
+        "wasi:filesystem/types" => {
+            never(instance, "descriptor")?;
+            never(instance, "directory-entry-stream")?;
+        }
+        "wasi:io/error" => never(instance, "error")?,
+        "wasi:io/poll" => never(instance, "pollable")?,
+        "wasi:io/streams" => streams(instance)?,
+        "wasi:random/random" => random(instance, "get-random-bytes", "get-random-u64")?,
+        "wasi:random/insecure" => random(
+            instance,
+            "get-insecure-random-bytes",
+            "get-insecure-random-u64",
+        )?,
+        "wasi:random/insecure-seed" => {
+            instance.func_wrap("insecure-seed", |mut cx: Cx<'_>, (): ()| {
+                let random = &mut cx.data_mut().wasi.random;
+                Ok(((random.next(), random.next()),))
+            })?
+        }
+        _ => {}
     }
     Ok(())
 }
