@@ -276,7 +276,7 @@ fn a_row_does_not_depend_on_its_batch() {
 #[test]
 fn a_sequence_does_not_depend_on_its_chunks() {
     const LENGTH: usize = 1100;
-    for (threads, dtype) in [(1, Dtype::F16), (4, Dtype::F32)] {
+    for (threads, dtype) in [(1, Dtype::F16), (3, Dtype::F32)] {
         for (heads, kv_heads, window) in [(4, 1, None), (2, 2, Some(600)), (7, 1, None)] {
             let shape = ops::Attention {
                 heads,
@@ -315,9 +315,9 @@ fn a_sequence_does_not_depend_on_its_chunks() {
             for isa in fast() {
                 let mut plan = fed.compile(&device(isa, threads), bounds(LENGTH));
                 let all = bits(&all_rows(&mut plan, &[LENGTH as u32], false));
-                for step in [1_usize, 7, 16, 100, 512] {
+                for step in [1_usize, 37, 512] {
                     // Single steps over everything would take long without vectors.
-                    let from = if step == 1 { LENGTH - 40 } else { 0 };
+                    let from = if step == 1 { LENGTH - 10 } else { 0 };
                     chunked(
                         &mut plan,
                         step,

@@ -8,7 +8,7 @@
 //! microseconds, and then parks.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
@@ -33,6 +33,7 @@ impl Pool {
             done: AtomicU32::new(0),
             job: AtomicPtr::new(std::ptr::null_mut()),
             stop: AtomicBool::new(false),
+            started: AtomicUsize::new(0),
         });
         let cores = affinity::cores();
         let mut helpers = Vec::new();
@@ -47,6 +48,7 @@ impl Pool {
                     if let Some(core) = pin {
                         affinity::pin(core);
                     }
+                    shared.started.fetch_add(1, Ordering::SeqCst);
                     shared.help(number, &asleep);
                 }
             };
@@ -66,6 +68,10 @@ impl Pool {
                 handle: Some(handle),
                 asleep,
             });
+        }
+        // What a thread's start costs and allocates is over when the pool is handed out.
+        while shared.started.load(Ordering::SeqCst) < helpers.len() {
+            thread::yield_now();
         }
         Ok(Self {
             shared,
@@ -192,6 +198,8 @@ struct Shared {
     /// has been claimed: the leader does not leave before that chunk is done.
     job: AtomicPtr<Job<'static>>,
     stop: AtomicBool,
+    /// Helpers that are up.
+    started: AtomicUsize,
 }
 
 impl Shared {
