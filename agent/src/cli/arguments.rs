@@ -240,7 +240,12 @@ Examples:
   skep up
   skep up --listen 127.0.0.1:8000
   skep up --home /srv/skep --log-level debug
-  skep up --set models.default=qwen3-0.6b";
+  skep up --set models.default=qwen3-0.6b
+
+Exit status, after sysexits.h:
+  0 stopped when asked to    65 a file of ours is damaged    70 a defect
+  73 a folder or file cannot be made    75 another agent or program is in the way
+  78 the configuration is wrong";
 
 const RUN_HELP: &str = "\
 Examples:
