@@ -54,7 +54,13 @@ pub(super) fn put(target: &Target<'_>, row: usize, column: usize, sums: &[f32]) 
 /// The weight rows of a strip, the last one again beyond the end.
 pub(super) fn strip_rows<'a>(target: &Target<'a>, first: usize) -> [&'a [u8]; STRIP] {
     let last = target.weight.rows() as usize - 1;
-    std::array::from_fn(|i| target.weight.row((first + i).min(last)))
+    let data = target.weight.data();
+    let row_bytes = target.weight.row_bytes();
+    let mut rows: [&[u8]; STRIP] = [&[]; STRIP];
+    for (i, row) in rows.iter_mut().enumerate() {
+        *row = &data[(first + i).min(last) * row_bytes..][..row_bytes];
+    }
+    rows
 }
 
 fn floats(level: Level, input: Input<'_>, rows: Range<usize>, target: &Target<'_>, first: usize) {

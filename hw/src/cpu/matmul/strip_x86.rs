@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::super::level::{Isa, Level};
 use super::stored::{Narrow, Wide};
 use super::strip::{put, strip_rows};
-use super::{Input, Target, narrow as narrow_kernel, panel, rounded, wide as wide_kernel};
+use super::{Input, STRIP, Target, narrow as narrow_kernel, panel, rounded, wide as wide_kernel};
 use super::{
     q4_0::Q4_0, q4_1::Q4_1, q4_k::Q4K, q5_0::Q5_0, q5_1::Q5_1, q5_k::Q5K, q6_k::Q6K, q8_0::Q8_0,
 };
@@ -97,16 +97,47 @@ fn wide_strip<T: Wide>(
             return panel_strip::<T>(input, rows, target, first, panel);
         }
     }
+    let mut row = rows.start;
+    while row < rows.end {
+        let count = (rows.end - row).min(WIDE_ROWS);
+        let mut x = [input.rounded_row(row); WIDE_ROWS];
+        for (m, x) in x.iter_mut().enumerate().take(count).skip(1) {
+            *x = input.rounded_row(row + m);
+        }
+        let mut sums = [[0.0; STRIP]; WIDE_ROWS];
+        match count {
+            1 => wide_tiles::<T, 1>(target, first, x, &mut sums),
+            2 => wide_tiles::<T, 2>(target, first, x, &mut sums),
+            _ => wide_tiles::<T, 3>(target, first, x, &mut sums),
+        }
+        for (m, sums) in sums.iter().enumerate().take(count) {
+            put(target, row + m, first, sums);
+        }
+        row += count;
+    }
+}
+
+/// Rows of activations that go without a panel.
+const WIDE_ROWS: usize = PANEL_FROM - 1;
+
+/// All weight rows of a strip, four at a time.
+fn wide_tiles<T: Wide, const M: usize>(
+    target: &Target<'_>,
+    first: usize,
+    x: [rounded::Rounded<'_>; WIDE_ROWS],
+    sums: &mut [[f32; STRIP]; WIDE_ROWS],
+) {
     let weights = strip_rows(target, first);
     let count = target.weight.rows() as usize - first;
     let row_bytes = target.weight.row_bytes();
     let (quads, rest) = quads_of::<T>(row_bytes);
+    let x = std::array::from_fn(|m| x[m]);
     for (i, four) in weights.as_chunks::<4>().0.iter().enumerate() {
         if i * 4 >= count {
             break;
         }
         let tails = (rest < row_bytes).then(|| four.map(|row| padded(row, rest)));
-        let tile_rows = wide_kernel::Rows {
+        let rows = wide_kernel::Rows {
             at: four.map(<[u8]>::as_ptr),
             quads,
             tail: tails
@@ -115,36 +146,15 @@ fn wide_strip<T: Wide>(
             ahead: 4 * row_bytes,
             quad_bytes: T::DTYPE.block_bytes() * 128 / T::DTYPE.block_len(),
         };
-        let column = first + i * 4;
-        let mut row = rows.start;
-        while row < rows.end {
-            let done = match rows.end - row {
-                1 => wide_tile::<T, 1>(&tile_rows, input, row, target, column),
-                2 | 3 => wide_tile::<T, 2>(&tile_rows, input, row, target, column),
-                _ => wide_tile::<T, 4>(&tile_rows, input, row, target, column),
-            };
-            row += done;
+        let mut out = [[0.0; 4]; M];
+        // SAFETY: only reached for a level of AVX-512; the rows are whole rows of the weight,
+        // whose quads were counted from their length, the tails have room for a quad, and rounded
+        // rows have as many blocks as the weight's columns make, rounded up to quads.
+        unsafe { wide_kernel::tile::<T, M>(&rows, x, &mut out) };
+        for (sums, out) in sums.iter_mut().zip(out) {
+            sums[i * 4..i * 4 + 4].copy_from_slice(&out);
         }
     }
-}
-
-fn wide_tile<T: Wide, const M: usize>(
-    rows: &wide_kernel::Rows,
-    input: Input<'_>,
-    row: usize,
-    target: &Target<'_>,
-    column: usize,
-) -> usize {
-    let mut out = [[0.0; 4]; M];
-    let x = std::array::from_fn(|m| input.rounded_row(row + m));
-    // SAFETY: only reached for a level of AVX-512; the rows are whole rows of the weight, whose
-    // quads were counted from their length, the tails have room for a quad, and rounded rows have
-    // as many blocks as the weight's columns make, rounded up to quads.
-    unsafe { wide_kernel::tile::<T, M>(rows, x, &mut out) };
-    for (m, sums) in out.iter().enumerate() {
-        put(target, row + m, column, sums);
-    }
-    M
 }
 
 fn panel_strip<T: Wide>(
