@@ -26,7 +26,10 @@ fn run() -> Result<(), String> {
     let manifest = env::var_os("CARGO_MANIFEST_DIR").ok_or("CARGO_MANIFEST_DIR is not set")?;
     let manifest = PathBuf::from(manifest);
     let tiny = manifest.join("assets/tiny/skep-tiny-q8_0.gguf");
-    println!("cargo::rustc-env=SKEP_TINY_SHA256={}", digest(&read(&tiny)?));
+    println!(
+        "cargo::rustc-env=SKEP_TINY_SHA256={}",
+        digest(&read(&tiny)?)
+    );
     replace(&out.join("plugins.rs"), &plugins(&manifest)?)?;
     replace(&out.join("page.rs"), &page(&manifest.join("ui"))?)
 }
@@ -80,7 +83,10 @@ fn page(folder: &Path) -> Result<String, String> {
         let name = name.ok_or_else(|| format!("{}: the name is not text", path.display()))?;
         let at = format!("/{name}");
         let bytes = read(&path)?;
-        let tag = format!("\"{}\"", digest(&bytes).chars().take(16).collect::<String>());
+        let tag = format!(
+            "\"{}\"",
+            digest(&bytes).chars().take(16).collect::<String>()
+        );
         let path = path.display().to_string();
         line(
             &mut list,
@@ -130,7 +136,9 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn line(list: &mut String, line: std::fmt::Arguments<'_>) -> Result<(), String> {

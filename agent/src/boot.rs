@@ -177,7 +177,10 @@ fn read_settings(start: &Start, paths: &Paths) -> Result<Settings, StartError> {
 async fn scheduler(fleet: &Fleet) -> Result<Scheduler, StartError> {
     let plugin = plugins::find(SCHEDULER).ok_or(StartError::NoScheduler(SCHEDULER))?;
     let plugin = for_fleet(plugin);
-    fleet.scheduler(&plugin).await.map_err(StartError::Scheduler)
+    fleet
+        .scheduler(&plugin)
+        .await
+        .map_err(StartError::Scheduler)
 }
 
 fn engines() -> Vec<crate::fleet::Plugin> {

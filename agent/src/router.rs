@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use skep_core::{Arrival, Core, Counters, Input, KeyId, Output, Refusal, ReplicaId, RequestId, Time};
+use skep_core::{
+    Arrival, Core, Counters, Input, KeyId, Output, Refusal, ReplicaId, RequestId, Time,
+};
 use tokio::sync::Notify;
 
 use crate::fleet::{Fleet, SubmitError};
@@ -24,7 +26,7 @@ mod trace;
 
 pub use self::facts::ModelFacts;
 pub use self::job::{Job, Step};
-pub use self::models::{ModelStatus, ModelStanding};
+pub use self::models::{ModelStanding, ModelStatus};
 pub use self::slot::Slot;
 pub use self::trace::{Trace, Traces};
 
@@ -221,7 +223,10 @@ impl Router {
         &self.shared.fleet
     }
 
-    fn choose(&self, request: &crate::host::scheduler::Request) -> Result<crate::host::scheduler::Choice, ScheduleError> {
+    fn choose(
+        &self,
+        request: &crate::host::scheduler::Request,
+    ) -> Result<crate::host::scheduler::Choice, ScheduleError> {
         let mut scheduler = self
             .shared
             .scheduler
@@ -309,7 +314,10 @@ impl Router {
     }
 
     /// Asks the scheduler where a model is to be loaded.
-    fn place(&self, job: &crate::host::scheduler::Job) -> Result<crate::host::scheduler::Placement, ScheduleError> {
+    fn place(
+        &self,
+        job: &crate::host::scheduler::Job,
+    ) -> Result<crate::host::scheduler::Placement, ScheduleError> {
         let mut scheduler = self
             .shared
             .scheduler

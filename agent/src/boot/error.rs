@@ -54,7 +54,8 @@ impl StartError {
             Self::Lock(LockError::Taken { .. }) | Self::Listen(ListenError::Bind { .. }) => 75,
             Self::Listen(ListenError::Tls(_)) => 78,
             // EX_DATAERR
-            Self::Identity(IdentityError::Damaged { .. }) | Self::Keys(KeysError::Damaged { .. }) => 65,
+            Self::Identity(IdentityError::Damaged { .. })
+            | Self::Keys(KeysError::Damaged { .. }) => 65,
             // EX_SOFTWARE
             Self::NoScheduler(_) | Self::Scheduler(_) => 70,
             // EX_CANTCREAT

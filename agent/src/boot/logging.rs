@@ -15,10 +15,7 @@ pub(super) fn begin(settings: &LogSettings, ring: &LogRing) {
     // The filter was tried when the settings were read.
     let filter = EnvFilter::new(&settings.filter);
     let stderr = match settings.format {
-        LogFormat::Json => fmt::layer()
-            .json()
-            .with_writer(std::io::stderr)
-            .boxed(),
+        LogFormat::Json => fmt::layer().json().with_writer(std::io::stderr).boxed(),
         LogFormat::Text => fmt::layer()
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())

@@ -68,7 +68,9 @@ pub(super) async fn node(id: &NodeId, name: Option<&str>, newest: &Newest) -> No
             None
         }
     };
-    let host = snapshot.as_ref().and_then(|snapshot| snapshot.host.name.clone());
+    let host = snapshot
+        .as_ref()
+        .and_then(|snapshot| snapshot.host.name.clone());
     let name = name
         .map(ToOwned::to_owned)
         .or(host)

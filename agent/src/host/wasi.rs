@@ -1,7 +1,7 @@
 //! WASI 0.2, linked empty: what a standard library asks for at its start, answered with nothing.
 //!
 //! No environment, no arguments, no files, no sockets, no input; whatever is written to standard output or error becomes a log
-//! line; clocks are coarse; waiting is a trap, since a plugin never blocks. Only interfaces in
+//! line; clocks are coarse; waiting for time is a trap, since a plugin never blocks. Only interfaces in
 //! `INTERFACES` are linked: a component that imports another is refused by name. Functions that nothing
 //! here can lead to (a descriptor's methods without a descriptor) trap when called.
 //!

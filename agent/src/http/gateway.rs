@@ -76,7 +76,9 @@ impl Gateway {
             response.headers_mut().insert("x-request-id", id);
         }
         let status = response.status().as_u16();
-        self.agent.metrics.request(endpoint, status, started.elapsed());
+        self.agent
+            .metrics
+            .request(endpoint, status, started.elapsed());
         response
     }
 
@@ -254,7 +256,10 @@ fn preflight() -> Response<Body> {
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     for (name, value) in [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE"),
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, POST, PUT, DELETE",
+        ),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             "authorization, content-type, x-api-key, x-request-id",

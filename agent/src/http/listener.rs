@@ -20,8 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use super::addresses::{Addresses, Place};
 use super::gateway::{Gateway, Visit};
 use super::limits::{
-    ACCEPT_BACKOFF, COMPLAINT_INTERVAL, HANDSHAKE, HEAD_BYTES_MAX, HEADERS_MAX,
-    READER_STALL,
+    ACCEPT_BACKOFF, COMPLAINT_INTERVAL, HANDSHAKE, HEAD_BYTES_MAX, HEADERS_MAX, READER_STALL,
 };
 use super::patience::Patience;
 use super::tls::{TlsError, acceptor};
@@ -129,7 +128,14 @@ impl Port {
             let slot = slots.clone().try_acquire_owned().ok();
             match (slot, addresses.take(peer.ip())) {
                 (Some(slot), Some(place)) => {
-                    tokio::spawn(rules.clone().connection(stream, peer, Held { _slot: slot, _place: place }));
+                    tokio::spawn(rules.clone().connection(
+                        stream,
+                        peer,
+                        Held {
+                            _slot: slot,
+                            _place: place,
+                        },
+                    ));
                 }
                 _ => rules.gateway.count_turned_away(),
             }
@@ -230,8 +236,9 @@ fn builder(header_timeout: Duration) -> http1::Builder {
 /// is about the one connection that was to be accepted.
 fn is_shortage(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    Errno::from_io_error(error)
-        .is_some_and(|errno| [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].contains(&errno))
+    Errno::from_io_error(error).is_some_and(|errno| {
+        [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].contains(&errno)
+    })
 }
 
 /// Says what is wrong with the listener, but not a thousand times.
@@ -242,10 +249,12 @@ struct Complaint {
 
 impl Complaint {
     fn about(&mut self, error: &io::Error) {
-        if self.last.is_none_or(|last| last.elapsed() >= COMPLAINT_INTERVAL) {
+        if self
+            .last
+            .is_none_or(|last| last.elapsed() >= COMPLAINT_INTERVAL)
+        {
             self.last = Some(Instant::now());
             tracing::error!(%error, "cannot accept connections; trying again");
         }
     }
 }
-

@@ -76,7 +76,12 @@ fn counted(registry: &mut Registry, metrics: &Metrics) {
 
 fn standing(registry: &mut Registry, agent: &Agent) {
     let (running, waiting) = agent.router.running_and_waiting();
-    gauge(registry, "requests_running", "Requests that run", running.into());
+    gauge(
+        registry,
+        "requests_running",
+        "Requests that run",
+        running.into(),
+    );
     gauge(
         registry,
         "requests_waiting",
@@ -135,7 +140,11 @@ fn replicas(registry: &mut Registry, agent: &Agent) {
             .inc_by(replica.load.cache_pages_used.into());
     }
     registry.register("replicas", "Loaded models, by state", states);
-    registry.register("worker_restarts", "Times that a worker was started again", restarts);
+    registry.register(
+        "worker_restarts",
+        "Times that a worker was started again",
+        restarts,
+    );
     registry.register("cache_pages", "Pages of keys and values", pages);
     registry.register("cache_pages_used", "Pages of keys and values in use", used);
 }
@@ -183,9 +192,11 @@ fn devices(registry: &mut Registry, devices: &[Device]) {
     }
     type Figure = (&'static str, &'static str, fn(&Device) -> Option<f64>);
     let figures: [Figure; 7] = [
-        ("gpu_utilisation_ratio", "Share of time in which a kernel ran", |d| {
-            d.reading.utilisation_percent.map(|p| f64::from(p) / 100.0)
-        }),
+        (
+            "gpu_utilisation_ratio",
+            "Share of time in which a kernel ran",
+            |d| d.reading.utilisation_percent.map(|p| f64::from(p) / 100.0),
+        ),
         ("gpu_memory_bytes", "Device memory", |d| {
             d.reading.memory.memory_total_bytes.map(|b| b as f64)
         }),
@@ -198,12 +209,16 @@ fn devices(registry: &mut Registry, devices: &[Device]) {
         ("gpu_temperature_celsius", "Temperature of the chip", |d| {
             d.reading.thermal.chip_celsius.map(f64::from)
         }),
-        ("gpu_energy_joules", "Energy since the driver was loaded", |d| {
-            d.reading.power.energy_joules
-        }),
-        ("gpu_healthy", "1 when nothing speaks against the device", |d| {
-            Some(f64::from(u8::from(d.verdict.is_healthy())))
-        }),
+        (
+            "gpu_energy_joules",
+            "Energy since the driver was loaded",
+            |d| d.reading.power.energy_joules,
+        ),
+        (
+            "gpu_healthy",
+            "1 when nothing speaks against the device",
+            |d| Some(f64::from(u8::from(d.verdict.is_healthy()))),
+        ),
     ];
     for (name, help, read) in figures {
         let family = Family::<Labels, Gauge<f64, std::sync::atomic::AtomicU64>>::default();

@@ -130,10 +130,14 @@ impl Job {
                 }
             }
             Event::Done(usage) => {
-                self.usage.prompt_tokens = self.usage.prompt_tokens.saturating_add(usage.prompt_tokens);
-                self.usage.cached_tokens = self.usage.cached_tokens.saturating_add(usage.cached_tokens);
-                self.usage.completion_tokens =
-                    self.usage.completion_tokens.saturating_add(usage.completion_tokens);
+                self.usage.prompt_tokens =
+                    self.usage.prompt_tokens.saturating_add(usage.prompt_tokens);
+                self.usage.cached_tokens =
+                    self.usage.cached_tokens.saturating_add(usage.cached_tokens);
+                self.usage.completion_tokens = self
+                    .usage
+                    .completion_tokens
+                    .saturating_add(usage.completion_tokens);
                 self.close(index);
             }
             Event::Failed(_) => {

@@ -121,7 +121,9 @@ impl Router {
         let model = {
             let state = self.state();
             let mut replicas = state.core.registry().replicas();
-            replicas.find(|known| known.id == replica).map(|known| known.model.clone())
+            replicas
+                .find(|known| known.id == replica)
+                .map(|known| known.model.clone())
         };
         // The core unloads only what no request uses; the grace is for one that came just now.
         let grace = Duration::from_secs(60);

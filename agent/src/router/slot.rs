@@ -108,8 +108,7 @@ impl Slot {
 
     /// Whether its time is up; wakes the task when it is.
     pub(super) fn poll_expired(&self, context: &Context<'_>) -> Poll<()> {
-        self.ticket
-            .poll(context, |told| told.expired.then_some(()))
+        self.ticket.poll(context, |told| told.expired.then_some(()))
     }
 
     pub(super) async fn decision(&self) -> Result<(), Refusal> {

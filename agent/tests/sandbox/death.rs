@@ -51,12 +51,22 @@ async fn a_killed_worker_answers_its_requests_and_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bus_error_is_told_as_a_file_that_shrank() {
+async fn a_model_file_that_shrinks_while_it_is_mapped_ends_the_worker_alone() {
     let bench = Bench::new();
-    let id = bench.wayward("model", "never nothing").await.unwrap();
+    let echo = bench.echo("echo").await;
+    let mut bytes = b"never reading\n".to_vec();
+    bytes.resize(4_096 + 1_024 * 4_096, 0);
+    let path = bench.file("model", &bytes);
+    let id = bench.load("model", "wayward", &path).await.unwrap();
     let mut exchange = bench.fleet.submit(id, work("x", None)).unwrap();
     assert!(matches!(next(&mut exchange).await, Some(Event::Gained(_))));
-    signal(&bench.status(id), Signal::BUS);
+    std::fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(4_096)
+        .unwrap();
+    bench.check_echo(echo).await;
     let (_, last) = all(exchange).await;
     let Event::Failed(Error::Other(why)) = last else {
         panic!("{last:?}")

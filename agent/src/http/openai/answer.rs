@@ -133,7 +133,10 @@ impl CompletionLogprobs {
             if token.predicted {
                 lists.token_logprobs.push(Some(finite(chosen.logprob)));
                 let named = token.alternatives.iter().map(|one| {
-                    (token_text(&one.bytes), serde_json::Value::from(finite(one.logprob)))
+                    (
+                        token_text(&one.bytes),
+                        serde_json::Value::from(finite(one.logprob)),
+                    )
                 });
                 lists.top_logprobs.push(Some(named.collect()));
             } else {
@@ -170,7 +173,11 @@ fn characters(bytes: &[u8]) -> usize {
 
 /// JSON has no infinity; OpenAI writes this for what cannot happen.
 fn finite(logprob: f32) -> f32 {
-    if logprob.is_finite() { logprob } else { -9_999.0 }
+    if logprob.is_finite() {
+        logprob
+    } else {
+        -9_999.0
+    }
 }
 
 #[cfg(test)]
@@ -195,7 +202,10 @@ mod tests {
             },
             TokenLogprob {
                 chosen: candidate(5, "é".as_bytes(), -0.5),
-                alternatives: vec![candidate(5, "é".as_bytes(), -0.5), candidate(6, &[0xe2], f32::NEG_INFINITY)],
+                alternatives: vec![
+                    candidate(5, "é".as_bytes(), -0.5),
+                    candidate(6, &[0xe2], f32::NEG_INFINITY),
+                ],
                 predicted: true,
             },
             TokenLogprob {

@@ -27,7 +27,8 @@ pub(super) fn refused(agent: &Agent, model: &str, refusal: Refusal) -> ApiError 
             error
         }
         Refusal::Busy { retry } => {
-            ApiError::unavailable("every slot and the queue are full", retry).with_code("overloaded")
+            ApiError::unavailable("every slot and the queue are full", retry)
+                .with_code("overloaded")
         }
         Refusal::Loading { elapsed, retry } => ApiError::unavailable(
             format!(
@@ -47,10 +48,8 @@ pub(super) fn refused(agent: &Agent, model: &str, refusal: Refusal) -> ApiError 
         )
         .with_code("no_room"),
         Refusal::TimedOut => super::whole::expired(),
-        Refusal::Draining => {
-            ApiError::unavailable("the agent is stopping", Duration::from_secs(1))
-                .with_code("draining")
-        }
+        Refusal::Draining => ApiError::unavailable("the agent is stopping", Duration::from_secs(1))
+            .with_code("draining"),
     }
 }
 

@@ -222,10 +222,16 @@ fn shape(generations: &[Generation]) -> Shape {
             }
             Prompt::Text(text) => {
                 let bytes = text.as_bytes();
-                bytes.get(..AFFINITY_BYTES).unwrap_or(bytes).hash(&mut hasher);
+                bytes
+                    .get(..AFFINITY_BYTES)
+                    .unwrap_or(bytes)
+                    .hash(&mut hasher);
             }
             Prompt::Tokens(tokens) => {
-                tokens.get(..AFFINITY_BYTES / 4).unwrap_or(tokens).hash(&mut hasher);
+                tokens
+                    .get(..AFFINITY_BYTES / 4)
+                    .unwrap_or(tokens)
+                    .hash(&mut hasher);
             }
         }
     }

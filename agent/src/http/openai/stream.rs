@@ -43,7 +43,12 @@ pub(super) struct Format {
 }
 
 /// A response whose body follows a job. `first` has been taken from the job already.
-pub(super) fn respond(format: Format, job: Job, first: Option<Step>, watch: Watch) -> Response<Body> {
+pub(super) fn respond(
+    format: Format,
+    job: Job,
+    first: Option<Step>,
+    watch: Watch,
+) -> Response<Body> {
     let mut stream = Stream {
         job,
         watch: Some(watch),

@@ -21,10 +21,7 @@ pub(super) struct Choice {
 }
 
 /// Gathers a job's choices, each under its index: `choices` for each piece of work.
-pub(super) async fn gather(
-    job: &mut Job,
-    choices: u32,
-) -> Result<BTreeMap<u32, Choice>, ApiError> {
+pub(super) async fn gather(job: &mut Job, choices: u32) -> Result<BTreeMap<u32, Choice>, ApiError> {
     let mut gathered: BTreeMap<u32, Choice> = BTreeMap::new();
     let mut bytes = 0;
     while let Some(step) = job.next().await {

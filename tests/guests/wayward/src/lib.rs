@@ -5,6 +5,9 @@
 
 mod vices;
 
+use skep_sdk::engine::compute::{
+    Batch, Bounds, Dtype, EmbedOp, Index, Op, OutputWant, Plan, RunSequence, TopWant, Want, Weight,
+};
 use skep_sdk::engine::{
     Abilities, Engine, Error, Event, File, Gain, Load, ModelInfo, Settings, Usage, Work,
 };
@@ -16,6 +19,8 @@ pub struct Wayward {
     vice: String,
     requests: Vec<(u64, Vec<u8>, bool)>,
     files: Vec<File>,
+    /// A plan that reads the last row of a table in the model file.
+    reading: Option<Plan>,
 }
 
 impl Wayward {
@@ -34,7 +39,8 @@ impl Engine for Wayward {
             Some(file) => file.read(0, 1_000)?,
             None => Vec::new(),
         };
-        let text = String::from_utf8_lossy(&text).trim().to_owned();
+        let text = String::from_utf8_lossy(&text);
+        let text = text.lines().next().unwrap_or_default().to_owned();
         let (place, vice) = text
             .split_once(' ')
             .ok_or_else(|| Error::Malformed("no vice is named".to_owned()))?;
@@ -42,6 +48,7 @@ impl Engine for Wayward {
             place: place.to_owned(),
             vice: vice.to_owned(),
             requests: Vec::new(),
+            reading: reading(&files, vice)?,
             files,
         };
         opened.go_wrong("open")?;
@@ -87,6 +94,25 @@ impl Engine for Wayward {
             return Err(Error::Other("it does not feel like it".to_owned()));
         }
         self.go_wrong("step")?;
+        if let Some(plan) = &self.reading {
+            let sequences = vec![RunSequence {
+                tokens: 1,
+                start: 0,
+                pages: Vec::new(),
+            }];
+            let outputs = vec![OutputWant {
+                row: 0,
+                want: Want::Top(TopWant {
+                    count: 1,
+                    temperature: 1.0,
+                }),
+            }];
+            plan.run(&Batch {
+                tokens: vec![TABLE_ROWS - 1],
+                sequences,
+                outputs,
+            })?;
+        }
         let text = if self.vice == "verbosity" {
             "x".repeat(64 << 10)
         } else {
@@ -132,6 +158,29 @@ impl Engine for Wayward {
     fn detokenize(&self, _: &[u32]) -> Result<String, Error> {
         Err(Error::Unsupported("it has no tokenizer".to_owned()))
     }
+}
+
+/// Rows of 4 KiB that follow the first 4 KiB of the model file.
+const TABLE_ROWS: u32 = 1_024;
+
+fn reading(files: &[File], vice: &str) -> Result<Option<Plan>, Error> {
+    let (Some(file), "reading") = (files.first(), vice) else {
+        return Ok(None);
+    };
+    let table = Weight::from_file(file, 4_096, Dtype::F32, TABLE_ROWS, 1_024)?;
+    let ops = [
+        Op::Embed(EmbedOp {
+            table: 0,
+            index: Index::Tokens,
+        }),
+        Op::Outputs(0),
+    ];
+    let bounds = Bounds {
+        tokens: 1,
+        sequences: 1,
+        outputs: 1,
+    };
+    Plan::compile(&ops, &[&table], None, bounds).map(Some)
 }
 
 skep_sdk::engine!(Wayward);

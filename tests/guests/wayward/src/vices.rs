@@ -50,7 +50,7 @@ fn sleep() {
 fn grow() {
     let mut hoard = Vec::new();
     loop {
-        hoard.push(black_box(vec![1_u8; 1 << 20]));
+        hoard.push(black_box(Vec::<u8>::with_capacity(1 << 20)));
     }
 }
 
