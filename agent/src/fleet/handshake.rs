@@ -64,16 +64,13 @@ impl Worker {
         open: Open,
     ) -> Result<Opened, NotOpened> {
         let limit = open.timeouts.open.saturating_add(HANDSHAKE_SLACK);
-        let outcome = match tokio::time::timeout(limit, self.converse(replica, open)).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                let why = format!(
-                    "the worker did not open the model within {} s",
-                    limit.as_secs()
-                );
-                self.kill().await;
-                return Err(NotOpened::Died(why));
-            }
+        let Ok(outcome) = tokio::time::timeout(limit, self.converse(replica, open)).await else {
+            self.kill().await;
+            let why = format!(
+                "the worker did not open the model within {} s",
+                limit.as_secs()
+            );
+            return Err(NotOpened::Died(why));
         };
         match outcome {
             Ok(FromWorker::Opened(opened)) => Ok(*opened),
@@ -124,7 +121,11 @@ impl Worker {
         }
         self.stream.write_all(&frames).await?;
         loop {
-            match self.inbox.next::<FromWorker>().map_err(io::Error::other)? {
+            match self
+                .inbox
+                .decode::<FromWorker>()
+                .map_err(io::Error::other)?
+            {
                 Some(FromWorker::Hello { version: VERSION }) => {}
                 Some(FromWorker::Log(line)) => write_line(replica, &line),
                 Some(answer) => return Ok(answer),

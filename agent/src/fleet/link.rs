@@ -120,13 +120,13 @@ impl Link<'_> {
                 Err(error) => return Err(error),
             }
             self.heard = Instant::now();
-            while let Some(message) = worker.inbox.next().map_err(broken)? {
+            while let Some(message) = worker.inbox.decode().map_err(broken)? {
                 if let Some(ending) = self.handle(message) {
                     return Ok(Some(ending));
                 }
             }
             reads += 1;
-            if reads % READS_BEFORE_YIELD == 0 {
+            if reads.is_multiple_of(READS_BEFORE_YIELD) {
                 tokio::task::yield_now().await;
             }
         }

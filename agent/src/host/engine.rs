@@ -29,6 +29,7 @@ pub(super) mod generated {
         unreachable_pub,
         unused_qualifications,
         clippy::all,
+        clippy::error_impl_error,
         reason = "generated from wit/"
     )]
     wasmtime::component::bindgen!({

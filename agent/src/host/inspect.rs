@@ -137,10 +137,10 @@ pub(super) fn is_granted(world: World, import: &str) -> bool {
 
 /// Text in UTF-16 has had three advisories in a year and nobody needs it.
 fn check_encoding(function: &wasmparser::CanonicalFunction) -> Result<(), InspectError> {
-    let options = match function {
-        wasmparser::CanonicalFunction::Lift { options, .. }
-        | wasmparser::CanonicalFunction::Lower { options, .. } => options,
-        _ => return Ok(()),
+    let (wasmparser::CanonicalFunction::Lift { options, .. }
+    | wasmparser::CanonicalFunction::Lower { options, .. }) = function
+    else {
+        return Ok(());
     };
     let foreign = |option: &CanonicalOption| {
         matches!(
@@ -155,6 +155,7 @@ fn check_encoding(function: &wasmparser::CanonicalFunction) -> Result<(), Inspec
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn damaged(error: wasmparser::BinaryReaderError) -> InspectError {
     InspectError::Damaged(error.to_string())
 }

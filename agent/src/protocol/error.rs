@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Why a plugin refused or could not do what was asked. Each text is one sentence for people.
+#[allow(clippy::error_impl_error, reason = "the contract names it so")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Error {
     /// The request itself is wrong. Retrying the same request never helps.

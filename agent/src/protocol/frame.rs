@@ -69,7 +69,7 @@ impl Decoder {
     ///
     /// # Errors
     /// `TooLong` or `Decode`; the stream is then out of step and must be closed.
-    pub fn next<M: DeserializeOwned>(&mut self) -> Result<Option<M>, FrameError> {
+    pub fn decode<M: DeserializeOwned>(&mut self) -> Result<Option<M>, FrameError> {
         let rest = self.buffer.get(self.read..).unwrap_or_default();
         let Some((header, rest)) = rest.split_first_chunk::<HEADER_BYTES>() else {
             return Ok(None);

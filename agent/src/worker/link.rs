@@ -43,7 +43,7 @@ impl Link {
     /// The next message; waits for it.
     pub(super) fn wait(&mut self) -> Result<ToWorker, Lost> {
         loop {
-            if let Some(message) = self.inbox.next()? {
+            if let Some(message) = self.inbox.decode()? {
                 return Ok(message);
             }
             self.read(RecvFlags::empty())?;
@@ -53,7 +53,7 @@ impl Link {
     /// The next message that has arrived already.
     pub(super) fn poll(&mut self) -> Result<Option<ToWorker>, Lost> {
         loop {
-            if let Some(message) = self.inbox.next()? {
+            if let Some(message) = self.inbox.decode()? {
                 return Ok(Some(message));
             }
             if !self.read(RecvFlags::DONTWAIT)? {

@@ -31,7 +31,7 @@ fn messages_survive_any_cut_into_pieces() {
         let mut seen = Vec::new();
         for part in bytes.chunks(piece) {
             decoder.space().extend_from_slice(part);
-            while let Some(message) = decoder.next::<ToWorker>().unwrap() {
+            while let Some(message) = decoder.decode::<ToWorker>().unwrap() {
                 seen.push(message);
             }
         }
@@ -69,7 +69,7 @@ fn events_come_back_as_they_were() {
     };
     let mut decoder = Decoder::default();
     encode(&message, decoder.space()).unwrap();
-    assert_eq!(decoder.next().unwrap(), Some(message));
+    assert_eq!(decoder.decode().unwrap(), Some(message));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn hostile_bytes_are_an_error_and_never_a_large_allocation() {
     let mut decoder = Decoder::default();
     decoder.space().extend_from_slice(&u32::MAX.to_le_bytes());
     assert!(matches!(
-        decoder.next::<FromWorker>(),
+        decoder.decode::<FromWorker>(),
         Err(FrameError::TooLong(_))
     ));
 
@@ -100,7 +100,7 @@ fn hostile_bytes_are_an_error_and_never_a_large_allocation() {
         .extend_from_slice(&(body.len() as u32).to_le_bytes());
     decoder.space().extend_from_slice(&body);
     assert!(matches!(
-        decoder.next::<FromWorker>(),
+        decoder.decode::<FromWorker>(),
         Err(FrameError::Decode(_))
     ));
 }
