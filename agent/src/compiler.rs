@@ -34,13 +34,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+const USAGE: &str =
+    "usage: skep compile --world engine|scheduler IN OUT, or skep compile --seal OUT";
+
 fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
     let arguments: Vec<_> = arguments.into_iter().collect();
+    if let [flag, output] = arguments.as_slice()
+        && flag == "--seal"
+    {
+        return seal(Path::new(output));
+    }
     let [flag, world, input, output] = arguments.as_slice() else {
-        bail!("usage: skep compile --world engine|scheduler IN OUT");
+        bail!(USAGE);
     };
     if flag != "--world" {
-        bail!("usage: skep compile --world engine|scheduler IN OUT");
+        bail!(USAGE);
     }
     let world: World = world
         .to_string_lossy()
@@ -48,6 +56,23 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
         .map_err(anyhow::Error::msg)?;
     limit_self().context("could not limit this process")?;
     compile(world, Path::new(input), Path::new(output))
+}
+
+/// Copies this program to `output` with its own plugins compiled; what was compiled is kept in `compiled` beside it.
+fn seal(output: &Path) -> anyhow::Result<()> {
+    let executable = std::env::current_exe().context("could not find this program's file")?;
+    let folder = output.parent().unwrap_or_else(|| Path::new("")).join("compiled");
+    let mut components = Vec::new();
+    for plugin in crate::plugins::EMBEDDED {
+        if let Some(world) = inspect(plugin.bytes)?.world {
+            components.push((world, plugin.bytes));
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let compiled = Compiled::open(folder, executable)?;
+    Ok(runtime.block_on(compiled.seal(output, &components))?)
 }
 
 fn compile(world: World, input: &Path, output: &Path) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! Builds the whole product, and starts it.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -30,8 +31,25 @@ pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
         )
     })?;
     let binary = target().join(folder).join("skep");
+    if profile == Profile::Release {
+        step("plugins compiled for this machine", || seal(&binary))?;
+    }
     eprintln!("    built `{}`", binary.display());
     Ok(binary)
+}
+
+/// Puts the compiled plugins behind the binary, so that a first start need not compile them.
+fn seal(binary: &Path) -> Result<()> {
+    let sealed = binary.with_extension("sealed");
+    if sealed.exists() {
+        fs::remove_file(&sealed)?;
+    }
+    execute(
+        Command::new(binary)
+            .args(["compile", "--seal"])
+            .arg(&sealed),
+    )?;
+    Ok(fs::rename(sealed, binary)?)
 }
 
 /// Builds and starts.

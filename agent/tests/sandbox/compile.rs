@@ -162,6 +162,27 @@ async fn a_damaged_file_is_compiled_again_and_an_intact_one_is_not() {
 }
 
 #[tokio::test]
+async fn a_sealed_program_brings_its_plugins_compiled() {
+    let (compiled, dir) = fresh();
+    let component = fs::read(guest("echo")).unwrap();
+    let made = compiled.obtain(World::Engine, &component).await.unwrap();
+    let sealed = dir.path().join("sealed");
+    compiled
+        .seal(&sealed, &[(World::Engine, &component)])
+        .await
+        .unwrap();
+    // It cannot be started, so it cannot compile either.
+    fs::set_permissions(&sealed, fs::Permissions::from_mode(0o600)).unwrap();
+    let other = Compiled::open(dir.path().join("other"), sealed).unwrap();
+    let path = other.obtain(World::Engine, &component).await.unwrap();
+    assert_eq!(fs::read(&path).unwrap(), fs::read(&made).unwrap());
+    // One that was refused is compiled, and that fails here.
+    other.forget(&path);
+    let error = other.obtain(World::Engine, &component).await.unwrap_err();
+    assert!(matches!(error, CompileError::Start(_)), "{error}");
+}
+
+#[tokio::test]
 async fn a_folder_that_others_may_write_to_is_not_used() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
