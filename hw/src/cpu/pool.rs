@@ -19,7 +19,7 @@ mod affinity;
 #[derive(Debug)]
 pub(crate) struct Pool {
     shared: Arc<Shared>,
-    helpers: Vec<Helper>,
+    helpers: Vec<Follower>,
     /// Held by the one leader of the moment.
     leader: Mutex<()>,
 }
@@ -63,7 +63,7 @@ impl Pool {
                     return Err(error);
                 }
             };
-            helpers.push(Helper {
+            helpers.push(Follower {
                 thread: handle.thread().clone(),
                 handle: Some(handle),
                 asleep,
@@ -177,7 +177,7 @@ const MOST_CHUNKS: usize = u16::MAX as usize;
 const SPIN: Duration = Duration::from_micros(50);
 
 #[derive(Debug)]
-struct Helper {
+struct Follower {
     thread: Thread,
     handle: Option<JoinHandle<()>>,
     asleep: Arc<AtomicBool>,
