@@ -9,6 +9,7 @@ mod echo;
 mod gateway;
 mod host;
 mod idle;
+mod kernels;
 mod load;
 mod machine;
 mod models;
@@ -45,10 +46,11 @@ impl Effort {
 
 type Part = fn(Effort, &mut Report) -> Result<()>;
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("start", start::measure),
     ("idle", idle::measure),
     ("host", host::measure),
+    ("kernels", kernels::measure),
     ("models", models::measure),
     ("gateway", gateway::measure),
 ];

@@ -87,7 +87,7 @@ cargo xtask VERB
   plugins        build each plugin and print its size, imports and digest
   test [PART]    every test; PART is `rust` or `reference`
   bench [PART]   measure, beside the limits and the peers; PART is one or more of: start, idle, host,
-                 models, gateway; --quick for a first look, --json FILE for programs
+                 kernels, models, gateway; --quick for a first look, --json FILE for programs
   ci             format, rules, lints, plugins, tests, documents, licences
   bindgen        write the bindings to AMD's library anew from its header
   tidy           the repository's own rules: who may import whom, file sizes, names

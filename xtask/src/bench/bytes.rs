@@ -24,7 +24,7 @@ pub(super) struct Model {
 
 /// The model that is embedded.
 pub(super) fn tiny() -> Result<Model> {
-    let path = root().join("agent/assets/skep-tiny-q8_0.gguf");
+    let path = root().join("agent/assets/tiny/skep-tiny-q8_0.gguf");
     about("tiny".into(), path, 256)
 }
 
