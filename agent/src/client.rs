@@ -105,7 +105,7 @@ impl Client {
         timeout: Option<Duration>,
     ) -> Result<Body, ClientError> {
         let mut request = Request::builder()
-            .method(method.clone())
+            .method(method)
             .uri(format!("{}{path}", self.endpoint.url()));
         if let Some(key) = self.endpoint.key() {
             request = request.header("authorization", format!("Bearer {key}"));

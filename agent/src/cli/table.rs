@@ -62,7 +62,7 @@ impl Table {
                     .unwrap_or(0)
             })
             .collect();
-        let heads = self
+        let heads: Vec<Cell> = self
             .heads
             .iter()
             .map(|head| Cell::new(*head, Hue::Faint))
@@ -72,7 +72,7 @@ impl Table {
         lines.join("\n")
     }
 
-    fn line(&self, cells: &Vec<Cell>, widths: &[usize], paint: Paint) -> String {
+    fn line(&self, cells: &[Cell], widths: &[usize], paint: Paint) -> String {
         let mut line = String::new();
         for ((cell, width_wanted), right) in cells.iter().zip(widths).zip(&self.right) {
             let gap = " ".repeat(width_wanted.saturating_sub(width(&cell.text)));

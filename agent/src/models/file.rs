@@ -37,7 +37,7 @@ pub(super) fn create_temporary(folder: &Path) -> io::Result<(File, PathBuf)> {
 
 /// Puts a text in place of a file's, durably: when this returns, a power cut does not undo it.
 pub(super) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let (mut file, temporary) = create_temporary(folder)?;
     let done = file
         .write_all(text)

@@ -157,7 +157,7 @@ impl Partial {
 
     /// Where it lies.
     pub(super) fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new("."))
+        self.path.parent().unwrap_or_else(|| Path::new("."))
     }
 
     /// The digest of what is there.
@@ -169,7 +169,7 @@ impl Partial {
     pub(super) fn keep_as(self, blob: &Path) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.path, blob)?;
-        file::sync_folder(blob.parent().unwrap_or(Path::new(".")))?;
+        file::sync_folder(blob.parent().unwrap_or_else(|| Path::new(".")))?;
         file::remove_if_there(&self.about_path)
     }
 

@@ -138,7 +138,7 @@ impl<'a> Transfer<'a> {
                     request = request.header(header::IF_RANGE, validator);
                 }
             }
-            let answer = request.call().map_err(|e| self.transport(e))?;
+            let answer = request.call().map_err(|e| self.transport(&e))?;
             self.announced = announced(answer.headers()).or(self.announced);
             let status = answer.status();
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
@@ -229,7 +229,7 @@ impl<'a> Transfer<'a> {
             let count = match reader.read(&mut buffer) {
                 Ok(count) => count,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(self.transport(e.into())),
+                Err(e) => return Err(self.transport(&e.into())),
             };
             let chunk = buffer.get(..count).unwrap_or_default();
             if chunk.is_empty() {
@@ -282,9 +282,9 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    fn transport(&self, error: ureq::Error) -> Interruption {
+    fn transport(&self, error: &ureq::Error) -> Interruption {
         use io::ErrorKind as Kind;
-        let reason = match &error {
+        let reason = match error {
             ureq::Error::HostNotFound => "the server's name cannot be resolved".to_owned(),
             ureq::Error::Timeout(_) => "the server does not answer in time".to_owned(),
             ureq::Error::Io(e) if e.kind() == Kind::UnexpectedEof => {
@@ -295,7 +295,7 @@ impl<'a> Transfer<'a> {
             }
             other => other.to_string(),
         };
-        let never = match &error {
+        let never = match error {
             ureq::Error::HostNotFound => self.partial.bytes() == 0,
             ureq::Error::Io(e) => match e.kind() {
                 Kind::ConnectionRefused => self.partial.bytes() == 0,
