@@ -61,7 +61,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
 /// Copies this program to `output` with its own plugins compiled; what was compiled is kept in `compiled` beside it.
 fn seal(output: &Path) -> anyhow::Result<()> {
     let executable = std::env::current_exe().context("could not find this program's file")?;
-    let folder = output.parent().unwrap_or_else(|| Path::new("")).join("compiled");
+    let folder = output
+        .parent()
+        .unwrap_or_else(|| Path::new(""))
+        .join("compiled");
     let mut components = Vec::new();
     for plugin in crate::plugins::EMBEDDED {
         if let Some(world) = inspect(plugin.bytes)?.world {

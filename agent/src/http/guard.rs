@@ -14,7 +14,7 @@ use subtle::ConstantTimeEq;
 use super::error::{ApiError, Kind};
 use super::limits::CREDENTIAL_BYTES_MAX;
 use crate::config::HttpSettings;
-use crate::keys::{Keys, Secret};
+use crate::keys::{Keys, PREFIX, Secret};
 
 /// On whose account a request runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +130,8 @@ impl Guard {
         .with_code("foreign_origin"))
     }
 
-    /// Who asks. A key that is given must be right even where none is needed.
+    /// Who asks. A key of ours must be right even where none is needed; what does not look like one is what
+    /// clients send that cannot do without, and counts as none there.
     pub(super) fn caller(&self, headers: &HeaderMap, keys: &Keys) -> Result<Caller, ApiError> {
         let presented = match headers.get(header::AUTHORIZATION) {
             Some(value) => Some(bearer(value).ok_or_else(|| {
@@ -150,7 +151,10 @@ impl Guard {
                 if self.listen.ip().is_loopback() && bool::from(local.ct_eq(key.as_bytes())) {
                     return Ok(Caller::Local);
                 }
-                Err(wrong_key())
+                if self.require_key || key.starts_with(PREFIX) {
+                    return Err(wrong_key());
+                }
+                Ok(Caller::Anonymous)
             }
             None if self.require_key => Err(unauthorized(
                 "an API key is needed: send it as `authorization: Bearer sk-skep-…` \
@@ -314,6 +318,11 @@ mod tests {
         ] {
             check(&[("authorization", wrong)], None, None);
         }
+        check(
+            &[("authorization", "Bearer none-needed")],
+            Some(Caller::Anonymous),
+            None,
+        );
         let local = format!("Bearer {}", open.local.reveal());
         check(&[("authorization", &local)], Some(Caller::Local), None);
         let long = format!("Bearer {}", "a".repeat(100_000));
