@@ -32,7 +32,7 @@ class Server:
 
     def remove(self, name):
         """Removes a model that `pull` added."""
-        self.command("rm", name)
+        self.command("rm", "--force", name)
 
     def post(self, path, body):
         """The answer to a JSON request; waits while the server says that the model still loads."""
