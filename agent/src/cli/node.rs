@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use skep_hw::telemetry::{Device, Host, SourceState, Verdict};
+use skep_hw::telemetry::{Device, Host, SourceKind, SourceState, Verdict};
 
 use super::table::Hue;
 use super::terminal::{Paint, printable, say};
@@ -54,8 +54,12 @@ pub(super) fn render(node: &Node, paint: Paint, now_unix_s: u64) -> String {
     }
     for source in &hardware.sources {
         if let SourceState::Absent(why) = &source.state {
-            let source = format!("{:?}", source.kind).to_lowercase();
-            sheet.line("", &paint.dim(format!("{source}: {}", printable(why))));
+            let name = match source.kind {
+                SourceKind::Nvml => "NVIDIA",
+                SourceKind::AmdgpuSysfs => "AMD",
+                SourceKind::RocmSmi => "ROCm",
+            };
+            sheet.line("", &paint.dim(format!("{name}: {}", printable(why))));
         }
     }
     sheet.lines.join("\n")

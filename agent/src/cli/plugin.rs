@@ -21,10 +21,6 @@ pub(super) fn render(plugins: &Plugins, paint: Paint) -> String {
     }
     let mut table = Table::new(["NAME", "WORLD", ">SIZE", "RUNS IN", "DIGEST", "ASKS FOR"]);
     for plugin in &plugins.plugins {
-        let imports = match plugin.imports.as_slice() {
-            [] => "nothing".to_owned(),
-            imports => imports.join(", "),
-        };
         let digest = plugin
             .digest
             .strip_prefix("sha256:")
@@ -35,8 +31,32 @@ pub(super) fn render(plugins: &Plugins, paint: Paint) -> String {
             figures::size(plugin.bytes).into(),
             plugin.runs_in.as_str().into(),
             Cell::new(digest.chars().take(12).collect::<String>(), Hue::Faint),
-            imports.into(),
+            imports(&plugin.imports).into(),
         ]);
     }
     table.render(paint)
+}
+
+/// What a plugin asks for, in short: our own interfaces by name. WASI's are linked empty, so that
+/// their number says enough; `--json` names them.
+fn imports(imports: &[String]) -> String {
+    let ours = imports.iter().filter_map(|import| {
+        let name = import.strip_prefix("skep:plugin/")?.split('@').next()?;
+        // Shapes of data give no rights.
+        (!name.ends_with("types")).then(|| name.to_owned())
+    });
+    let wasi = imports
+        .iter()
+        .filter(|import| import.starts_with("wasi:"))
+        .count();
+    let others = imports
+        .iter()
+        .filter(|import| !import.starts_with("wasi:") && !import.starts_with("skep:plugin/"))
+        .cloned();
+    let empty = (wasi > 0).then(|| format!("WASI, linked empty ({wasi})"));
+    let all: Vec<String> = ours.chain(others).chain(empty).collect();
+    if all.is_empty() {
+        return "nothing".to_owned();
+    }
+    all.join(", ")
 }

@@ -260,6 +260,8 @@ fn plugin() -> wire::Plugin {
         imports: vec![
             "skep:plugin/compute@0.1.0".to_owned(),
             "skep:plugin/log@0.1.0".to_owned(),
+            "skep:plugin/types@0.1.0".to_owned(),
+            "wasi:io/error@0.2.12".to_owned(),
         ],
         bytes: 1_234_567,
         digest: format!("sha256:{}", "ab".repeat(32)),
