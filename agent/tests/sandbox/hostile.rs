@@ -22,9 +22,9 @@ async fn opening_a_model_survives_every_vice() {
         ("recursion", "reached its stack limit of 1024 KiB in `open`"),
         ("handles", "more than 16384 handles"),
         ("giant-list", "too much data"),
-        ("giant-cache", "cache"),
+        ("giant-cache", "too large"),
         ("giant-weight", "all were refused"),
-        ("misaligned-weight", "align"),
+        ("misaligned-weight", "is not a multiple of 4"),
         (
             "environment",
             "0 variables, 0 arguments, folder false, 0 lines",

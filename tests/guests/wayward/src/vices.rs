@@ -1,6 +1,7 @@
 //! The ways to go wrong.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use skep_sdk::engine::compute::{self, CacheLayer, Dtype, Weight};
 use skep_sdk::engine::{Error, File, log};
@@ -59,13 +60,14 @@ fn trap() {
     core::arch::wasm32::unreachable();
 }
 
+/// Recursion that keeps nothing in memory, so that the native stack is what runs out.
 fn recurse(depth: u64) -> u64 {
-    let frame = black_box([depth; 8]);
+    static STEP: AtomicU64 = AtomicU64::new(1);
     if depth == u64::MAX {
-        0
-    } else {
-        recurse(frame[3] + 1) + frame[1]
+        return 0;
     }
+    let deeper = recurse(depth + STEP.load(Ordering::Relaxed));
+    deeper.wrapping_mul(31).rotate_left(7) ^ depth
 }
 
 /// A million handles, none of them dropped.
