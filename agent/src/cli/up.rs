@@ -5,7 +5,9 @@
 
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,8 +15,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::arguments::Up;
 use super::terminal::{Paint, complain, printable};
 use super::{Failure, figures};
-use crate::boot::{self, Running, Start};
+use crate::agent::Agent;
+use crate::boot::{self, Start};
 use crate::config::Override;
+use crate::keys::Secret;
 
 pub(super) fn up(home: Option<&Path>, wish: &Up) -> Result<ExitCode, Failure> {
     let started = Instant::now();
@@ -35,8 +39,14 @@ pub(super) fn up(home: Option<&Path>, wish: &Up) -> Result<ExitCode, Failure> {
                 return Ok(ExitCode::from(error.exit_code()));
             }
         };
-        told.serving(&running, started).await;
-        let stop = running.until_stopped().await;
+        let (agent, first_key) = (Arc::clone(&running.agent), running.first_key.clone());
+        // Asked to stop while its model loads, it stops.
+        let mut stopping = pin!(running.until_stopped());
+        let stop = tokio::select! {
+            stop = &mut stopping => stop,
+            () = told.serving(&agent, first_key.as_ref(), started) => stopping.await,
+        };
+        told.end();
         Ok(ExitCode::from(stop.exit_code()))
     })
 }
@@ -103,8 +113,7 @@ impl Told {
     }
 
     /// Waits for the default model, then tells where everything is.
-    async fn serving(&mut self, running: &Running, started: Instant) {
-        let agent = &running.agent;
+    async fn serving(&mut self, agent: &Agent, first_key: Option<&Secret>, started: Instant) {
         let ready = match &agent.settings.models.default {
             None => None,
             Some(model) => {
@@ -112,12 +121,7 @@ impl Told {
                     bar.set_message(format!("loading `{model}`"));
                 }
                 let patience = Duration::from_secs(15 * 60);
-                let ready = tokio::select! {
-                    ready = agent.router.ready(model, patience) => ready,
-                    // Asked to stop while loading: there is nothing to tell.
-                    _ = tokio::signal::ctrl_c() => return self.end(),
-                };
-                Some((model.clone(), ready))
+                Some((model.clone(), agent.router.ready(model, patience).await))
             }
         };
         let told = self.bar.is_some();
@@ -140,7 +144,7 @@ impl Told {
         };
         line("page", &paint.cyan(format!("{url}/")));
         line("API", &format!("{url}/v1   (any OpenAI client)"));
-        if let Some(key) = &running.first_key {
+        if let Some(key) = first_key {
             line("key", &paint.bold(key.reveal()));
             line(
                 "",
