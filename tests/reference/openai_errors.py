@@ -112,10 +112,8 @@ class ErrorChecks(OpenaiSession):
             assert answer.json()["error"]["message"]
 
     def too_long(self):
-        error = expect(
-            openai.BadRequestError, lambda: self.chat(messages=[{"role": "user", "content": "word " * 20000}])
-        )
-        assert error.body["code"] == "context_length_exceeded", f"code {error.body['code']!r}"
+        long = [{"role": "user", "content": "word " * 20000}]
+        expect(openai.BadRequestError, lambda: self.chat(messages=long), "messages")
 
     def unknown_path(self):
         assert self.http.get("/v1/nothing").status_code == 404

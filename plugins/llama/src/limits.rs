@@ -52,8 +52,8 @@ pub const MESSAGES_MAX: usize = 16_384;
 pub const CHOICES_MAX: u32 = 128;
 /// Inputs of one embedding request, as OpenAI allows.
 pub const EMBED_INPUTS_MAX: usize = 2048;
-/// Alternatives for each token: callers show at most 20.
-pub const LOGPROBS_MAX: u32 = 64;
+/// Alternatives for each token: chats show at most 20, evaluations ask for whole small vocabularies.
+pub const LOGPROBS_MAX: u32 = 1024;
 /// Stop texts of a request.
 pub const STOPS_MAX: usize = 64;
 /// Bytes of a stop text: this much of an answer may be held back.
