@@ -34,13 +34,14 @@ pub(super) async fn tend(
         first: Some(ready),
         started: false,
     };
-    tending.run().await;
+    let error = tending.run().await;
     let waiting = tending.first.take();
     replica.set_dead();
     shared.remove(replica.id);
     replica.set_gone();
+    // Only now, so that nothing of it is left when `load` says so. Whoever waited may have gone; the log has it too.
     if let Some(waiting) = waiting {
-        let _ = waiting.send(Err(LoadError::Stopping));
+        let _ = waiting.send(Err(error.unwrap_or(LoadError::Stopping)));
     }
 }
 
@@ -66,7 +67,8 @@ enum End {
 }
 
 impl Tending<'_> {
-    async fn run(&mut self) {
+    /// Returns why the first opening failed, if it did.
+    async fn run(&mut self) -> Option<LoadError> {
         let replica = self.replica;
         let mut backoff = Backoff::default();
         loop {
@@ -79,13 +81,11 @@ impl Tending<'_> {
             };
             self.replica.set_dead();
             let (ready, why) = match end {
-                End::Left => return,
+                End::Left => return None,
                 End::NotLoaded(error) => {
-                    if let Some(waiting) = self.first.take() {
+                    if self.first.is_some() {
                         tracing::warn!(model = self.replica.model(), "{error}");
-                        // Whoever waited may have gone; the log has it too.
-                        let _ = waiting.send(Err(error));
-                        return;
+                        return Some(error);
                     }
                     (None, error.to_string())
                 }
@@ -111,7 +111,7 @@ impl Tending<'_> {
             });
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
-                () = told_to_leave(&mut self.orders, self.replica) => return,
+                () = told_to_leave(&mut self.orders, self.replica) => return None,
             }
             self.replica.set_state(ReplicaState::Starting);
         }
