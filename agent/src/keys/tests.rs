@@ -1,3 +1,5 @@
+//! Keys survive restarts, and only whole and right ones open.
+
 use super::*;
 
 fn home() -> (tempfile::TempDir, Paths) {

@@ -1,3 +1,5 @@
+//! Frames go through whole, and damaged or oversized ones are refused.
+
 use super::*;
 use crate::protocol::{
     Event, FromWorker, Gain, Generation, Load, Prompt, Sampling, Tagged, ToWorker, Usage, Work,
