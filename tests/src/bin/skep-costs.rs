@@ -10,13 +10,13 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use skep::host::scheduler::{Change, Health, Node, Replica, ReplicaState, Request};
 use skep::host::{Model, Opening, Scheduler};
-use skep::protocol::{Generation, Prompt, Settings, Work};
+use skep::protocol::{Generation, Prompt, Settings, Timeouts, Work};
 use skep_hw::{Batch, Bounds, CpuSettings, Device, Graph, Index, Op, Plan, Sequence, Weight};
 
 fn main() -> Result<()> {
@@ -40,7 +40,7 @@ fn engine(compiled: &Path) -> Result<Value> {
             settings: Settings::default(),
             device: device()?,
             memory_bytes: 64 << 20,
-            timeout: Duration::from_secs(10),
+            timeouts: Timeouts::default(),
         })?)
     };
     let opened = per_call(1, || open().map(drop))?;
