@@ -1,4 +1,10 @@
 //! Real worker processes with real components, most of them hostile: each is contained, and says what happened.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod bench;
 mod compile;
