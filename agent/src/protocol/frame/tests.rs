@@ -96,7 +96,7 @@ fn hostile_bytes_are_an_error_and_never_a_large_allocation() {
 
     // A list that claims 2^35 elements in a frame of a few bytes.
     let mut decoder = Decoder::default();
-    let body = [3, 0xff, 0xff, 0xff, 0xff, 0x7f, 0];
+    let body = [4, 0xff, 0xff, 0xff, 0xff, 0x7f, 0];
     decoder
         .space()
         .extend_from_slice(&(body.len() as u32).to_le_bytes());
