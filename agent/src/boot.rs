@@ -56,6 +56,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     endpoint: endpoint::EndpointFile,
     telemetry: telemetry::Sampler,
+    signals: stop::Signals,
     /// Given up last, when nothing of this agent is left.
     lock: Lock,
 }
@@ -140,6 +141,8 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         started_unix_s: unix_now_s(),
         settings,
     });
+    // Before anybody is told that it serves, and so can be told to stop.
+    let signals = stop::Signals::new().map_err(StartError::Signals)?;
     let ending = watch::Sender::new(Ending::Serving);
     let server = Server::new(agent.clone(), local);
     let serving = tokio::spawn(server.serve(port, ending.subscribe()));
@@ -154,6 +157,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         serving,
         endpoint,
         telemetry,
+        signals,
         lock,
     })
 }

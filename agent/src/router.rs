@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use skep_core::{
-    Arrival, Core, Counters, Input, KeyId, Output, Refusal, ReplicaId, RequestId, Time,
+    Arrival, Core, Counters, Input, KeyId, Outcome, Output, Refusal, ReplicaId, RequestId, Time,
 };
 use tokio::sync::Notify;
 
-use crate::fleet::{Fleet, SubmitError};
-use crate::host::scheduler::{ScheduleError, Scheduler};
+use crate::fleet::{Exchange, Fleet, SubmitError};
+use crate::host::scheduler::{self, ScheduleError, Scheduler};
 use crate::models::Catalogue;
 use crate::protocol::Work;
 
@@ -146,27 +146,16 @@ impl Router {
         works: Vec<Work>,
         shape: Shape,
     ) -> Result<Job, RouteError> {
-        let request = crate::host::scheduler::Request {
-            model: slot.model().to_string(),
-            prompt_bytes: u32::try_from(shape.prompt_bytes).unwrap_or(u32::MAX),
-            max_tokens: shape.max_tokens.unwrap_or(u32::MAX),
-            affinity: shape.affinity,
-            priority: 0,
-        };
-        let choice = self.choose(&request)?;
-        tracing::debug!(request = %slot.id(), replica = choice.replica, why = %choice.why, "routed");
-        slot.routed(choice.replica, choice.why);
-        let replica = crate::fleet::ReplicaId(choice.replica);
-        let exchanges = works
-            .into_iter()
-            .map(|work| self.shared.fleet.submit(replica, work))
-            .collect::<Result<Vec<_>, _>>()?;
-        self.tell(Input::Started {
-            request: slot.id(),
-            replica: ReplicaId(choice.replica),
-        });
-        let facts = self.shared.facts.of(slot.model());
-        Ok(Job::new(slot, exchanges, facts))
+        match self.send(&mut slot, works, shape) {
+            Ok(exchanges) => {
+                let facts = self.shared.facts.of(slot.model());
+                Ok(Job::new(slot, exchanges, facts))
+            }
+            Err(error) => {
+                slot.settle(Outcome::Failed, skep_core::Usage::default());
+                Err(error)
+            }
+        }
     }
 
     /// No new requests from now on.
@@ -223,10 +212,35 @@ impl Router {
         &self.shared.fleet
     }
 
-    fn choose(
+    fn send(
         &self,
-        request: &crate::host::scheduler::Request,
-    ) -> Result<crate::host::scheduler::Choice, ScheduleError> {
+        slot: &mut Slot,
+        works: Vec<Work>,
+        shape: Shape,
+    ) -> Result<Vec<Exchange>, RouteError> {
+        let choice = self.choose(&scheduler::Request {
+            model: slot.model().to_string(),
+            prompt_bytes: u32::try_from(shape.prompt_bytes).unwrap_or(u32::MAX),
+            max_tokens: shape.max_tokens.unwrap_or(u32::MAX),
+            affinity: shape.affinity,
+            priority: 0,
+        })?;
+        tracing::debug!(request = %slot.id(), replica = choice.replica, why = %choice.why, "routed");
+        slot.routed(choice.replica, choice.why);
+        let replica = crate::fleet::ReplicaId(choice.replica);
+        // Those that were handed over before one that is not are cancelled as they are dropped.
+        let exchanges = works
+            .into_iter()
+            .map(|work| self.shared.fleet.submit(replica, work))
+            .collect::<Result<_, _>>()?;
+        self.tell(Input::Started {
+            request: slot.id(),
+            replica: ReplicaId(choice.replica),
+        });
+        Ok(exchanges)
+    }
+
+    fn choose(&self, request: &scheduler::Request) -> Result<scheduler::Choice, ScheduleError> {
         let mut scheduler = self
             .shared
             .scheduler
@@ -314,10 +328,7 @@ impl Router {
     }
 
     /// Asks the scheduler where a model is to be loaded.
-    fn place(
-        &self,
-        job: &crate::host::scheduler::Job,
-    ) -> Result<crate::host::scheduler::Placement, ScheduleError> {
+    fn place(&self, job: &scheduler::Job) -> Result<scheduler::Placement, ScheduleError> {
         let mut scheduler = self
             .shared
             .scheduler

@@ -38,6 +38,8 @@ pub enum StartError {
     Fleet(#[from] crate::fleet::StartError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error("could not listen for signals")]
+    Signals(#[source] io::Error),
     #[error("could not write how to reach this agent")]
     Endpoint(#[source] io::Error),
 }
@@ -66,6 +68,7 @@ impl StartError {
             | Self::Catalogue(_)
             | Self::Executable(_)
             | Self::Fleet(_)
+            | Self::Signals(_)
             | Self::Endpoint(_) => 73,
         }
     }

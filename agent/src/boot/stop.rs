@@ -34,17 +34,10 @@ impl Stop {
 impl Running {
     /// Serves until SIGINT or SIGTERM, then drains; a second signal ends everything at once.
     pub async fn until_stopped(mut self) -> Stop {
-        let mut signals = match Signals::new() {
-            Ok(signals) => signals,
-            Err(error) => {
-                tracing::error!(%error, "cannot listen for signals; stopping");
-                return self.end(Stop::Failed).await;
-            }
-        };
         let mut flush = interval(FLUSH_INTERVAL);
         loop {
             tokio::select! {
-                () = signals.next() => break,
+                () = self.signals.next() => break,
                 _ = &mut self.serving => {
                     tracing::error!("the listener ended by itself");
                     return self.end(Stop::Failed).await;
@@ -59,7 +52,7 @@ impl Running {
         self.ending.send_replace(Ending::Draining);
         let drained = tokio::select! {
             drained = timeout(grace, &mut self.serving) => drained.is_ok(),
-            () = signals.next() => false,
+            () = self.signals.next() => false,
         };
         if drained {
             return self.end(Stop::Drained).await;
@@ -92,14 +85,15 @@ impl Running {
     }
 }
 
-/// The two signals that ask for an end.
-struct Signals {
+/// The two signals that ask for an end, heard from the moment this is made.
+#[derive(Debug)]
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> std::io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,

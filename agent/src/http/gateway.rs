@@ -90,8 +90,16 @@ impl Gateway {
         request: Request<Incoming>,
     ) -> Result<Response<Body>, ApiError> {
         let headers = request.headers();
-        self.guard
-            .check_host(request.version(), request.uri(), headers)?;
+        let host = self
+            .guard
+            .check_host(request.version(), request.uri(), headers);
+        if let Err(error) = host {
+            // Whoever names no host, or two, may mean something else by what follows.
+            let mut response = error.into_response();
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+            return Ok(response);
+        }
         if request.method() == Method::OPTIONS && headers.contains_key(header::ORIGIN) {
             return Ok(preflight());
         }

@@ -283,3 +283,106 @@ struct CompletionChoice<'a> {
     logprobs: Option<CompletionLogprobs>,
     finish_reason: Option<&'static str>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Finish, Usage};
+
+    fn written(dialect: Dialect, usage: bool) -> Written {
+        let label = Label {
+            id: "id-1".into(),
+            created: 7,
+            model: "m".into(),
+            fingerprint: "fp".into(),
+        };
+        Written {
+            format: Format {
+                dialect,
+                label,
+                choices: 2,
+                logprobs: false,
+                usage,
+            },
+            begun: BTreeMap::new(),
+            buffer: BytesMut::new(),
+        }
+    }
+
+    fn gain(choice: u32, text: &str, finish: Option<Finish>) -> Gain {
+        Gain {
+            choice,
+            text: text.into(),
+            tokens: 1,
+            logprobs: Vec::new(),
+            finish,
+        }
+    }
+
+    /// The events as a client reads them, without what is the same in each.
+    fn events(written: &Written) -> Vec<serde_json::Value> {
+        let text = std::str::from_utf8(&written.buffer).unwrap();
+        let one = |event: &str| {
+            let mut event: serde_json::Value =
+                serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap();
+            let fields = event.as_object_mut().unwrap();
+            for (name, value) in [("id", "id-1"), ("model", "m"), ("system_fingerprint", "fp")] {
+                assert_eq!(fields.remove(name).unwrap(), value);
+            }
+            assert_eq!(fields.remove("created").unwrap(), 7);
+            event
+        };
+        text.split_terminator("\n\n").map(one).collect()
+    }
+
+    #[test]
+    fn a_chat_begins_with_a_role_and_ends_with_a_reason() {
+        let mut written = written(Dialect::Chat, true);
+        written.gain(0, &gain(0, "", None));
+        written.gain(0, &gain(0, "a\n\n\"", None));
+        written.gain(0, &gain(1, "b", Some(Finish::Length)));
+        written.gain(0, &gain(0, "", Some(Finish::Stop)));
+        written.usage(UsageShape::from(Usage {
+            prompt_tokens: 3,
+            cached_tokens: 1,
+            completion_tokens: 2,
+        }));
+        let chunk = |index: u32, delta: serde_json::Value, reason: Option<&str>| {
+            serde_json::json!({"object": "chat.completion.chunk", "usage": null, "choices": [
+                {"index": index, "delta": delta, "logprobs": null, "finish_reason": reason}]})
+        };
+        let role = || serde_json::json!({"role": "assistant", "content": ""});
+        let mut found = events(&written);
+        let usage = found.pop().unwrap();
+        assert_eq!(
+            found,
+            [
+                chunk(0, role(), None),
+                chunk(0, serde_json::json!({"content": "a\n\n\""}), None),
+                chunk(1, role(), None),
+                chunk(1, serde_json::json!({"content": "b"}), None),
+                chunk(1, serde_json::json!({}), Some("length")),
+                chunk(0, serde_json::json!({}), Some("stop")),
+            ]
+        );
+        assert_eq!(usage["choices"], serde_json::json!([]));
+        assert_eq!(usage["usage"]["total_tokens"], 5);
+        assert_eq!(usage["usage"]["prompt_tokens_details"]["cached_tokens"], 1);
+    }
+
+    #[test]
+    fn completions_of_several_prompts_are_numbered_through() {
+        let mut written = written(Dialect::Completion, false);
+        written.gain(0, &gain(1, "x", None));
+        written.gain(1, &gain(0, "", None));
+        written.gain(1, &gain(0, "y", Some(Finish::Stop)));
+        let choice = |index: u32, text: &str, reason: Option<&str>| {
+            serde_json::json!({"object": "text_completion", "choices": [
+                {"index": index, "text": text, "logprobs": null, "finish_reason": reason}]})
+        };
+        assert_eq!(
+            events(&written),
+            [choice(1, "x", None), choice(2, "y", Some("stop"))]
+        );
+    }
+}

@@ -1,0 +1,4 @@
+//! The whole system, as its clients and its enemies see it: real agents, real sockets.
+
+mod http;
+mod start;
