@@ -194,15 +194,18 @@ impl Models {
     }
 
     /// The model that waited longest for room, marked as loading, when there is room.
-    pub(crate) fn next_to_load(&mut self, now: Time) -> Option<Arc<str>> {
-        if self.loaded() >= self.loaded_max {
+    pub(crate) fn next_to_load(&mut self, now: Time, registry: &Registry) -> Option<Arc<str>> {
+        if self.loaded(registry) >= self.loaded_max {
             return None;
         }
         let (_, name) = self
             .models
             .iter()
             .filter_map(|(name, view)| match view.state {
-                ModelState::MakingRoom { since } => Some((since, name.clone())),
+                // Its own last replica may still be leaving.
+                ModelState::MakingRoom { since } if registry.of_model(name).next().is_none() => {
+                    Some((since, name.clone()))
+                }
                 _ => None,
             })
             .min()?;
@@ -211,7 +214,7 @@ impl Models {
     }
 
     fn place(&mut self, now: Time, model: &str, registry: &Registry) -> Need {
-        if self.loaded() < self.loaded_max {
+        if self.loaded(registry) < self.loaded_max {
             self.mark(model, ModelState::Loading { since: now });
             return Need::Load;
         }
@@ -234,14 +237,14 @@ impl Models {
     }
 
     /// How many take up a place: those that are loaded, on their way or leaving.
-    fn loaded(&self) -> usize {
+    fn loaded(&self, registry: &Registry) -> usize {
         self.models
-            .values()
-            .filter(|view| {
-                matches!(
-                    view.state,
-                    ModelState::Ready | ModelState::Loading { .. } | ModelState::Unloading
-                )
+            .iter()
+            .filter(|(name, view)| match view.state {
+                ModelState::Ready | ModelState::Loading { .. } | ModelState::Unloading => true,
+                // Named again while it leaves.
+                ModelState::MakingRoom { .. } => registry.of_model(name).next().is_some(),
+                ModelState::Absent | ModelState::Failed { .. } => false,
             })
             .count()
     }

@@ -56,7 +56,7 @@ impl Core {
     }
 
     pub(super) fn load_waiting(&mut self, now: Time) {
-        while let Some(model) = self.models.next_to_load(now) {
+        while let Some(model) = self.models.next_to_load(now, &self.registry) {
             self.outputs.push_back(Output::Load(model));
         }
     }
