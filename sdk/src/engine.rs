@@ -54,7 +54,8 @@ pub trait Engine: Sized + 'static {
     /// Takes a request under an identity that no living request has.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the field; [`Error::Exhausted`] when the queue is full. Nothing is kept of the request then.
+    /// [`Error::Invalid`] naming the field; [`Error::TooLong`] when the prompt does not fit the context;
+    /// [`Error::Exhausted`] when the queue is full. Nothing is kept of the request then.
     fn submit(&mut self, request: u64, work: Work) -> Result<(), Error>;
 
     /// Ends a request before the next step. Unknown identities are ignored.
@@ -72,7 +73,7 @@ pub trait Engine: Sized + 'static {
     /// Text to token ids.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] when the model has no tokenizer, [`Error::Invalid`] when the text is too long.
+    /// [`Error::Unsupported`] when the model has no tokenizer, [`Error::TooLong`] when the text is.
     fn tokenize(&self, text: &str) -> Result<Vec<u32>, Error>;
 
     /// Token ids to text.
@@ -101,8 +102,15 @@ macro_rules! engine {
             #[cfg(target_arch = "wasm32")]
             type Component = $crate::engine::Component<$engine>;
 
+            // Elsewhere nothing calls it, but it is no dead code.
+            #[cfg(not(target_arch = "wasm32"))]
+            const fn is<P: $crate::engine::Engine>() {}
+
+            #[cfg(not(target_arch = "wasm32"))]
+            is::<$engine>();
+
             #[cfg(target_arch = "wasm32")]
-    $crate::engine::bindings::export!(Component with_types_in $crate::engine::bindings);
+            $crate::engine::bindings::export!(Component with_types_in $crate::engine::bindings);
         };
     };
 }

@@ -56,7 +56,8 @@ pub trait Upstream: 'static {
     /// Sends a request; its events carry the identity `request`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] naming the field that the upstream refused, [`Error::Denied`] when it refused the key,
+    /// [`Error::Invalid`] naming the field that the upstream refused, [`Error::TooLong`] when the prompt is more than
+    /// the model takes, [`Error::Denied`] when the upstream refused the key,
     /// [`Error::Exhausted`] when it limits the rate.
     fn start(
         settings: Settings,
@@ -94,8 +95,15 @@ macro_rules! upstream {
             #[cfg(target_arch = "wasm32")]
             type Component = $crate::upstream::Component<$upstream>;
 
+            // Elsewhere nothing calls it, but it is no dead code.
+            #[cfg(not(target_arch = "wasm32"))]
+            const fn is<P: $crate::upstream::Upstream>() {}
+
+            #[cfg(not(target_arch = "wasm32"))]
+            is::<$upstream>();
+
             #[cfg(target_arch = "wasm32")]
-    $crate::upstream::bindings::export!(Component with_types_in $crate::upstream::bindings);
+            $crate::upstream::bindings::export!(Component with_types_in $crate::upstream::bindings);
         };
     };
 }

@@ -113,7 +113,8 @@ class ErrorChecks(OpenaiSession):
 
     def too_long(self):
         long = [{"role": "user", "content": "word " * 20000}]
-        expect(openai.BadRequestError, lambda: self.chat(messages=long), "messages")
+        error = expect(openai.BadRequestError, lambda: self.chat(messages=long), "messages")
+        assert error.code == "context_length_exceeded", error.body
 
     def unknown_path(self):
         assert self.http.get("/v1/nothing").status_code == 404

@@ -60,6 +60,12 @@ impl ApiError {
         Self::invalid(param, message).with_code("unsupported")
     }
 
+    fn refused(invalid: protocol::Invalid) -> Self {
+        let mut error = Self::bad_request(invalid.message);
+        error.param = invalid.field;
+        error
+    }
+
     /// 404.
     pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, Kind::InvalidRequestError, message)
@@ -130,11 +136,8 @@ impl From<protocol::Error> for ApiError {
     fn from(error: protocol::Error) -> Self {
         use protocol::Error;
         match error {
-            Error::Invalid(invalid) => {
-                let mut error = Self::bad_request(invalid.message);
-                error.param = invalid.field;
-                error
-            }
+            Error::Invalid(invalid) => Self::refused(invalid),
+            Error::TooLong(invalid) => Self::refused(invalid).with_code("context_length_exceeded"),
             Error::Unsupported(message) => Self::bad_request(message).with_code("unsupported"),
             Error::Exhausted(message) => {
                 Self::unavailable(message, Duration::from_secs(1)).with_code("overloaded")

@@ -9,6 +9,9 @@ pub enum Error {
     /// The request itself is wrong. Retrying the same request never helps.
     #[error("{0}")]
     Invalid(Invalid),
+    /// The request is longer than the model's context. Retrying helps only with a shorter one.
+    #[error("{0}")]
+    TooLong(Invalid),
     /// The input (a model file) is damaged or not what it claims.
     #[error("{0}")]
     Malformed(String),
@@ -26,7 +29,7 @@ pub enum Error {
     Other(String),
 }
 
-/// A wrong request, and which of its fields is wrong.
+/// A refused request, and which of its fields is to blame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invalid {
     /// The field as the caller named it (`temperature`, `messages[2].content`), if one is to blame.

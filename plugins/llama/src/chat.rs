@@ -13,7 +13,7 @@ mod json;
 mod tests;
 
 use crate::contract::{Error, Message};
-use crate::error::{chain, invalid, malformed, unsupported};
+use crate::error::{chain, invalid, malformed, too_long, unsupported};
 use crate::gguf::Gguf;
 use crate::limits::{
     MESSAGES_MAX, PROMPT_BYTES_MAX, TEMPLATE_BYTES_MAX, TEMPLATE_FUEL, TEMPLATE_OUTPUT_EXTRA,
@@ -84,7 +84,7 @@ impl Chat {
         let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
         let rendered = self.render(&marked, bytes)?;
         let encoded = tokenizer.encode_marked(&rendered, mark);
-        let mut tokens = encoded.map_err(|error| invalid("messages", chain(&error)))?;
+        let mut tokens = encoded.map_err(|error| too_long("messages", chain(&error)))?;
         // Most templates write it themselves; a model that was trained with it is lost without.
         let ids = tokenizer.special_ids();
         let missing = ids
@@ -185,7 +185,7 @@ fn check(messages: &[Message]) -> Result<(), Error> {
     }
     let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
     if messages.len() > MESSAGES_MAX || bytes > PROMPT_BYTES_MAX {
-        return Err(invalid(
+        return Err(too_long(
             "messages",
             format!(
                 "has {} messages of {bytes} bytes, more than {MESSAGES_MAX} or {PROMPT_BYTES_MAX}",

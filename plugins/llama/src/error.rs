@@ -1,13 +1,21 @@
 //! How this plugin says that something is wrong: short makers of the contract's error, and the mapping from the
 //! parsers' errors. The text is for people; the case is for callers.
 
-use crate::contract::Error;
+use crate::contract::{Error, Invalid};
 use crate::gguf::GgufError;
 use crate::tokenizer::TokenizerError;
 
 /// The request's `field` is wrong.
 pub fn invalid(field: &str, message: impl Into<String>) -> Error {
     Error::invalid(field, message)
+}
+
+/// The request's `field` is longer than the model or the plugin takes.
+pub fn too_long(field: &str, message: impl Into<String>) -> Error {
+    Error::TooLong(Invalid {
+        field: Some(field.to_owned()),
+        message: message.into(),
+    })
 }
 
 /// The file is damaged or contradicts itself.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::batch::Job;
 use crate::chat::Chat;
 use crate::contract::{EmbeddingRequest, Error, Generation, Prompt};
-use crate::error::{chain, invalid};
+use crate::error::{chain, invalid, too_long};
 use crate::limits::{CHOICES_MAX, EMBED_INPUTS_MAX, LOGPROBS_MAX, PROMPT_BYTES_MAX};
 use crate::sample;
 use crate::text::check_stops;
@@ -96,10 +96,10 @@ impl Reader {
     pub fn tokenize(&self, field: &str, text: &str) -> Result<Vec<u32>, Error> {
         if text.len() > PROMPT_BYTES_MAX {
             let message = format!("has {} bytes, more than {PROMPT_BYTES_MAX}", text.len());
-            return Err(invalid(field, message));
+            return Err(too_long(field, message));
         }
         let tokens = self.tokenizer.encode(text, true, false);
-        tokens.map_err(|error| invalid(field, chain(&error)))
+        tokens.map_err(|error| too_long(field, chain(&error)))
     }
 
     /// Token ids that the model has.
@@ -150,13 +150,13 @@ impl Reader {
         if tokens > context {
             let message =
                 format!("has {tokens} tokens, but the model's context is {context} tokens");
-            return Err(invalid(field, message));
+            return Err(too_long(field, message));
         }
         if tokens == context && asked != Some(0) {
             let message = format!(
                 "has {tokens} tokens, which leaves no room for an answer in a context of {context} tokens"
             );
-            return Err(invalid(field, message));
+            return Err(too_long(field, message));
         }
         Ok(())
     }

@@ -10,12 +10,8 @@ use crate::protocol as ours;
 impl From<types::Error> for ours::Error {
     fn from(error: types::Error) -> Self {
         match error {
-            types::Error::Invalid(types::Invalid { field, message }) => {
-                Self::Invalid(ours::Invalid {
-                    field: field.map(sentence),
-                    message: sentence(message),
-                })
-            }
+            types::Error::Invalid(invalid) => Self::Invalid(invalid.into()),
+            types::Error::TooLong(invalid) => Self::TooLong(invalid.into()),
             types::Error::Malformed(text) => Self::Malformed(sentence(text)),
             types::Error::Unsupported(text) => Self::Unsupported(sentence(text)),
             types::Error::Exhausted(text) => Self::Exhausted(sentence(text)),
@@ -28,15 +24,29 @@ impl From<types::Error> for ours::Error {
 impl From<ours::Error> for types::Error {
     fn from(error: ours::Error) -> Self {
         match error {
-            ours::Error::Invalid(ours::Invalid { field, message }) => {
-                Self::Invalid(types::Invalid { field, message })
-            }
+            ours::Error::Invalid(invalid) => Self::Invalid(invalid.into()),
+            ours::Error::TooLong(invalid) => Self::TooLong(invalid.into()),
             ours::Error::Malformed(text) => Self::Malformed(text),
             ours::Error::Unsupported(text) => Self::Unsupported(text),
             ours::Error::Exhausted(text) => Self::Exhausted(text),
             ours::Error::Denied(text) => Self::Denied(text),
             ours::Error::Other(text) => Self::Other(text),
         }
+    }
+}
+
+impl From<types::Invalid> for ours::Invalid {
+    fn from(types::Invalid { field, message }: types::Invalid) -> Self {
+        Self {
+            field: field.map(sentence),
+            message: sentence(message),
+        }
+    }
+}
+
+impl From<ours::Invalid> for types::Invalid {
+    fn from(ours::Invalid { field, message }: ours::Invalid) -> Self {
+        Self { field, message }
     }
 }
 
