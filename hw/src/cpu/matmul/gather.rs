@@ -4,10 +4,15 @@
 //! know the quants between them.
 
 use std::arch::x86_64::{
-    __m128, __m128i, __m256i, __m512, __m512i, _mm_cvtepi32_ps, _mm_cvtepu8_epi32, _mm_cvtph_ps,
-    _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm_mul_ps, _mm_set_epi32, _mm_set1_ps,
-    _mm256_set_epi64x, _mm512_castps128_ps512, _mm512_cvtepi32_ps, _mm512_cvtepu8_epi32,
-    _mm512_cvtph_ps, _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_set_epi32,
+    __m128, __m128i, __m512, __m512i, _mm_cvtepi32_ps, _mm_cvtepu8_epi32, _mm_cvtph_ps,
+    _mm_cvtsi32_si128, _mm_cvtsi64_si128, _mm_cvtss_f32, _mm_loadu_si128, _mm_mul_ps, _mm_set1_ps,
+    _mm256_cvtph_ps, _mm256_loadu_si256, _mm512_and_si512, _mm512_castps128_ps512,
+    _mm512_castps256_ps512, _mm512_castsi128_si512, _mm512_castsi256_si512, _mm512_castsi512_si128,
+    _mm512_castsi512_si256, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_inserti32x4,
+    _mm512_inserti64x4, _mm512_loadu_si512, _mm512_mask_permutexvar_epi16, _mm512_mul_ps,
+    _mm512_or_si512, _mm512_permutexvar_epi32, _mm512_permutexvar_ps, _mm512_set_epi32,
+    _mm512_set1_epi32, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_slli_epi32, _mm512_srli_epi32, _mm512_sub_ps,
 };
 
 /// Four halves, `stride` bytes apart, side by side.
@@ -27,23 +32,61 @@ pub(super) unsafe fn four_halves(at: *const u8, stride: usize) -> u64 {
     }
 }
 
-/// Four halves, `stride` bytes apart, from `at` bytes on in each of four rows, as floats: lane
+/// Four halves, `STRIDE` bytes apart, from `at` bytes on in each of four rows, as floats: lane
 /// `4 * row + block`.
 ///
 /// # Safety
-/// AVX-512 F must be there, and `3 * stride + 2` readable bytes at each place.
+/// AVX-512 (F, BW) must be there, and `4 * STRIDE` readable bytes from the start of the first half's
+/// block on.
 #[inline(always)]
-pub(super) unsafe fn four_halves_16(rows: [*const u8; 4], at: usize, stride: usize) -> __m512 {
-    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+pub(super) unsafe fn four_halves_16<const STRIDE: usize>(
+    rows: [*const u8; 4],
+    at: usize,
+) -> __m512 {
+    // SAFETY: the caller's promise. Blocks have at least 18 bytes and a half is at most 2 bytes into
+    // its own, so what is read, as written beside each case, ends within the fourth block.
     unsafe {
-        let bits: __m256i = _mm256_set_epi64x(
-            four_halves(rows[3].add(at), stride).cast_signed(),
-            four_halves(rows[2].add(at), stride).cast_signed(),
-            four_halves(rows[1].add(at), stride).cast_signed(),
-            four_halves(rows[0].add(at), stride).cast_signed(),
-        );
-        _mm512_cvtph_ps(bits)
+        let mut halves = _mm512_setzero_si512();
+        for (row, of) in rows.into_iter().zip([0x000f, 0x00f0, 0x0f00, 0xf000]) {
+            let at = row.add(at);
+            if 3 * STRIDE + 2 <= 64 {
+                // 64 bytes of at least 72.
+                let index = const { words([0, STRIDE, 2 * STRIDE, 3 * STRIDE]) };
+                let index = _mm512_loadu_si512(index.as_ptr().cast());
+                let bytes = _mm512_loadu_si512(at.cast());
+                halves = _mm512_mask_permutexvar_epi16(halves, of, index, bytes);
+            } else if STRIDE + 2 <= 32 {
+                // 2 strides and 32 bytes of 4 strides of at least 22.
+                let index = const { words([0, STRIDE, 32, 32 + STRIDE]) };
+                let index = _mm512_loadu_si512(index.as_ptr().cast());
+                let low = _mm512_castsi256_si512(_mm256_loadu_si256(at.cast()));
+                let high = _mm256_loadu_si256(at.add(2 * STRIDE).cast());
+                let bytes = _mm512_inserti64x4::<1>(low, high);
+                halves = _mm512_mask_permutexvar_epi16(halves, of, index, bytes);
+            } else {
+                // 2 strides and 64 bytes of 4 strides of at least 32.
+                let index = const { words([0, STRIDE, 0, STRIDE]) };
+                let index = _mm512_loadu_si512(index.as_ptr().cast());
+                let (low, high) = (at, at.add(2 * STRIDE));
+                let low = _mm512_loadu_si512(low.cast());
+                let high = _mm512_loadu_si512(high.cast());
+                halves = _mm512_mask_permutexvar_epi16(halves, of & 0x3333, index, low);
+                halves = _mm512_mask_permutexvar_epi16(halves, of & 0xcccc, index, high);
+            }
+        }
+        _mm512_cvtph_ps(_mm512_castsi512_si256(halves))
     }
+}
+
+/// For each row, the words that lie so many bytes into a register.
+const fn words(bytes: [usize; 4]) -> [u16; 32] {
+    let mut words = [0; 32];
+    let mut lane = 0;
+    while lane < 32 {
+        words[lane] = (bytes[lane % 4] / 2) as u16;
+        lane += 1;
+    }
+    words
 }
 
 /// Four halves as floats.
@@ -80,22 +123,84 @@ pub(super) unsafe fn six_bit_scales(at: *const u8, half: usize) -> (u32, u32) {
     }
 }
 
-/// Bytes of four rows times a factor: lane `4 * row + block`.
-///
-/// # Safety
-/// AVX-512 F must be there.
-#[inline(always)]
-pub(super) unsafe fn scaled_16(bytes: [u32; 4], factors: __m512) -> __m512 {
-    // SAFETY: the caller's promise: the instructions are there.
-    unsafe {
-        let bytes = _mm_set_epi32(
-            bytes[3].cast_signed(),
-            bytes[2].cast_signed(),
-            bytes[1].cast_signed(),
-            bytes[0].cast_signed(),
-        );
-        let numbers = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
-        _mm512_mul_ps(numbers, factors)
+/// The heads of a block of Q4_K or Q5_K in each of four rows, 128 bits each: the scale and the
+/// minimum of all, then eight scales and eight minima of 6 bits in 12 bytes.
+#[derive(Clone, Copy)]
+pub(super) struct SixBits(__m512i);
+
+impl SixBits {
+    /// From `at` bytes on in each row.
+    ///
+    /// # Safety
+    /// AVX-512 (F, BW) must be there, for all methods, and 16 readable bytes at each place.
+    #[inline(always)]
+    pub(super) unsafe fn of(rows: [*const u8; 4], at: usize) -> Self {
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe {
+            let load = |row: usize| _mm_loadu_si128(rows[row].add(at).cast());
+            let heads = _mm512_castsi128_si512(load(0));
+            let heads = _mm512_inserti32x4::<1>(heads, load(1));
+            let heads = _mm512_inserti32x4::<2>(heads, load(2));
+            Self(_mm512_inserti32x4::<3>(heads, load(3)))
+        }
+    }
+
+    /// Of quad `half` of the block: lane `4 * row + block`.
+    #[inline(always)]
+    pub(super) unsafe fn scales(self, half: usize) -> __m512 {
+        // SAFETY: the caller's promise: the instructions are there.
+        unsafe {
+            let bytes = if half == 0 {
+                self.word::<4>(0x3f)
+            } else {
+                let high = _mm512_slli_epi32::<4>(_mm512_srli_epi32::<6>(self.word::<4>(0xff)));
+                _mm512_or_si512(self.word::<12>(0x0f), high)
+            };
+            self.times::<0>(bytes)
+        }
+    }
+
+    /// The same, of the minima, less than zero.
+    #[inline(always)]
+    pub(super) unsafe fn minima(self, half: usize) -> __m512 {
+        // SAFETY: the caller's promise: the instructions are there.
+        unsafe {
+            let bytes = if half == 0 {
+                self.word::<8>(0x3f)
+            } else {
+                let high = _mm512_slli_epi32::<4>(_mm512_srli_epi32::<6>(self.word::<8>(0xff)));
+                _mm512_or_si512(_mm512_srli_epi32::<4>(self.word::<12>(0xff)), high)
+            };
+            _mm512_sub_ps(_mm512_setzero_ps(), self.times::<1>(bytes))
+        }
+    }
+
+    /// The four bytes from `FROM` on of each head, a lane each, masked.
+    #[inline(always)]
+    unsafe fn word<const FROM: i32>(self, mask: i32) -> __m512i {
+        // SAFETY: the caller's promise: the instructions are there.
+        unsafe {
+            // A byte to the lowest of its lane, zeros above.
+            let zeros = 0x8080_8000_u32.cast_signed() + FROM;
+            let [a, b, c, d] = [zeros, zeros + 1, zeros + 2, zeros + 3];
+            let index = _mm512_set_epi32(d, c, b, a, d, c, b, a, d, c, b, a, d, c, b, a);
+            _mm512_and_si512(_mm512_shuffle_epi8(self.0, index), _mm512_set1_epi32(mask))
+        }
+    }
+
+    /// As floats, times half `WHICH` of each head.
+    #[inline(always)]
+    unsafe fn times<const WHICH: i32>(self, bytes: __m512i) -> __m512 {
+        // SAFETY: the caller's promise: the instructions are there.
+        unsafe {
+            let first = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 8, 4, 0);
+            let pairs = _mm512_castsi512_si128(_mm512_permutexvar_epi32(first, self.0));
+            let pairs = _mm512_castps256_ps512(_mm256_cvtph_ps(pairs));
+            let [a, b, c, d] = [WHICH, WHICH + 2, WHICH + 4, WHICH + 6];
+            let index = _mm512_set_epi32(d, d, d, d, c, c, c, c, b, b, b, b, a, a, a, a);
+            let factors = _mm512_permutexvar_ps(index, pairs);
+            _mm512_mul_ps(_mm512_cvtepi32_ps(bytes), factors)
+        }
     }
 }
 
@@ -133,7 +238,7 @@ pub(super) unsafe fn spread_4(half: u16) -> __m128 {
     // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
     unsafe {
         let one = _mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(half)));
-        _mm_set1_ps(std::arch::x86_64::_mm_cvtss_f32(one))
+        _mm_set1_ps(_mm_cvtss_f32(one))
     }
 }
 

@@ -4,7 +4,7 @@
 //! Sums and their order are those of `reference/matmul.rs`.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, _mm_add_epi32, _mm_cvtepi32_ps, _mm_cvtsi32_si128, _mm_fmadd_ps,
+    __m128, __m128i, __m256i, _mm_add_epi32, _mm_cvtepi32_ps, _mm_cvtsi32_si128, _mm_fmadd_ps,
     _mm_loadu_ps, _mm_loadu_si128, _mm_madd_epi16, _mm_mul_ps, _mm_setzero_ps, _mm_sll_epi32,
     _mm_slli_epi32, _mm_storeu_ps, _mm_sub_epi32, _mm256_abs_epi8, _mm256_castsi256_si128,
     _mm256_extracti128_si256, _mm256_hadd_epi32, _mm256_loadu_si256, _mm256_madd_epi16,
@@ -59,7 +59,7 @@ unsafe fn step<T: Narrow, const M: usize>(
     quad: usize,
     place: usize,
     x: [Rounded<'_>; M],
-    sums: &mut [std::arch::x86_64::__m128; M],
+    sums: &mut [__m128; M],
 ) {
     // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
     unsafe {

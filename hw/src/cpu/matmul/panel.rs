@@ -6,8 +6,8 @@
 
 use std::arch::x86_64::{
     __m512, __m512i, _mm512_add_epi32, _mm512_add_ps, _mm512_castsi512_ps, _mm512_cvtepi32_ps,
-    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_ps, _mm512_load_si512, _mm512_mul_ps,
-    _mm512_mullo_epi32, _mm512_permutex2var_ps, _mm512_set_epi32, _mm512_set1_epi32,
+    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_load_ps, _mm512_load_si512, _mm512_mask_blend_ps,
+    _mm512_mul_ps, _mm512_mullo_epi32, _mm512_permutex2var_ps, _mm512_set_epi32, _mm512_set1_epi32,
     _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4,
     _mm512_slli_epi32, _mm512_srai_epi32, _mm512_store_ps, _mm512_store_si512, _mm512_storeu_ps,
     _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
@@ -261,7 +261,7 @@ unsafe fn spread(rows: [__m512; 4], to: *mut f32, stride: usize) {
             );
             let low = _mm512_permutex2var_ps(a, index, b);
             let high = _mm512_permutex2var_ps(c, index, d);
-            let both = std::arch::x86_64::_mm512_mask_blend_ps(0xff00, low, high);
+            let both = _mm512_mask_blend_ps(0xff00, low, high);
             _mm512_store_ps(to.add(block * stride), both);
         }
     }

@@ -1,13 +1,10 @@
 //! Q4_0: 32 numbers of 4 bits around 8 and a scale in 18 bytes.
 
-use std::arch::x86_64::{
-    __m128, __m128i, __m256i, __m512, __m512i, _mm_setzero_ps, _mm_setzero_si128,
-    _mm256_setzero_si256, _mm512_setzero_ps, _mm512_setzero_si512,
-};
+use std::arch::x86_64::{__m128, __m256i, __m512, __m512i};
 
 use super::gather::{four_halves, four_halves_16, widen_4};
-use super::nibbles::{nibbles_32, nibbles_64};
-use super::stored::{Centre, Narrow, Stored, Wide};
+use super::nibbles::{nibbles_32, nibbles_64, split_64};
+use super::stored::{Centre, Narrow, Order, Stored, Wide};
 use crate::dtype::Dtype;
 
 /// The type.
@@ -20,39 +17,30 @@ impl Stored for Q4_0 {
 }
 
 impl Wide for Q4_0 {
+    const ORDER: Order = Order::Split;
+
     #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            {
-                let at = row.add(quad * 72);
-                [pair(at), pair(at.add(36))]
-            }
+            let at = row.add(quad * 72);
+            [pair(at), pair(at.add(36))]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn unpacked(row: *const u8, quad: usize) -> [__m512i; 2] {
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe {
+            let at = row.add(quad * 72);
+            split_64::<18>(at.add(2))
         }
     }
 
     #[inline(always)]
     unsafe fn scales(rows: [*const u8; 4], quad: usize) -> __m512 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { four_halves_16(rows, quad * 72, 18) }
-    }
-
-    #[inline(always)]
-    unsafe fn minima(_rows: [*const u8; 4], _quad: usize) -> __m512 {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm512_setzero_ps() }
-    }
-
-    #[inline(always)]
-    unsafe fn half_scales(_rows: [*const u8; 4], _quad: usize) -> __m512i {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm512_setzero_si512() }
-    }
-
-    #[inline(always)]
-    unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { [_mm512_setzero_si512(); 2] }
+        unsafe { four_halves_16::<18>(rows, quad * 72) }
     }
 }
 
@@ -63,15 +51,13 @@ impl Narrow for Q4_0 {
     unsafe fn quants(row: *const u8, quad: usize) -> [__m256i; 4] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            {
-                let at = row.add(quad * 72);
-                [
-                    block(at),
-                    block(at.add(18)),
-                    block(at.add(36)),
-                    block(at.add(54)),
-                ]
-            }
+            let at = row.add(quad * 72);
+            [
+                block(at),
+                block(at.add(18)),
+                block(at.add(36)),
+                block(at.add(54)),
+            ]
         }
     }
 
@@ -79,24 +65,6 @@ impl Narrow for Q4_0 {
     unsafe fn scales(row: *const u8, quad: usize) -> __m128 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe { widen_4(four_halves(row.add(quad * 72), 18)) }
-    }
-
-    #[inline(always)]
-    unsafe fn minima(_row: *const u8, _quad: usize) -> __m128 {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm_setzero_ps() }
-    }
-
-    #[inline(always)]
-    unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m256i; 4] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { [_mm256_setzero_si256(); 4] }
-    }
-
-    #[inline(always)]
-    unsafe fn half_scales(_row: *const u8, _quad: usize) -> __m128i {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm_setzero_si128() }
     }
 }
 

@@ -1,13 +1,10 @@
 //! Q4_1: 32 numbers of 4 bits, a scale and a minimum in 20 bytes.
 
-use std::arch::x86_64::{
-    __m128, __m128i, __m256i, __m512, __m512i, _mm_setzero_si128, _mm256_setzero_si256,
-    _mm512_setzero_si512,
-};
+use std::arch::x86_64::{__m128, __m256i, __m512, __m512i};
 
 use super::gather::{four_halves, four_halves_16, widen_4};
-use super::nibbles::{nibbles_32, nibbles_64};
-use super::stored::{Centre, Narrow, Stored, Wide};
+use super::nibbles::{nibbles_32, nibbles_64, split_64};
+use super::stored::{Centre, Narrow, Order, Stored, Wide};
 use crate::dtype::Dtype;
 
 /// The type.
@@ -20,39 +17,36 @@ impl Stored for Q4_1 {
 }
 
 impl Wide for Q4_1 {
+    const ORDER: Order = Order::Split;
+
     #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            {
-                let at = row.add(quad * 80);
-                [pair(at), pair(at.add(40))]
-            }
+            let at = row.add(quad * 80);
+            [pair(at), pair(at.add(40))]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn unpacked(row: *const u8, quad: usize) -> [__m512i; 2] {
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe {
+            let at = row.add(quad * 80);
+            split_64::<20>(at.add(4))
         }
     }
 
     #[inline(always)]
     unsafe fn scales(rows: [*const u8; 4], quad: usize) -> __m512 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { four_halves_16(rows, quad * 80, 20) }
+        unsafe { four_halves_16::<20>(rows, quad * 80) }
     }
 
     #[inline(always)]
     unsafe fn minima(rows: [*const u8; 4], quad: usize) -> __m512 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { four_halves_16(rows, quad * 80 + 2, 20) }
-    }
-
-    #[inline(always)]
-    unsafe fn half_scales(_rows: [*const u8; 4], _quad: usize) -> __m512i {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm512_setzero_si512() }
-    }
-
-    #[inline(always)]
-    unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { [_mm512_setzero_si512(); 2] }
+        unsafe { four_halves_16::<20>(rows, quad * 80 + 2) }
     }
 }
 
@@ -63,15 +57,13 @@ impl Narrow for Q4_1 {
     unsafe fn quants(row: *const u8, quad: usize) -> [__m256i; 4] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            {
-                let at = row.add(quad * 80);
-                [
-                    block(at),
-                    block(at.add(20)),
-                    block(at.add(40)),
-                    block(at.add(60)),
-                ]
-            }
+            let at = row.add(quad * 80);
+            [
+                block(at),
+                block(at.add(20)),
+                block(at.add(40)),
+                block(at.add(60)),
+            ]
         }
     }
 
@@ -85,18 +77,6 @@ impl Narrow for Q4_1 {
     unsafe fn minima(row: *const u8, quad: usize) -> __m128 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe { widen_4(four_halves(row.add(quad * 80 + 2), 20)) }
-    }
-
-    #[inline(always)]
-    unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m256i; 4] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { [_mm256_setzero_si256(); 4] }
-    }
-
-    #[inline(always)]
-    unsafe fn half_scales(_row: *const u8, _quad: usize) -> __m128i {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm_setzero_si128() }
     }
 }
 

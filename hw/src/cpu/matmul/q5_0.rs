@@ -1,14 +1,12 @@
 //! Q5_0: 32 numbers of 5 bits around 16 and a scale in 22 bytes.
 
 use std::arch::x86_64::{
-    __m128, __m128i, __m256i, __m512, __m512i, _mm_setzero_ps, _mm_setzero_si128, _mm256_or_si256,
-    _mm256_setzero_si256, _mm512_mask_add_epi8, _mm512_set1_epi8, _mm512_setzero_ps,
-    _mm512_setzero_si512,
+    __m128, __m256i, __m512, __m512i, _mm256_or_si256, _mm512_mask_add_epi8, _mm512_set1_epi8,
 };
 
 use super::gather::{four_halves, four_halves_16, widen_4};
-use super::nibbles::{fifth_bits_32, nibbles_32, nibbles_64};
-use super::stored::{Centre, Narrow, Stored, Wide};
+use super::nibbles::{fifth_bits_32, nibbles_32, nibbles_64, split_64, with_fifths};
+use super::stored::{Centre, Narrow, Order, Stored, Wide};
 use crate::dtype::Dtype;
 
 /// The type.
@@ -21,39 +19,34 @@ impl Stored for Q5_0 {
 }
 
 impl Wide for Q5_0 {
+    const ORDER: Order = Order::Split;
+
     #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            {
-                let at = row.add(quad * 88);
-                [pair(at), pair(at.add(44))]
-            }
+            let at = row.add(quad * 88);
+            [pair(at), pair(at.add(44))]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn unpacked(row: *const u8, quad: usize) -> [__m512i; 2] {
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe {
+            let at = row.add(quad * 88);
+            with_fifths(
+                split_64::<22>(at.add(6)),
+                four_halves(at.add(2), 22),
+                four_halves(at.add(4), 22),
+            )
         }
     }
 
     #[inline(always)]
     unsafe fn scales(rows: [*const u8; 4], quad: usize) -> __m512 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { four_halves_16(rows, quad * 88, 22) }
-    }
-
-    #[inline(always)]
-    unsafe fn minima(_rows: [*const u8; 4], _quad: usize) -> __m512 {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm512_setzero_ps() }
-    }
-
-    #[inline(always)]
-    unsafe fn half_scales(_rows: [*const u8; 4], _quad: usize) -> __m512i {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm512_setzero_si512() }
-    }
-
-    #[inline(always)]
-    unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { [_mm512_setzero_si512(); 2] }
+        unsafe { four_halves_16::<22>(rows, quad * 88) }
     }
 }
 
@@ -64,15 +57,13 @@ impl Narrow for Q5_0 {
     unsafe fn quants(row: *const u8, quad: usize) -> [__m256i; 4] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            {
-                let at = row.add(quad * 88);
-                [
-                    block(at),
-                    block(at.add(22)),
-                    block(at.add(44)),
-                    block(at.add(66)),
-                ]
-            }
+            let at = row.add(quad * 88);
+            [
+                block(at),
+                block(at.add(22)),
+                block(at.add(44)),
+                block(at.add(66)),
+            ]
         }
     }
 
@@ -80,24 +71,6 @@ impl Narrow for Q5_0 {
     unsafe fn scales(row: *const u8, quad: usize) -> __m128 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe { widen_4(four_halves(row.add(quad * 88), 22)) }
-    }
-
-    #[inline(always)]
-    unsafe fn minima(_row: *const u8, _quad: usize) -> __m128 {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm_setzero_ps() }
-    }
-
-    #[inline(always)]
-    unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m256i; 4] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { [_mm256_setzero_si256(); 4] }
-    }
-
-    #[inline(always)]
-    unsafe fn half_scales(_row: *const u8, _quad: usize) -> __m128i {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm_setzero_si128() }
     }
 }
 

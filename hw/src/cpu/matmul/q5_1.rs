@@ -1,13 +1,12 @@
 //! Q5_1: 32 numbers of 5 bits, a scale and a minimum in 24 bytes.
 
 use std::arch::x86_64::{
-    __m128, __m128i, __m256i, __m512, __m512i, _mm_setzero_si128, _mm256_or_si256,
-    _mm256_setzero_si256, _mm512_mask_add_epi8, _mm512_set1_epi8, _mm512_setzero_si512,
+    __m128, __m256i, __m512, __m512i, _mm256_or_si256, _mm512_mask_add_epi8, _mm512_set1_epi8,
 };
 
 use super::gather::{four_halves, four_halves_16, widen_4};
-use super::nibbles::{fifth_bits_32, nibbles_32, nibbles_64};
-use super::stored::{Centre, Narrow, Stored, Wide};
+use super::nibbles::{fifth_bits_32, nibbles_32, nibbles_64, split_64, with_fifths};
+use super::stored::{Centre, Narrow, Order, Stored, Wide};
 use crate::dtype::Dtype;
 
 /// The type.
@@ -20,39 +19,40 @@ impl Stored for Q5_1 {
 }
 
 impl Wide for Q5_1 {
+    const ORDER: Order = Order::Split;
+
     #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            {
-                let at = row.add(quad * 96);
-                [pair(at), pair(at.add(48))]
-            }
+            let at = row.add(quad * 96);
+            [pair(at), pair(at.add(48))]
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn unpacked(row: *const u8, quad: usize) -> [__m512i; 2] {
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe {
+            let at = row.add(quad * 96);
+            with_fifths(
+                split_64::<24>(at.add(8)),
+                four_halves(at.add(4), 24),
+                four_halves(at.add(6), 24),
+            )
         }
     }
 
     #[inline(always)]
     unsafe fn scales(rows: [*const u8; 4], quad: usize) -> __m512 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { four_halves_16(rows, quad * 96, 24) }
+        unsafe { four_halves_16::<24>(rows, quad * 96) }
     }
 
     #[inline(always)]
     unsafe fn minima(rows: [*const u8; 4], quad: usize) -> __m512 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { four_halves_16(rows, quad * 96 + 2, 24) }
-    }
-
-    #[inline(always)]
-    unsafe fn half_scales(_rows: [*const u8; 4], _quad: usize) -> __m512i {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm512_setzero_si512() }
-    }
-
-    #[inline(always)]
-    unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { [_mm512_setzero_si512(); 2] }
+        unsafe { four_halves_16::<24>(rows, quad * 96 + 2) }
     }
 }
 
@@ -63,15 +63,13 @@ impl Narrow for Q5_1 {
     unsafe fn quants(row: *const u8, quad: usize) -> [__m256i; 4] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            {
-                let at = row.add(quad * 96);
-                [
-                    block(at),
-                    block(at.add(24)),
-                    block(at.add(48)),
-                    block(at.add(72)),
-                ]
-            }
+            let at = row.add(quad * 96);
+            [
+                block(at),
+                block(at.add(24)),
+                block(at.add(48)),
+                block(at.add(72)),
+            ]
         }
     }
 
@@ -85,18 +83,6 @@ impl Narrow for Q5_1 {
     unsafe fn minima(row: *const u8, quad: usize) -> __m128 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe { widen_4(four_halves(row.add(quad * 96 + 2), 24)) }
-    }
-
-    #[inline(always)]
-    unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m256i; 4] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { [_mm256_setzero_si256(); 4] }
-    }
-
-    #[inline(always)]
-    unsafe fn half_scales(_row: *const u8, _quad: usize) -> __m128i {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm_setzero_si128() }
     }
 }
 

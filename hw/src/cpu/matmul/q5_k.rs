@@ -1,16 +1,16 @@
 //! Q5_K: 256 numbers of 5 bits; 32 share a scale and a minimum of 6 bits; 176 bytes.
 
 use std::arch::x86_64::{
-    __m128, __m128i, __m256i, __m512, __m512i, _mm_setzero_ps, _mm_setzero_si128, _mm_sub_ps,
-    _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_or_si256, _mm256_set1_epi8,
-    _mm256_setzero_si256, _mm512_broadcast_i64x4, _mm512_inserti64x4, _mm512_mask_add_epi8,
-    _mm512_set1_epi8, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_sub_ps,
-    _mm512_test_epi8_mask,
+    __m128, __m256i, __m512, __m512i, _mm_setzero_ps, _mm_sub_ps, _mm256_and_si256,
+    _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_or_si256, _mm256_set1_epi8, _mm512_add_epi64,
+    _mm512_and_si512, _mm512_broadcast_i64x4, _mm512_inserti64x4, _mm512_loadu_si512,
+    _mm512_mask_add_epi8, _mm512_or_si512, _mm512_rolv_epi64, _mm512_set_epi64, _mm512_set1_epi8,
+    _mm512_set1_epi64, _mm512_srli_epi16, _mm512_test_epi8_mask,
 };
 
-use super::gather::{half_at, scaled_4, scaled_16, six_bit_scales, spread_halves};
+use super::gather::{SixBits, half_at, scaled_4, six_bit_scales};
 use super::nibbles::{halves_32, halves_64};
-use super::stored::{Centre, Narrow, Stored, Wide};
+use super::stored::{Centre, Narrow, Order, Stored, Wide};
 use crate::dtype::Dtype;
 
 /// The type.
@@ -25,14 +25,14 @@ impl Stored for Q5K {
 }
 
 impl Wide for Q5K {
+    const ORDER: Order = Order::Crossed;
+
     #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            let (block, low) = {
-                let block = row.add(quad / 2 * BYTES);
-                (block, block.add(48 + quad % 2 * 64))
-            };
+            let block = row.add(quad / 2 * BYTES);
+            let low = block.add(48 + quad % 2 * 64);
             let quants = [halves_64(low), halves_64(low.add(32))];
             let bits = _mm256_loadu_si256(block.add(16).cast());
             let bits = _mm512_broadcast_i64x4(bits);
@@ -45,50 +45,42 @@ impl Wide for Q5K {
     }
 
     #[inline(always)]
-    unsafe fn scales(rows: [*const u8; 4], quad: usize) -> __m512 {
+    unsafe fn unpacked(row: *const u8, quad: usize) -> [__m512i; 2] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            let at = quad / 2 * BYTES;
-            scaled_16(
-                [
-                    six_bit_scales(rows[0].add(at), quad % 2).0,
-                    six_bit_scales(rows[1].add(at), quad % 2).0,
-                    six_bit_scales(rows[2].add(at), quad % 2).0,
-                    six_bit_scales(rows[3].add(at), quad % 2).0,
-                ],
-                spread_halves(rows, at),
-            )
+            let at = row.add(quad / 2 * BYTES + 48 + quad % 2 * 64);
+            let both = _mm512_loadu_si512(at.cast());
+            let mask = _mm512_set1_epi8(15);
+            let (low, high) = (
+                _mm512_and_si512(both, mask),
+                _mm512_and_si512(_mm512_srli_epi16::<4>(both), mask),
+            );
+            let bits = _mm256_loadu_si256(row.add(quad / 2 * BYTES + 16).cast());
+            let bits = _mm512_broadcast_i64x4(bits);
+            // Bit `4 * (quad % 2) + block` of a byte goes to bit 4.
+            let turn = _mm512_set1_epi64(if quad % 2 == 0 { 0 } else { -4 });
+            let first = _mm512_set_epi64(2, 2, 2, 2, 4, 4, 4, 4);
+            let second = _mm512_set_epi64(1, 1, 1, 1, 3, 3, 3, 3);
+            let fifth = _mm512_set1_epi8(16);
+            let first = _mm512_rolv_epi64(bits, _mm512_add_epi64(first, turn));
+            let second = _mm512_rolv_epi64(bits, _mm512_add_epi64(second, turn));
+            [
+                _mm512_or_si512(low, _mm512_and_si512(first, fifth)),
+                _mm512_or_si512(high, _mm512_and_si512(second, fifth)),
+            ]
         }
+    }
+
+    #[inline(always)]
+    unsafe fn scales(rows: [*const u8; 4], quad: usize) -> __m512 {
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { SixBits::of(rows, quad / 2 * BYTES).scales(quad % 2) }
     }
 
     #[inline(always)]
     unsafe fn minima(rows: [*const u8; 4], quad: usize) -> __m512 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe {
-            let at = quad / 2 * BYTES;
-            let minima = scaled_16(
-                [
-                    six_bit_scales(rows[0].add(at), quad % 2).1,
-                    six_bit_scales(rows[1].add(at), quad % 2).1,
-                    six_bit_scales(rows[2].add(at), quad % 2).1,
-                    six_bit_scales(rows[3].add(at), quad % 2).1,
-                ],
-                spread_halves(rows, at + 2),
-            );
-            _mm512_sub_ps(_mm512_setzero_ps(), minima)
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn half_scales(_rows: [*const u8; 4], _quad: usize) -> __m512i {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm512_setzero_si512() }
-    }
-
-    #[inline(always)]
-    unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { [_mm512_setzero_si512(); 2] }
+        unsafe { SixBits::of(rows, quad / 2 * BYTES).minima(quad % 2) }
     }
 }
 
@@ -99,10 +91,8 @@ impl Narrow for Q5K {
     unsafe fn quants(row: *const u8, quad: usize) -> [__m256i; 4] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            let (block, low) = {
-                let block = row.add(quad / 2 * BYTES);
-                (block, block.add(48 + quad % 2 * 64))
-            };
+            let block = row.add(quad / 2 * BYTES);
+            let low = block.add(48 + quad % 2 * 64);
             let ([a, b], [c, d]) = (halves_32(low), halves_32(low.add(32)));
             let mut quants = [a, b, c, d];
             let bits = _mm256_loadu_si256(block.add(16).cast());
@@ -138,18 +128,6 @@ impl Narrow for Q5K {
             };
             _mm_sub_ps(_mm_setzero_ps(), scaled_4(bytes, half))
         }
-    }
-
-    #[inline(always)]
-    unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m256i; 4] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { [_mm256_setzero_si256(); 4] }
-    }
-
-    #[inline(always)]
-    unsafe fn half_scales(_row: *const u8, _quad: usize) -> __m128i {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm_setzero_si128() }
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::arch::x86_64::{
     __m128, __m128i, __m256i, __m512, __m512i, _mm_cvtepi8_epi16, _mm_cvtsi64_si128,
-    _mm_setzero_ps, _mm256_and_si256, _mm256_castsi128_si256, _mm256_loadu_si256, _mm256_or_si256,
+    _mm_set_epi64x, _mm_unpackhi_epi8, _mm_unpackhi_epi16, _mm_unpacklo_epi8, _mm_unpacklo_epi16,
+    _mm256_and_si256, _mm256_castsi128_si256, _mm256_loadu_si256, _mm256_or_si256,
     _mm256_permutevar8x32_epi32, _mm256_set_epi8, _mm256_set_epi64x, _mm256_set1_epi8,
     _mm256_set1_epi32, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_srli_epi16, _mm512_and_si512,
     _mm512_broadcast_i64x4, _mm512_cvtepi8_epi16, _mm512_cvtepi8_epi32, _mm512_loadu_si512,
-    _mm512_or_si512, _mm512_permutexvar_epi32, _mm512_set_epi32, _mm512_set_epi64,
-    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_sllv_epi64, _mm512_srli_epi16,
+    _mm512_or_si512, _mm512_set_epi64, _mm512_set1_epi8, _mm512_sllv_epi64, _mm512_srli_epi16,
     _mm512_srlv_epi64,
 };
 
 use super::gather::{half_at, spread_4, spread_halves};
-use super::stored::{Centre, Narrow, Stored, Wide};
+use super::stored::{Centre, Narrow, Order, Stored, Wide};
 use crate::dtype::Dtype;
 
 /// The type.
@@ -31,6 +31,8 @@ impl Stored for Q6K {
 }
 
 impl Wide for Q6K {
+    const ORDER: Order = Order::Whole;
+
     #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
@@ -65,12 +67,6 @@ impl Wide for Q6K {
     }
 
     #[inline(always)]
-    unsafe fn minima(_rows: [*const u8; 4], _quad: usize) -> __m512 {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm512_setzero_ps() }
-    }
-
-    #[inline(always)]
     unsafe fn half_scales(rows: [*const u8; 4], quad: usize) -> __m512i {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
@@ -84,18 +80,19 @@ impl Wide for Q6K {
     }
 
     #[inline(always)]
-    unsafe fn lane_scales(row: *const u8, quad: usize) -> [__m512i; 2] {
+    unsafe fn row_scales(rows: [*const u8; 4], quad: usize) -> [__m512i; 2] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            let bytes = eight_scales(row, quad);
-            let eight = _mm512_cvtepi8_epi32(_mm_cvtsi64_si128(bytes.cast_signed()));
-            // Products with the upper 16 bits of a lane must vanish.
-            let eight = _mm512_and_si512(eight, _mm512_set1_epi32(0xffff));
-            let low = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-            let high = _mm512_set_epi32(7, 7, 7, 7, 6, 6, 6, 6, 5, 5, 5, 5, 4, 4, 4, 4);
+            let a = eight_scales(rows[0], quad).cast_signed();
+            let b = eight_scales(rows[1], quad).cast_signed();
+            let c = eight_scales(rows[2], quad).cast_signed();
+            let d = eight_scales(rows[3], quad).cast_signed();
+            let (even, odd) = (_mm_set_epi64x(c, a), _mm_set_epi64x(d, b));
+            let low = _mm_unpacklo_epi8(even, odd);
+            let high = _mm_unpackhi_epi8(even, odd);
             [
-                _mm512_permutexvar_epi32(low, eight),
-                _mm512_permutexvar_epi32(high, eight),
+                _mm512_cvtepi8_epi32(_mm_unpacklo_epi16(low, high)),
+                _mm512_cvtepi8_epi32(_mm_unpackhi_epi16(low, high)),
             ]
         }
     }
@@ -146,12 +143,6 @@ impl Narrow for Q6K {
     unsafe fn scales(row: *const u8, quad: usize) -> __m128 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe { spread_4(half_at(row.add(quad / 2 * BYTES + SCALE))) }
-    }
-
-    #[inline(always)]
-    unsafe fn minima(_row: *const u8, _quad: usize) -> __m128 {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm_setzero_ps() }
     }
 
     #[inline(always)]

@@ -1,13 +1,12 @@
 //! Q8_0: 32 signed bytes and a scale in 34 bytes.
 
 use std::arch::x86_64::{
-    __m128, __m128i, __m256i, __m512, __m512i, _mm_setzero_ps, _mm_setzero_si128,
-    _mm256_loadu_si256, _mm256_setzero_si256, _mm512_castsi256_si512, _mm512_inserti64x4,
-    _mm512_set1_epi8, _mm512_setzero_ps, _mm512_setzero_si512, _mm512_xor_si512,
+    __m128, __m256i, __m512, __m512i, _mm256_loadu_si256, _mm512_castsi256_si512,
+    _mm512_inserti64x4, _mm512_set1_epi8, _mm512_xor_si512,
 };
 
 use super::gather::{four_halves, four_halves_16, widen_4};
-use super::stored::{Centre, Narrow, Stored, Wide};
+use super::stored::{Centre, Narrow, Order, Stored, Wide};
 use crate::dtype::Dtype;
 
 /// The type.
@@ -20,39 +19,21 @@ impl Stored for Q8_0 {
 }
 
 impl Wide for Q8_0 {
+    const ORDER: Order = Order::Whole;
+
     #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            {
-                let at = row.add(quad * 136);
-                [pair(at), pair(at.add(68))]
-            }
+            let at = row.add(quad * 136);
+            [pair(at), pair(at.add(68))]
         }
     }
 
     #[inline(always)]
     unsafe fn scales(rows: [*const u8; 4], quad: usize) -> __m512 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { four_halves_16(rows, quad * 136, 34) }
-    }
-
-    #[inline(always)]
-    unsafe fn minima(_rows: [*const u8; 4], _quad: usize) -> __m512 {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm512_setzero_ps() }
-    }
-
-    #[inline(always)]
-    unsafe fn half_scales(_rows: [*const u8; 4], _quad: usize) -> __m512i {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm512_setzero_si512() }
-    }
-
-    #[inline(always)]
-    unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { [_mm512_setzero_si512(); 2] }
+        unsafe { four_halves_16::<34>(rows, quad * 136) }
     }
 }
 
@@ -63,15 +44,13 @@ impl Narrow for Q8_0 {
     unsafe fn quants(row: *const u8, quad: usize) -> [__m256i; 4] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            {
-                let at = row.add(quad * 136);
-                [
-                    block(at),
-                    block(at.add(34)),
-                    block(at.add(68)),
-                    block(at.add(102)),
-                ]
-            }
+            let at = row.add(quad * 136);
+            [
+                block(at),
+                block(at.add(34)),
+                block(at.add(68)),
+                block(at.add(102)),
+            ]
         }
     }
 
@@ -79,24 +58,6 @@ impl Narrow for Q8_0 {
     unsafe fn scales(row: *const u8, quad: usize) -> __m128 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe { widen_4(four_halves(row.add(quad * 136), 34)) }
-    }
-
-    #[inline(always)]
-    unsafe fn minima(_row: *const u8, _quad: usize) -> __m128 {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm_setzero_ps() }
-    }
-
-    #[inline(always)]
-    unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m256i; 4] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { [_mm256_setzero_si256(); 4] }
-    }
-
-    #[inline(always)]
-    unsafe fn half_scales(_row: *const u8, _quad: usize) -> __m128i {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe { _mm_setzero_si128() }
     }
 }
 

@@ -3,7 +3,10 @@
 //! Decides the vocabulary between the kernels (`wide.rs`, `narrow.rs`) and the types (one file
 //! each): 128 numbers at a time, a *quad* of four blocks of 32. Refuses to know the layouts.
 
-use std::arch::x86_64::{__m128, __m256i, __m512, __m512i};
+use std::arch::x86_64::{
+    __m128, __m128i, __m256i, __m512, __m512i, _mm_setzero_ps, _mm_setzero_si128,
+    _mm256_setzero_si256, _mm512_setzero_ps, _mm512_setzero_si512,
+};
 
 use crate::dtype::Dtype;
 
@@ -26,22 +29,54 @@ pub(super) trait Stored {
     const MINIMA: bool;
 }
 
+/// Where a quad's blocks lie in the two registers that [`Wide::unpacked`] gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// In order: blocks 0 and 1, blocks 2 and 3.
+    Whole,
+    /// Blocks 0 and 2, blocks 1 and 3. Quants have at most 5 bits.
+    Crossed,
+    /// The first halves of all four blocks, their second halves. Quants have at most 5 bits.
+    Split,
+}
+
 /// A quantised type for AVX-512 (F, BW, DQ, VL, VNNI).
 ///
 /// # Safety
 /// All methods: the instructions must be there, and each row must point to readable bytes up to
 /// the end of quad `quad`.
 pub(super) trait Wide: Stored {
+    /// How [`Wide::unpacked`] orders blocks.
+    const ORDER: Order;
     /// 128 unsigned bytes in order.
     unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2];
+    /// The same bytes in the order in which they cost least.
+    #[inline(always)]
+    unsafe fn unpacked(row: *const u8, quad: usize) -> [__m512i; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { Self::quants(row, quad) }
+    }
     /// What each block's whole number is multiplied by: lane `4 * row + block`.
     unsafe fn scales(rows: [*const u8; 4], quad: usize) -> __m512;
     /// What is added for each unit of activation: lane `4 * row + block`.
-    unsafe fn minima(rows: [*const u8; 4], quad: usize) -> __m512;
+    #[inline(always)]
+    unsafe fn minima(_rows: [*const u8; 4], _quad: usize) -> __m512 {
+        // SAFETY: the caller's promise: the instructions are there.
+        unsafe { _mm512_setzero_ps() }
+    }
     /// For [`Centre::Halves`]: two 16-bit scales in lane `4 * row + block`.
-    unsafe fn half_scales(rows: [*const u8; 4], quad: usize) -> __m512i;
-    /// For [`Centre::Halves`]: the same for one row, in the lanes that `dpbusd` leaves.
-    unsafe fn lane_scales(row: *const u8, quad: usize) -> [__m512i; 2];
+    #[inline(always)]
+    unsafe fn half_scales(_rows: [*const u8; 4], _quad: usize) -> __m512i {
+        // SAFETY: the caller's promise: the instructions are there.
+        unsafe { _mm512_setzero_si512() }
+    }
+    /// For [`Centre::Halves`]: the scales of blocks 0 and 1 and of blocks 2 and 3, in lane
+    /// `4 * half + row`.
+    #[inline(always)]
+    unsafe fn row_scales(_rows: [*const u8; 4], _quad: usize) -> [__m512i; 2] {
+        // SAFETY: the caller's promise: the instructions are there.
+        unsafe { [_mm512_setzero_si512(); 2] }
+    }
 }
 
 /// A quantised type for AVX2 (with FMA and F16C).
@@ -56,9 +91,21 @@ pub(super) trait Narrow: Stored {
     /// What each block's whole number is multiplied by.
     unsafe fn scales(row: *const u8, quad: usize) -> __m128;
     /// What is added for each unit of activation.
-    unsafe fn minima(row: *const u8, quad: usize) -> __m128;
+    #[inline(always)]
+    unsafe fn minima(_row: *const u8, _quad: usize) -> __m128 {
+        // SAFETY: the caller's promise: the instructions are there.
+        unsafe { _mm_setzero_ps() }
+    }
     /// For [`Centre::Halves`]: 16-bit scales in the lanes that `maddubs` leaves.
-    unsafe fn lane_scales(row: *const u8, quad: usize) -> [__m256i; 4];
+    #[inline(always)]
+    unsafe fn lane_scales(_row: *const u8, _quad: usize) -> [__m256i; 4] {
+        // SAFETY: the caller's promise: the instructions are there.
+        unsafe { [_mm256_setzero_si256(); 4] }
+    }
     /// For [`Centre::Halves`]: two 16-bit scales for each block.
-    unsafe fn half_scales(row: *const u8, quad: usize) -> std::arch::x86_64::__m128i;
+    #[inline(always)]
+    unsafe fn half_scales(_row: *const u8, _quad: usize) -> __m128i {
+        // SAFETY: the caller's promise: the instructions are there.
+        unsafe { _mm_setzero_si128() }
+    }
 }

@@ -5,16 +5,15 @@
 //! defines it; sums within a block are whole numbers, so their order does not matter.
 
 use std::arch::x86_64::{
-    __m512, __m512i, _MM_HINT_T0, _mm_cvtsi32_si128, _mm_loadu_ps, _mm_loadu_si128, _mm_prefetch,
+    __m512, _MM_HINT_T0, _mm_cvtsi32_si128, _mm_loadu_ps, _mm_loadu_si128, _mm_prefetch,
     _mm512_add_epi32, _mm512_broadcast_f32x4, _mm512_broadcast_i32x4, _mm512_cvtepi32_ps,
-    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_madd_epi16, _mm512_mul_ps,
-    _mm512_permutexvar_epi32, _mm512_set_epi32, _mm512_setzero_ps, _mm512_setzero_si512,
-    _mm512_shuffle_i32x4, _mm512_sll_epi32, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_epi32,
-    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_mul_ps, _mm512_set1_epi8,
+    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_sll_epi32, _mm512_storeu_ps, _mm512_sub_epi32,
 };
 
+use super::lanes;
 use super::rounded::Rounded;
-use super::stored::{Centre, Wide};
+use super::stored::{Centre, Order, Wide};
 
 /// Four rows of weights: whole quads in place, and what remains padded with zeros.
 #[derive(Clone, Copy)]
@@ -78,89 +77,62 @@ unsafe fn step<T: Wide, const M: usize>(
 ) {
     // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
     unsafe {
-        let (quants, scales) = (
-            [
-                T::quants(rows[0], quad),
-                T::quants(rows[1], quad),
-                T::quants(rows[2], quad),
-                T::quants(rows[3], quad),
-            ],
-            T::scales(rows, quad),
-        );
-        let halves = T::CENTRE == Centre::Halves;
-        let mut weights = [[_mm512_setzero_si512(); 2]; 4];
-        if halves {
-            for (weights, row) in weights.iter_mut().zip(rows) {
-                *weights = T::lane_scales(row, quad);
-            }
-        }
+        // Closures would be compiled without the instructions, so arrays are written out.
+        let quants = [
+            T::unpacked(rows[0], quad),
+            T::unpacked(rows[1], quad),
+            T::unpacked(rows[2], quad),
+            T::unpacked(rows[3], quad),
+        ];
+        let scales = T::scales(rows, quad);
         for (sum, x) in sums.iter_mut().zip(x) {
-            let (bytes, x_scales, moments, debts, x_halves) = {
-                let bytes = x.bytes.as_ptr().add(place * 32);
-                (
-                    [
-                        _mm512_loadu_si512(bytes.cast()),
-                        _mm512_loadu_si512(bytes.add(16).cast()),
-                    ],
-                    _mm_loadu_ps(x.scales.as_ptr().add(place * 4).cast()),
-                    _mm_loadu_ps(x.moments.as_ptr().add(place * 4).cast()),
-                    _mm_loadu_si128(x.debts.as_ptr().add(place * 4).cast()),
-                    _mm_loadu_si128(x.halves.as_ptr().add(place * 4).cast()),
-                )
+            let at = x.bytes.as_ptr().add(place * 32);
+            let bytes = lanes::arrange(
+                T::ORDER,
+                [
+                    _mm512_loadu_si512(at.cast()),
+                    _mm512_loadu_si512(at.add(16).cast()),
+                ],
+            );
+            let zero = _mm512_setzero_si512();
+            let mut start = [zero; 2];
+            if T::CENTRE == Centre::Halves {
+                for (start, bytes) in start.iter_mut().zip(bytes) {
+                    let over = _mm512_dpbusd_epi32(zero, _mm512_set1_epi8(32), bytes);
+                    *start = _mm512_sub_epi32(zero, over);
+                }
+            }
+            let mut dots = [start; 4];
+            for (dots, [low, high]) in dots.iter_mut().zip(quants) {
+                dots[0] = _mm512_dpbusd_epi32(dots[0], low, bytes[0]);
+                // Of split blocks, both halves go into one sum.
+                let start = if T::ORDER == Order::Split {
+                    dots[0]
+                } else {
+                    dots[1]
+                };
+                dots[1] = _mm512_dpbusd_epi32(start, high, bytes[1]);
+            }
+            let mut whole = match (T::CENTRE, T::ORDER) {
+                (Centre::Halves, _) => lanes::scaled(dots, T::row_scales(rows, quad)),
+                (_, Order::Whole) => lanes::whole(dots),
+                (_, Order::Crossed) => lanes::crossed(dots),
+                (_, Order::Split) => lanes::split([dots[0][1], dots[1][1], dots[2][1], dots[3][1]]),
             };
-            let mut dots = [[_mm512_setzero_si512(); 2]; 4];
-            for ((dots, quants), weights) in dots.iter_mut().zip(quants).zip(weights) {
-                for i in 0..2 {
-                    let dot = _mm512_dpbusd_epi32(_mm512_setzero_si512(), quants[i], bytes[i]);
-                    dots[i] = if halves {
-                        // Four products of 63 and 127 fit into 16 bits with a sign.
-                        _mm512_madd_epi16(dot, weights[i])
-                    } else {
-                        dot
-                    };
-                }
+            if let Centre::Shift(shift) = T::CENTRE {
+                let debts = _mm_loadu_si128(x.debts.as_ptr().add(place * 4).cast());
+                let debts = _mm512_broadcast_i32x4(debts);
+                let count = _mm_cvtsi32_si128(shift.cast_signed());
+                whole = _mm512_add_epi32(whole, _mm512_sll_epi32(debts, count));
             }
-            let mut whole = add_lanes(dots);
-            match T::CENTRE {
-                Centre::Zero => {}
-                Centre::Shift(shift) => {
-                    let debts = _mm512_broadcast_i32x4(debts);
-                    let count = _mm_cvtsi32_si128(shift.cast_signed());
-                    whole = _mm512_add_epi32(whole, _mm512_sll_epi32(debts, count));
-                }
-                Centre::Halves => {
-                    let scales = T::half_scales(rows, quad);
-                    let over = _mm512_madd_epi16(scales, _mm512_broadcast_i32x4(x_halves));
-                    whole = _mm512_sub_epi32(whole, _mm512_slli_epi32::<5>(over));
-                }
-            }
+            let x_scales = _mm_loadu_ps(x.scales.as_ptr().add(place * 4).cast());
             let factor = _mm512_mul_ps(scales, _mm512_broadcast_f32x4(x_scales));
             *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), factor, *sum);
             if T::MINIMA {
                 let minima = T::minima(rows, quad);
+                let moments = _mm_loadu_ps(x.moments.as_ptr().add(place * 4).cast());
                 *sum = _mm512_fmadd_ps(minima, _mm512_broadcast_f32x4(moments), *sum);
             }
         }
-    }
-}
-
-/// The sums of eight neighbouring lanes of each of eight registers: lane `4 * row + block`.
-#[inline(always)]
-unsafe fn add_lanes(dots: [[__m512i; 2]; 4]) -> __m512i {
-    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-    unsafe {
-        let mut rows = [_mm512_setzero_si512(); 4];
-        for i in 0..4 {
-            let [a, b] = dots[i];
-            rows[i] = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-        }
-        let [a, b, c, d] = rows;
-        let low = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
-        let high = _mm512_add_epi32(_mm512_unpacklo_epi64(c, d), _mm512_unpackhi_epi64(c, d));
-        let (a, b) = (low, high);
-        let even = _mm512_shuffle_i32x4::<0b10_00_10_00>(a, b);
-        let odd = _mm512_shuffle_i32x4::<0b11_01_11_01>(a, b);
-        let order = _mm512_set_epi32(15, 11, 14, 10, 13, 9, 12, 8, 7, 3, 6, 2, 5, 1, 4, 0);
-        _mm512_permutexvar_epi32(order, _mm512_add_epi32(even, odd))
     }
 }
