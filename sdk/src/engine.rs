@@ -110,7 +110,7 @@ macro_rules! engine {
             is::<$engine>();
 
             #[cfg(target_arch = "wasm32")]
-            $crate::engine::bindings::export!(Component with_types_in $crate::engine::bindings);
+    $crate::engine::bindings::export!(Component with_types_in $crate::engine::bindings);
         };
     };
 }

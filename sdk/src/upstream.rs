@@ -103,7 +103,7 @@ macro_rules! upstream {
             is::<$upstream>();
 
             #[cfg(target_arch = "wasm32")]
-            $crate::upstream::bindings::export!(Component with_types_in $crate::upstream::bindings);
+    $crate::upstream::bindings::export!(Component with_types_in $crate::upstream::bindings);
         };
     };
 }

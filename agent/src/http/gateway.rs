@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -13,6 +12,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::service::TowerToHyperService;
 
 use super::error::{ApiError, Kind};
@@ -138,12 +138,16 @@ impl Gateway {
                 let (parts, body) = request.into_parts();
                 let limit = agent.settings.http.body_max_bytes;
                 let body = super::body::read_json(&parts.headers, body, limit).await?;
-                openai::answer(agent, endpoint, caller, id, &body).await
+                // Both point into the connection's buffer, which is used again once nothing does.
+                drop(parts);
+                let asked = openai::parse(endpoint, &body)?;
+                drop(body);
+                openai::answer(agent, caller, id, asked).await
             }
             Endpoint::Api | Endpoint::Other => {
                 request.extensions_mut().insert(caller);
                 request.extensions_mut().insert(peer);
-                let answer = hyper::service::Service::call(&self.api, request).await;
+                let answer = self.api.call(request).await;
                 answer.map_err(|impossible: Infallible| match impossible {})
             }
             Endpoint::Models | Endpoint::Health | Endpoint::Metrics | Endpoint::Page => {
@@ -181,44 +185,34 @@ impl Gateway {
     }
 }
 
-/// One connection's way to the gateway.
-#[derive(Clone)]
-pub(super) struct Visit {
+/// One connection's way to the gateway. Its futures have a place of their own in the connection, where
+/// boxed ones would cost an allocation of some kilobytes each.
+pub(super) fn visit(
     gateway: Arc<Gateway>,
     peer: SocketAddr,
-    _open: Arc<Open>,
+) -> impl Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Future + Send>
+{
+    let open = Open::new(gateway.agent.clone());
+    service_fn(move |request| {
+        let _ = &open;
+        let gateway = gateway.clone();
+        async move { Ok(gateway.answer(peer, request).await) }
+    })
 }
 
 /// Counts a connection while it lives.
 struct Open(Arc<Agent>);
 
-impl Visit {
-    pub(super) fn new(gateway: Arc<Gateway>, peer: SocketAddr) -> Self {
-        gateway.agent.metrics.connections.inc();
-        let open = Arc::new(Open(gateway.agent.clone()));
-        Self {
-            gateway,
-            peer,
-            _open: open,
-        }
+impl Open {
+    fn new(agent: Arc<Agent>) -> Self {
+        agent.metrics.connections.inc();
+        Self(agent)
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.metrics.connections.dec();
-    }
-}
-
-impl hyper::service::Service<Request<Incoming>> for Visit {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let gateway = self.gateway.clone();
-        let peer = self.peer;
-        Box::pin(async move { Ok(gateway.answer(peer, request).await) })
     }
 }
 

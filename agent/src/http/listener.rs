@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::addresses::{Addresses, Place};
-use super::gateway::{Gateway, Visit};
+use super::gateway::{Gateway, visit};
 use super::limits::{
     ACCEPT_BACKOFF, COMPLAINT_INTERVAL, HANDSHAKE, HEAD_BYTES_MAX, HEADERS_MAX, READER_STALL,
 };
@@ -190,8 +190,8 @@ impl Rules {
         stream: T,
         peer: SocketAddr,
     ) {
-        let visit = Visit::new(self.gateway.clone(), peer);
-        let connection = self.http.serve_connection(TokioIo::new(stream), visit);
+        let service = visit(self.gateway.clone(), peer);
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         let mut ending = self.ending.clone();
         let ended = tokio::select! {

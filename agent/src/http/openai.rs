@@ -18,4 +18,4 @@ mod tests;
 mod vectors;
 mod whole;
 
-pub(super) use self::run::{answer, models};
+pub(super) use self::run::{answer, models, parse};

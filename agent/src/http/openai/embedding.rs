@@ -11,7 +11,7 @@ use crate::protocol::Prompt;
 
 /// Embeddings that can be made.
 #[derive(Debug)]
-pub(super) struct Embeddings {
+pub(in crate::http) struct Embeddings {
     pub(super) model: String,
     pub(super) inputs: Vec<Prompt>,
     pub(super) encoding: Encoding,

@@ -25,15 +25,15 @@ use crate::metrics::{Endpoint, Watch};
 use crate::protocol::{Event, Generation, Prompt, Work};
 use crate::router::{Job, ModelStanding, Shape, Step};
 
-/// Answers a request to one of the three endpoints that compute.
-pub(in crate::http) async fn answer(
-    agent: &Agent,
-    endpoint: Endpoint,
-    caller: Caller,
-    id: &str,
-    body: &[u8],
-) -> Result<Response<Body>, ApiError> {
-    match endpoint {
+/// A checked request to one of the three endpoints that compute.
+pub(in crate::http) enum Request {
+    Generate(Asked, Vec<Generation>),
+    Embed(Embeddings),
+}
+
+/// Reads and checks a body.
+pub(in crate::http) fn parse(endpoint: Endpoint, body: &[u8]) -> Result<Request, ApiError> {
+    Ok(match endpoint {
         Endpoint::Chat => {
             let chat = Chat::parse(body)?;
             let asked = Asked {
@@ -41,7 +41,7 @@ pub(in crate::http) async fn answer(
                 model: chat.model,
                 delivery: chat.delivery,
             };
-            generate(agent, caller, id, asked, vec![chat.generation]).await
+            Request::Generate(asked, vec![chat.generation])
         }
         Endpoint::Completions => {
             let completion = Completion::parse(body)?;
@@ -50,9 +50,24 @@ pub(in crate::http) async fn answer(
                 model: completion.model,
                 delivery: completion.delivery,
             };
-            generate(agent, caller, id, asked, completion.generations).await
+            Request::Generate(asked, completion.generations)
         }
-        _ => embed(agent, caller, Embeddings::parse(body)?).await,
+        _ => Request::Embed(Embeddings::parse(body)?),
+    })
+}
+
+/// Answers a checked request.
+pub(in crate::http) async fn answer(
+    agent: &Agent,
+    caller: Caller,
+    id: &str,
+    request: Request,
+) -> Result<Response<Body>, ApiError> {
+    match request {
+        Request::Generate(asked, generations) => {
+            generate(agent, caller, id, asked, generations).await
+        }
+        Request::Embed(asked) => embed(agent, caller, asked).await,
     }
 }
 
@@ -93,7 +108,7 @@ pub(in crate::http) fn models(agent: &Agent, path: &str) -> Result<Response<Body
 }
 
 /// What a generation was asked for, apart from the generation itself.
-struct Asked {
+pub(in crate::http) struct Asked {
     dialect: Dialect,
     model: String,
     delivery: Delivery,
