@@ -23,8 +23,8 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
         title: "Start",
         command: "cargo xtask bench start",
         note: "Milliseconds from the start of the process, median (least–most). Fresh: an empty state \
-               folder, so keys are made and the plugins are compiled. First token: the first text of a \
-               streamed chat with the embedded model, asked for as soon as the port is open. \
+               folder, so keys are made and the plugins' compiled forms are taken out of the binary. First \
+               token: the first text of a streamed chat with the embedded model, asked for as soon as the port is open. \
                Goal: first token within 2,000."
             .into(),
         columns: vec!["state folder", "listening", "ready", "first token"],
