@@ -11,6 +11,7 @@ use core::marker::PhantomData;
     missing_debug_implementations,
     unsafe_code,
     clippy::all,
+    clippy::error_impl_error,
     clippy::undocumented_unsafe_blocks,
     clippy::use_self,
     reason = "generated from wit/"

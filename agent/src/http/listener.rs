@@ -61,7 +61,7 @@ pub struct Port {
 }
 
 impl Port {
-    /// Binds, and reads the certificate. Connections wait in the kernel until [`Port::serve`].
+    /// Binds, and reads the certificate. Connections wait in the kernel until `Port::serve`.
     ///
     /// # Errors
     /// When the address cannot be had or TLS cannot be served.

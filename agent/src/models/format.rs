@@ -33,7 +33,7 @@ pub enum FormatError {
 pub(super) const HEAD_BYTES: usize = 24;
 
 impl Format {
-    /// Judges a file by its first [`HEAD_BYTES`] bytes, or all of it when it has fewer.
+    /// Judges a file by its first `HEAD_BYTES` bytes, or all of it when it has fewer.
     ///
     /// # Errors
     /// When no engine of this version could open it.

@@ -58,7 +58,7 @@ impl Wide for Q5K {
             let bits = _mm256_loadu_si256(row.add(quad / 2 * BYTES + 16).cast());
             let bits = _mm512_broadcast_i64x4(bits);
             // Bit `4 * (quad % 2) + block` of a byte goes to bit 4.
-            let turn = _mm512_set1_epi64(if quad % 2 == 0 { 0 } else { -4 });
+            let turn = _mm512_set1_epi64(if quad.is_multiple_of(2) { 0 } else { -4 });
             let first = _mm512_set_epi64(2, 2, 2, 2, 4, 4, 4, 4);
             let second = _mm512_set_epi64(1, 1, 1, 1, 3, 3, 3, 3);
             let fifth = _mm512_set1_epi8(16);

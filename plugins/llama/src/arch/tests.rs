@@ -188,11 +188,11 @@ fn records_every_decoder() {
         let adjacent = matches!(arch, "llama" | "mistral");
         assert_eq!(ropes.collect::<Vec<_>>(), [adjacent; 4], "{arch}");
         // The tied output matrix is the embedding table itself.
-        let matmuls = network.ops.iter().filter_map(|op| match op {
+        let mut matmuls = network.ops.iter().filter_map(|op| match op {
             Op::Matmul(matmul) => Some(matmul),
             _ => None,
         });
-        let output = matmuls.last().unwrap();
+        let output = matmuls.next_back().unwrap();
         assert_eq!(
             network.weights[output.weight as usize].name,
             "token_embd.weight"

@@ -27,6 +27,7 @@ impl Scheduler for Astray {
         Err(Refusal::Impossible(format!("no place for {}", job.model)))
     }
 
+    #[expect(clippy::panic, reason = "it is what is tried")]
     fn route(&mut self, request: Request) -> Result<Choice, Refusal> {
         match request.model.as_str() {
             "loop" => loop {

@@ -7,6 +7,7 @@ use skep_sdk::engine::compute::{self, CacheLayer, Dtype, Weight};
 use skep_sdk::engine::{Error, File, log};
 
 /// Does what the host must survive. Returns only where that is the point.
+#[expect(clippy::panic, clippy::exit, reason = "they are what is tried")]
 pub(crate) fn indulge(vice: &str, file: Option<&File>) -> Result<(), Error> {
     match vice {
         "loop" => endless(),
