@@ -34,6 +34,7 @@ mod norm;
 pub(crate) mod pool;
 mod rope;
 mod split;
+pub(crate) mod top;
 mod vector;
 
 pub(crate) use self::engine::{Around, Engine};

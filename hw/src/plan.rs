@@ -8,7 +8,7 @@
 use crate::cache::Cache;
 use crate::cpu::level::Isa;
 use crate::cpu::mapping::Zeroed;
-use crate::cpu::{Around, Engine};
+use crate::cpu::{Around, Engine, top};
 use crate::device::Device;
 use crate::graph::{Graph, Rows};
 use crate::limits::MAX_PLAN_BYTES;
@@ -18,7 +18,6 @@ use crate::reference::{self, Surroundings};
 mod batch;
 mod layout;
 mod schedule;
-mod top;
 
 pub(crate) use self::batch::Facts;
 pub use self::batch::{Batch, RunError, Sequence};
@@ -154,8 +153,9 @@ impl Plan {
             return None;
         }
         let row = self.row(output)?;
-        top::largest(row, count, into);
-        Some(top::log_sum_exp(row, temperature))
+        let level = self.device.level();
+        top::largest(level, row, count, into);
+        Some(top::log_sum_exp(level, row, temperature))
     }
 
     /// Bytes of the buffers.

@@ -70,9 +70,18 @@ pub(super) struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    fn rounded_row(&self, row: usize) -> rounded::Rounded<'a> {
-        let words = &self.rounded[row * self.rounded_stride..][..self.rounded_stride];
-        rounded::Rounded::of(words)
+    fn rounded_row(&self, row: usize) -> &'a [rounded::Quad] {
+        rounded::quads(&self.rounded[row * self.rounded_stride..][..self.rounded_stride])
+    }
+
+    /// `M` rounded rows from `row` on. (`array::from_fn` is not compiled into its caller here.)
+    #[inline(always)]
+    fn rounded_rows<const M: usize>(&self, row: usize) -> [&'a [rounded::Quad]; M] {
+        let mut rows = [&[][..]; M];
+        for (m, to) in rows.iter_mut().enumerate() {
+            *to = self.rounded_row(row + m);
+        }
+        rows
     }
 }
 

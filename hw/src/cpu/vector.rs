@@ -92,7 +92,7 @@ macro_rules! kernel {
     ($(#[$doc:meta])* $name:ident = $generic:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)?) => {
         $(#[$doc])*
         #[allow(clippy::too_many_arguments, reason = "kernels take what they read")]
-        pub(in crate::cpu) fn $name(level: $crate::cpu::level::Level, $($arg: $type),*) $(-> $ret)? {
+        pub(crate) fn $name(level: $crate::cpu::level::Level, $($arg: $type),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
                 use $crate::cpu::level::Isa;

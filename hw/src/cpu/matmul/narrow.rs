@@ -11,7 +11,7 @@ use std::arch::x86_64::{
     _mm256_maddubs_epi16, _mm256_set1_epi16, _mm256_setzero_si256, _mm256_sign_epi8,
 };
 
-use super::rounded::Rounded;
+use super::rounded::Quad;
 use super::stored::{Centre, Narrow};
 
 /// One row of weights: whole quads in place, and what remains padded with zeros.
@@ -26,11 +26,11 @@ pub(super) struct Row {
 ///
 /// # Safety
 /// AVX2, FMA and F16C must be there; `row.at` must point to `row.quads` quads of `T` and `row.tail`
-/// to one; each of `x` must have a quad of blocks for each of these.
+/// to one; each of `x` must point to a quad for each of these.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn tile<T: Narrow, const M: usize>(
     row: Row,
-    x: [Rounded<'_>; M],
+    x: [*const Quad; M],
     out: &mut [f32; M],
 ) {
     let mut sums = [_mm_setzero_ps(); M];
@@ -58,7 +58,7 @@ unsafe fn step<T: Narrow, const M: usize>(
     row: *const u8,
     quad: usize,
     place: usize,
-    x: [Rounded<'_>; M],
+    x: [*const Quad; M],
     sums: &mut [__m128; M],
 ) {
     // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
@@ -72,10 +72,11 @@ unsafe fn step<T: Narrow, const M: usize>(
             (T::quants(row, quad), T::scales(row, quad))
         };
         for (sum, x) in sums.iter_mut().zip(x) {
+            let x = &*x.add(place);
             let mut dots = [_mm256_setzero_si256(); 4];
             for i in 0..4 {
                 let bytes = {
-                    let at = x.bytes.as_ptr().add(place * 32 + i * 8);
+                    let at = x.bytes.as_ptr().add(i * 8);
                     _mm256_loadu_si256(at.cast())
                 };
                 // Pairs of products of 128 and 127, or of unsigned 63 and 127, fit into 16 bits.
@@ -91,22 +92,22 @@ unsafe fn step<T: Narrow, const M: usize>(
             {
                 match T::CENTRE {
                     Centre::Shift(shift) if !T::SIGNED => {
-                        let debts = _mm_loadu_si128(x.debts.as_ptr().add(place * 4).cast());
+                        let debts = _mm_loadu_si128(x.debts.as_ptr().cast());
                         let debts = _mm_sll_epi32(debts, _mm_cvtsi32_si128(shift.cast_signed()));
                         whole = _mm_add_epi32(whole, debts);
                     }
                     Centre::Halves => {
-                        let sums = _mm_loadu_si128(x.halves.as_ptr().add(place * 4).cast());
+                        let sums = _mm_loadu_si128(x.halves.as_ptr().cast());
                         let over = _mm_madd_epi16(T::half_scales(row, quad), sums);
                         whole = _mm_sub_epi32(whole, _mm_slli_epi32::<5>(over));
                     }
                     Centre::Zero | Centre::Shift(_) => {}
                 }
-                let x_scales = _mm_loadu_ps(x.scales.as_ptr().add(place * 4).cast());
+                let x_scales = _mm_loadu_ps(x.scales.as_ptr());
                 let factor = _mm_mul_ps(scales, x_scales);
                 *sum = _mm_fmadd_ps(_mm_cvtepi32_ps(whole), factor, *sum);
                 if T::MINIMA {
-                    let moments = _mm_loadu_ps(x.moments.as_ptr().add(place * 4).cast());
+                    let moments = _mm_loadu_ps(x.moments.as_ptr());
                     *sum = _mm_fmadd_ps(T::minima(row, quad), moments, *sum);
                 }
             }

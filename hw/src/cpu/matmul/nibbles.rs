@@ -6,39 +6,34 @@ use std::arch::x86_64::{
     __m256i, __m512i, _mm_loadu_si128, _mm256_and_si256, _mm256_broadcastsi128_si256,
     _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
     _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_shuffle_epi8, _mm256_srli_epi16,
-    _mm256_srlv_epi64, _mm512_and_si512, _mm512_broadcast_i32x4, _mm512_broadcast_i64x4,
-    _mm512_castsi128_si512, _mm512_inserti32x4, _mm512_mask_add_epi8, _mm512_mask_broadcast_i32x4,
-    _mm512_set_epi64, _mm512_set1_epi8, _mm512_srli_epi16, _mm512_srlv_epi64,
+    _mm256_srlv_epi64, _mm512_and_si512, _mm512_castsi128_si512, _mm512_inserti32x4,
+    _mm512_mask_add_epi8, _mm512_set1_epi8, _mm512_srli_epi16,
 };
 
-/// Low halves of 16 bytes at `a`, their high halves, then the same of `b`.
-///
-/// # Safety
-/// Both must point to 16 readable bytes.
-#[inline(always)]
-pub(super) unsafe fn nibbles_64(a: *const u8, b: *const u8) -> __m512i {
-    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-    unsafe {
-        let (a, b) = (_mm_loadu_si128(a.cast()), _mm_loadu_si128(b.cast()));
-        let both = _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(a), 0xff00, b);
-        let shifted = _mm512_srlv_epi64(both, _mm512_set_epi64(4, 4, 0, 0, 4, 4, 0, 0));
-        _mm512_and_si512(shifted, _mm512_set1_epi8(15))
-    }
-}
-
-/// Low halves of 16 bytes at each of four places `STRIDE` bytes apart, and their high halves.
+/// 16 bytes at each of four places `STRIDE` bytes apart.
 ///
 /// # Safety
 /// `at` must point to `3 * STRIDE + 16` readable bytes.
 #[inline(always)]
-pub(super) unsafe fn split_64<const STRIDE: usize>(at: *const u8) -> [__m512i; 2] {
+pub(super) unsafe fn four_parts<const STRIDE: usize>(at: *const u8) -> __m512i {
     // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
     unsafe {
         let load = |block: usize| _mm_loadu_si128(at.add(block * STRIDE).cast());
         let bytes = _mm512_castsi128_si512(load(0));
         let bytes = _mm512_inserti32x4::<1>(bytes, load(1));
         let bytes = _mm512_inserti32x4::<2>(bytes, load(2));
-        let bytes = _mm512_inserti32x4::<3>(bytes, load(3));
+        _mm512_inserti32x4::<3>(bytes, load(3))
+    }
+}
+
+/// The low halves of bytes, and their high halves.
+///
+/// # Safety
+/// AVX-512 BW must be there.
+#[inline(always)]
+pub(super) unsafe fn halves(bytes: __m512i) -> [__m512i; 2] {
+    // SAFETY: the caller's promise: the instructions are there.
+    unsafe {
         let mask = _mm512_set1_epi8(15);
         [
             _mm512_and_si512(bytes, mask),
@@ -60,21 +55,6 @@ pub(super) unsafe fn with_fifths([a, b]: [__m512i; 2], first: u64, second: u64) 
             _mm512_mask_add_epi8(a, first, a, fifth),
             _mm512_mask_add_epi8(b, second, b, fifth),
         ]
-    }
-}
-
-/// Low halves of 32 bytes, then their high halves.
-///
-/// # Safety
-/// `at` must point to 32 readable bytes.
-#[inline(always)]
-pub(super) unsafe fn halves_64(at: *const u8) -> __m512i {
-    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-    unsafe {
-        let bytes = _mm256_loadu_si256(at.cast());
-        let both = _mm512_broadcast_i64x4(bytes);
-        let shifted = _mm512_srlv_epi64(both, _mm512_set_epi64(4, 4, 4, 4, 0, 0, 0, 0));
-        _mm512_and_si512(shifted, _mm512_set1_epi8(15))
     }
 }
 

@@ -13,7 +13,8 @@ use std::arch::x86_64::{
     _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
-use super::rounded::Rounded;
+use super::nibbles;
+use super::rounded::Quad;
 use super::stored::{Centre, Wide};
 
 /// Weight rows of a panel.
@@ -65,14 +66,32 @@ pub(super) unsafe fn fill<T: Wide>(
     // SAFETY: the caller's promise, for weights and for the panel: sixteen registers are two of
     // its blocks.
     unsafe {
+        let bytes = panel.bytes.add(place * 512);
         let mut parts = [[_mm512_setzero_si512(); ROWS]; 2];
-        for i in 0..ROWS {
-            let [low, high] = T::quants(rows[i], quad);
-            parts[0][i] = low;
-            parts[1][i] = high;
+        if T::PACKED {
+            for i in 0..ROWS {
+                parts[0][i] = T::packed(rows[i], quad);
+            }
+            let packed = transposed(&parts[0]);
+            for i in 0..ROWS {
+                let [low, high] = nibbles::halves(packed[i]);
+                parts[0][i] = low;
+                parts[1][i] = high;
+            }
+        } else {
+            for i in 0..ROWS {
+                let [low, high] = T::quants(rows[i], quad);
+                parts[0][i] = low;
+                parts[1][i] = high;
+            }
+            parts = [transposed(&parts[0]), transposed(&parts[1])];
         }
-        transpose(&parts[0], panel.bytes.add(place * 512));
-        transpose(&parts[1], panel.bytes.add(place * 512 + 256));
+        for (register, words) in parts.iter().enumerate() {
+            for (i, word) in words.iter().enumerate() {
+                let to = bytes.add(T::ORDER.place(register, i) * 16);
+                _mm512_store_si512(to.cast(), *word);
+            }
+        }
         let [a, b, c, d] = [
             [rows[0], rows[1], rows[2], rows[3]],
             [rows[4], rows[5], rows[6], rows[7]],
@@ -119,12 +138,12 @@ pub(super) unsafe fn fill<T: Wide>(
 ///
 /// # Safety
 /// AVX-512 (F, BW, DQ, VL, VNNI) must be there; the panel must be filled for `4 * quads` blocks,
-/// and each of `x` must have as many.
+/// and each of `x` must point to as many quads.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(super) unsafe fn tile<T: Wide, const M: usize>(
     panel: Panel,
     quads: usize,
-    x: [Rounded<'_>; M],
+    x: [*const Quad; M],
     out: &mut [[f32; ROWS]; M],
 ) {
     let mut sums = [[_mm512_setzero_ps(); 4]; M];
@@ -134,18 +153,18 @@ pub(super) unsafe fn tile<T: Wide, const M: usize>(
             // SAFETY: the caller's promise, for panel and activations.
             unsafe {
                 let dots = if T::CENTRE == Centre::Halves {
-                    halves::<M>(panel, block, x)
+                    halves::<M>(panel, [quad, j], x)
                 } else {
-                    dots::<T, M>(panel, block, x)
+                    dots::<T, M>(panel, [quad, j], x)
                 };
                 let scales = _mm512_load_ps(panel.scales.add(block * 16));
                 for m in 0..M {
-                    let x_scale = _mm512_set1_ps(*x[m].scales.as_ptr().add(block).cast());
+                    let x_scale = _mm512_set1_ps((*x[m].add(quad)).scales[j]);
                     let factor = _mm512_mul_ps(scales, x_scale);
                     let mut sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots[m]), factor, sums[m][j]);
                     if T::MINIMA {
                         let minima = _mm512_load_ps(panel.minima.add(block * 16));
-                        let moment = _mm512_set1_ps(*x[m].moments.as_ptr().add(block).cast());
+                        let moment = _mm512_set1_ps((*x[m].add(quad)).moments[j]);
                         sum = _mm512_fmadd_ps(minima, moment, sum);
                     }
                     sums[m][j] = sum;
@@ -167,23 +186,23 @@ pub(super) unsafe fn tile<T: Wide, const M: usize>(
 #[inline(always)]
 unsafe fn dots<T: Wide, const M: usize>(
     panel: Panel,
-    block: usize,
-    x: [Rounded<'_>; M],
+    [quad, j]: [usize; 2],
+    x: [*const Quad; M],
 ) -> [__m512i; M] {
     // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
     unsafe {
+        let block = quad * 4 + j;
         let mut dots = [_mm512_setzero_si512(); M];
         {
             if let Centre::Shift(shift) = T::CENTRE {
                 for m in 0..M {
-                    let debt: i32 = *x[m].debts.as_ptr().add(block).cast();
-                    dots[m] = _mm512_set1_epi32(debt << shift);
+                    dots[m] = _mm512_set1_epi32((*x[m].add(quad)).debts[j] << shift);
                 }
             }
             for i in 0..8 {
                 let w = _mm512_load_si512(panel.bytes.add(block * 128 + i * 16).cast());
                 for m in 0..M {
-                    let four = *x[m].bytes.as_ptr().add(block * 8 + i);
+                    let four = (*x[m].add(quad)).bytes[j * 8 + i];
                     dots[m] =
                         _mm512_dpbusd_epi32(dots[m], w, _mm512_set1_epi32(four.cast_signed()));
                 }
@@ -198,15 +217,20 @@ unsafe fn dots<T: Wide, const M: usize>(
 /// # Safety
 /// As for [`tile`].
 #[inline(always)]
-unsafe fn halves<const M: usize>(panel: Panel, block: usize, x: [Rounded<'_>; M]) -> [__m512i; M] {
+unsafe fn halves<const M: usize>(
+    panel: Panel,
+    [quad, j]: [usize; 2],
+    x: [*const Quad; M],
+) -> [__m512i; M] {
     // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
     unsafe {
+        let block = quad * 4 + j;
         let mut dots = [_mm512_setzero_si512(); M];
         for half in 0..2 {
             let mut sums = [_mm512_setzero_si512(); M];
             {
                 for m in 0..M {
-                    let pair = *x[m].halves.as_ptr().add(block);
+                    let pair = (*x[m].add(quad)).halves[j];
                     let sum = i32::from((pair >> (16 * half)) as u16 as i16);
                     sums[m] = _mm512_set1_epi32(-32 * sum);
                 }
@@ -214,7 +238,7 @@ unsafe fn halves<const M: usize>(panel: Panel, block: usize, x: [Rounded<'_>; M]
                     let i = half * 4 + i;
                     let w = _mm512_load_si512(panel.bytes.add(block * 128 + i * 16).cast());
                     for m in 0..M {
-                        let four = *x[m].bytes.as_ptr().add(block * 8 + i);
+                        let four = (*x[m].add(quad)).bytes[j * 8 + i];
                         let four = _mm512_set1_epi32(four.cast_signed());
                         sums[m] = _mm512_dpbusd_epi32(sums[m], w, four);
                     }
@@ -267,12 +291,12 @@ unsafe fn spread(rows: [__m512; 4], to: *mut f32, stride: usize) {
     }
 }
 
-/// Lane c of register r to lane r of register c, stored.
+/// Lane c of register r in lane r of register c.
 ///
 /// # Safety
-/// AVX-512 F must be there and `to` point to 256 words at a multiple of 64 bytes.
+/// AVX-512 F must be there.
 #[inline(always)]
-unsafe fn transpose(rows: &[__m512i; ROWS], to: *mut u32) {
+unsafe fn transposed(rows: &[__m512i; ROWS]) -> [__m512i; ROWS] {
     // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
     unsafe {
         // Within each four rows: register 4 g + c holds, in its 128-bit part p, column 4 p + c.
@@ -291,6 +315,7 @@ unsafe fn transpose(rows: &[__m512i; ROWS], to: *mut u32) {
             fours[4 * g + 2] = _mm512_unpacklo_epi64(ab, cd);
             fours[4 * g + 3] = _mm512_unpackhi_epi64(ab, cd);
         }
+        let mut columns = [_mm512_setzero_si512(); ROWS];
         for c in 0..4 {
             let [a, b, e, f] = [fours[c], fours[4 + c], fours[8 + c], fours[12 + c]];
             let low = _mm512_shuffle_i32x4::<0b01_00_01_00>(a, b);
@@ -304,8 +329,9 @@ unsafe fn transpose(rows: &[__m512i; ROWS], to: *mut u32) {
                 _mm512_shuffle_i32x4::<0b11_01_11_01>(high, high_2),
             ];
             for (p, part) in parts.into_iter().enumerate() {
-                _mm512_store_si512(to.add((4 * p + c) * 16).cast(), part);
+                columns[4 * p + c] = part;
             }
         }
+        columns
     }
 }

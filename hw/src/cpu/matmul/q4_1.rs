@@ -3,7 +3,7 @@
 use std::arch::x86_64::{__m128, __m256i, __m512, __m512i};
 
 use super::gather::{four_halves, four_halves_16, widen_4};
-use super::nibbles::{nibbles_32, nibbles_64, split_64};
+use super::nibbles::{four_parts, halves, nibbles_32};
 use super::stored::{Centre, Narrow, Order, Stored, Wide};
 use crate::dtype::Dtype;
 
@@ -18,23 +18,18 @@ impl Stored for Q4_1 {
 
 impl Wide for Q4_1 {
     const ORDER: Order = Order::Split;
+    const PACKED: bool = true;
+
+    #[inline(always)]
+    unsafe fn packed(row: *const u8, quad: usize) -> __m512i {
+        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
+        unsafe { four_parts::<20>(row.add(quad * 80 + 4)) }
+    }
 
     #[inline(always)]
     unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe {
-            let at = row.add(quad * 80);
-            [pair(at), pair(at.add(40))]
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn unpacked(row: *const u8, quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe {
-            let at = row.add(quad * 80);
-            split_64::<20>(at.add(4))
-        }
+        unsafe { halves(Self::packed(row, quad)) }
     }
 
     #[inline(always)]
@@ -78,13 +73,6 @@ impl Narrow for Q4_1 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe { widen_4(four_halves(row.add(quad * 80 + 2), 20)) }
     }
-}
-
-/// Two blocks: their low and high halves of bytes.
-#[inline(always)]
-unsafe fn pair(at: *const u8) -> __m512i {
-    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-    unsafe { nibbles_64(at.add(4), at.add(24)) }
 }
 
 /// One block.

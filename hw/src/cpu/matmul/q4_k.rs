@@ -1,12 +1,11 @@
 //! Q4_K: 256 numbers of 4 bits; 32 share a scale and a minimum of 6 bits; 144 bytes.
 
 use std::arch::x86_64::{
-    __m128, __m256i, __m512, __m512i, _mm_setzero_ps, _mm_sub_ps, _mm512_and_si512,
-    _mm512_loadu_si512, _mm512_set1_epi8, _mm512_srli_epi16,
+    __m128, __m256i, __m512, __m512i, _mm_setzero_ps, _mm_sub_ps, _mm512_loadu_si512,
 };
 
 use super::gather::{SixBits, half_at, scaled_4, six_bit_scales};
-use super::nibbles::{halves_32, halves_64};
+use super::nibbles::{halves, halves_32};
 use super::stored::{Centre, Narrow, Order, Stored, Wide};
 use crate::dtype::Dtype;
 
@@ -23,29 +22,21 @@ impl Stored for Q4K {
 
 impl Wide for Q4K {
     const ORDER: Order = Order::Crossed;
+    const PACKED: bool = true;
 
     #[inline(always)]
-    unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
+    unsafe fn packed(row: *const u8, quad: usize) -> __m512i {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            let block = row.add(quad / 2 * BYTES);
-            let low = block.add(16 + quad % 2 * 64);
-            [halves_64(low), halves_64(low.add(32))]
+            let at = row.add(quad / 2 * BYTES + 16 + quad % 2 * 64);
+            _mm512_loadu_si512(at.cast())
         }
     }
 
     #[inline(always)]
-    unsafe fn unpacked(row: *const u8, quad: usize) -> [__m512i; 2] {
+    unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe {
-            let at = row.add(quad / 2 * BYTES + 16 + quad % 2 * 64);
-            let both = _mm512_loadu_si512(at.cast());
-            let mask = _mm512_set1_epi8(15);
-            [
-                _mm512_and_si512(both, mask),
-                _mm512_and_si512(_mm512_srli_epi16::<4>(both), mask),
-            ]
-        }
+        unsafe { halves(Self::packed(row, quad)) }
     }
 
     #[inline(always)]

@@ -1,11 +1,9 @@
 //! Q5_0: 32 numbers of 5 bits around 16 and a scale in 22 bytes.
 
-use std::arch::x86_64::{
-    __m128, __m256i, __m512, __m512i, _mm256_or_si256, _mm512_mask_add_epi8, _mm512_set1_epi8,
-};
+use std::arch::x86_64::{__m128, __m256i, __m512, __m512i, _mm256_or_si256};
 
 use super::gather::{four_halves, four_halves_16, widen_4};
-use super::nibbles::{fifth_bits_32, nibbles_32, nibbles_64, split_64, with_fifths};
+use super::nibbles::{fifth_bits_32, four_parts, halves, nibbles_32, with_fifths};
 use super::stored::{Centre, Narrow, Order, Stored, Wide};
 use crate::dtype::Dtype;
 
@@ -26,17 +24,8 @@ impl Wide for Q5_0 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
             let at = row.add(quad * 88);
-            [pair(at), pair(at.add(44))]
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn unpacked(row: *const u8, quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe {
-            let at = row.add(quad * 88);
             with_fifths(
-                split_64::<22>(at.add(6)),
+                halves(four_parts::<22>(at.add(6))),
                 four_halves(at.add(2), 22),
                 four_halves(at.add(4), 22),
             )
@@ -71,21 +60,6 @@ impl Narrow for Q5_0 {
     unsafe fn scales(row: *const u8, quad: usize) -> __m128 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe { widen_4(four_halves(row.add(quad * 88), 22)) }
-    }
-}
-
-/// Two blocks: their low and high halves of bytes.
-#[inline(always)]
-unsafe fn pair(at: *const u8) -> __m512i {
-    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-    unsafe {
-        let quants = nibbles_64(at.add(6), at.add(28));
-        let (low, high) = (
-            at.add(2).cast::<u32>().read_unaligned(),
-            at.add(24).cast::<u32>().read_unaligned(),
-        );
-        let fifth = u64::from(low) | u64::from(high) << 32;
-        _mm512_mask_add_epi8(quants, fifth, quants, _mm512_set1_epi8(16))
     }
 }
 

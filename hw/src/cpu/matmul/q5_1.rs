@@ -1,11 +1,9 @@
 //! Q5_1: 32 numbers of 5 bits, a scale and a minimum in 24 bytes.
 
-use std::arch::x86_64::{
-    __m128, __m256i, __m512, __m512i, _mm256_or_si256, _mm512_mask_add_epi8, _mm512_set1_epi8,
-};
+use std::arch::x86_64::{__m128, __m256i, __m512, __m512i, _mm256_or_si256};
 
 use super::gather::{four_halves, four_halves_16, widen_4};
-use super::nibbles::{fifth_bits_32, nibbles_32, nibbles_64, split_64, with_fifths};
+use super::nibbles::{fifth_bits_32, four_parts, halves, nibbles_32, with_fifths};
 use super::stored::{Centre, Narrow, Order, Stored, Wide};
 use crate::dtype::Dtype;
 
@@ -26,17 +24,8 @@ impl Wide for Q5_1 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
             let at = row.add(quad * 96);
-            [pair(at), pair(at.add(48))]
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn unpacked(row: *const u8, quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe {
-            let at = row.add(quad * 96);
             with_fifths(
-                split_64::<24>(at.add(8)),
+                halves(four_parts::<24>(at.add(8))),
                 four_halves(at.add(4), 24),
                 four_halves(at.add(6), 24),
             )
@@ -83,21 +72,6 @@ impl Narrow for Q5_1 {
     unsafe fn minima(row: *const u8, quad: usize) -> __m128 {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe { widen_4(four_halves(row.add(quad * 96 + 2), 24)) }
-    }
-}
-
-/// Two blocks: their low and high halves of bytes.
-#[inline(always)]
-unsafe fn pair(at: *const u8) -> __m512i {
-    // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-    unsafe {
-        let quants = nibbles_64(at.add(8), at.add(32));
-        let (low, high) = (
-            at.add(4).cast::<u32>().read_unaligned(),
-            at.add(28).cast::<u32>().read_unaligned(),
-        );
-        let fifth = u64::from(low) | u64::from(high) << 32;
-        _mm512_mask_add_epi8(quants, fifth, quants, _mm512_set1_epi8(16))
     }
 }
 

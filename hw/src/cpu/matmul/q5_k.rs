@@ -3,13 +3,12 @@
 use std::arch::x86_64::{
     __m128, __m256i, __m512, __m512i, _mm_setzero_ps, _mm_sub_ps, _mm256_and_si256,
     _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_or_si256, _mm256_set1_epi8, _mm512_add_epi64,
-    _mm512_and_si512, _mm512_broadcast_i64x4, _mm512_inserti64x4, _mm512_loadu_si512,
-    _mm512_mask_add_epi8, _mm512_or_si512, _mm512_rolv_epi64, _mm512_set_epi64, _mm512_set1_epi8,
-    _mm512_set1_epi64, _mm512_srli_epi16, _mm512_test_epi8_mask,
+    _mm512_and_si512, _mm512_broadcast_i64x4, _mm512_loadu_si512, _mm512_or_si512,
+    _mm512_rolv_epi64, _mm512_set_epi64, _mm512_set1_epi8, _mm512_set1_epi64,
 };
 
 use super::gather::{SixBits, half_at, scaled_4, six_bit_scales};
-use super::nibbles::{halves_32, halves_64};
+use super::nibbles::{halves, halves_32};
 use super::stored::{Centre, Narrow, Order, Stored, Wide};
 use crate::dtype::Dtype;
 
@@ -31,30 +30,8 @@ impl Wide for Q5K {
     unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2] {
         // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
         unsafe {
-            let block = row.add(quad / 2 * BYTES);
-            let low = block.add(48 + quad % 2 * 64);
-            let quants = [halves_64(low), halves_64(low.add(32))];
-            let bits = _mm256_loadu_si256(block.add(16).cast());
-            let bits = _mm512_broadcast_i64x4(bits);
-            let part = quad % 2 * 4;
-            [
-                with_fifth(quants[0], bits, part),
-                with_fifth(quants[1], bits, part + 2),
-            ]
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn unpacked(row: *const u8, quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
-        unsafe {
             let at = row.add(quad / 2 * BYTES + 48 + quad % 2 * 64);
-            let both = _mm512_loadu_si512(at.cast());
-            let mask = _mm512_set1_epi8(15);
-            let (low, high) = (
-                _mm512_and_si512(both, mask),
-                _mm512_and_si512(_mm512_srli_epi16::<4>(both), mask),
-            );
+            let [low, high] = halves(_mm512_loadu_si512(at.cast()));
             let bits = _mm256_loadu_si256(row.add(quad / 2 * BYTES + 16).cast());
             let bits = _mm512_broadcast_i64x4(bits);
             // Bit `4 * (quad % 2) + block` of a byte goes to bit 4.
@@ -128,21 +105,5 @@ impl Narrow for Q5K {
             };
             _mm_sub_ps(_mm_setzero_ps(), scaled_4(bytes, half))
         }
-    }
-}
-
-/// Adds 16 where the bit of block `part` (lower half) or the next (upper half) is set.
-///
-/// # Safety
-/// AVX-512 BW must be there.
-#[inline(always)]
-unsafe fn with_fifth(quants: __m512i, bits: __m512i, part: usize) -> __m512i {
-    // SAFETY: the caller's promise: the instructions are there.
-    unsafe {
-        let low = _mm512_set1_epi8(1_i8.wrapping_shl(part as u32));
-        let high = _mm256_set1_epi8(1_i8.wrapping_shl(part as u32 + 1));
-        let which = _mm512_inserti64x4::<1>(low, high);
-        let fifth = _mm512_test_epi8_mask(bits, which);
-        _mm512_mask_add_epi8(quants, fifth, quants, _mm512_set1_epi8(16))
     }
 }

@@ -3,15 +3,8 @@
 //! Decides how a row of floats becomes blocks of 32 bytes with one scale (as `reference/matmul.rs`
 //! defines it) and how the blocks lie in memory. Refuses to know which weights they meet.
 //!
-//! A rounded row of `blocks` blocks (a multiple of four, the last ones zero) is one slice of words:
-//!
-//! | part | words | what |
-//! |---|---|---|
-//! | bytes | 8 per block | 32 signed bytes |
-//! | scales | 1 | f32 |
-//! | moments | 1 | f32: scale times the sum of the bytes, for types with a minimum |
-//! | debts | 1 | i32: minus the sum of the bytes, for types around a zero |
-//! | halves | 1 | two i16: the sums of the first and the last 16 bytes, for Q6_K |
+//! A rounded row is one slice of words, a [`Quad`] for each 128 floats; what a row lacks of its last
+//! quad is zero.
 
 use crate::cpu::vector::{LANES, Vector, kernel};
 
@@ -23,31 +16,40 @@ pub(in crate::cpu) fn blocks_of(columns: usize) -> usize {
     columns.div_ceil(128) * 4
 }
 
-/// A rounded row.
+/// Four blocks. All of a row lies behind one address, so that a tile of many rows needs few
+/// registers for them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rounded<'a> {
-    pub(super) bytes: &'a [u32],
-    pub(super) scales: &'a [u32],
-    pub(super) moments: &'a [u32],
-    pub(super) debts: &'a [u32],
-    pub(super) halves: &'a [u32],
+#[repr(C)]
+pub(super) struct Quad {
+    /// 32 signed bytes of each block.
+    pub(super) bytes: [u32; 32],
+    pub(super) scales: [f32; 4],
+    /// Scale times the sum of the bytes, for types with a minimum.
+    pub(super) moments: [f32; 4],
+    /// Minus the sum of the bytes, for types around a zero.
+    pub(super) debts: [i32; 4],
+    /// Two 16-bit sums, of the first and of the last 16 bytes, for Q6_K.
+    pub(super) halves: [u32; 4],
 }
 
-impl<'a> Rounded<'a> {
-    pub(super) fn of(words: &'a [u32]) -> Self {
-        let blocks = words.len() / BLOCK_WORDS;
-        let (bytes, rest) = words.split_at(blocks * 8);
-        let (scales, rest) = rest.split_at(blocks);
-        let (moments, rest) = rest.split_at(blocks);
-        let (debts, halves) = rest.split_at(blocks);
-        Self {
-            bytes,
-            scales,
-            moments,
-            debts,
-            halves,
-        }
-    }
+/// Words of a quad.
+const QUAD_WORDS: usize = 4 * BLOCK_WORDS;
+
+const _: () = assert!(size_of::<Quad>() == QUAD_WORDS * 4 && align_of::<Quad>() == 4);
+
+/// The quads of a rounded row.
+pub(super) fn quads(words: &[u32]) -> &[Quad] {
+    let quads = words.len() / QUAD_WORDS;
+    // SAFETY: so many quads fit, their alignment is that of a word, and any bits are valid for
+    // them; see the assertion above.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), quads) }
+}
+
+/// The same, to write them.
+fn quads_mut(words: &mut [u32]) -> &mut [Quad] {
+    let quads = words.len() / QUAD_WORDS;
+    // SAFETY: as in `quads`, and the borrow is exclusive.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), quads) }
 }
 
 kernel!(
@@ -57,52 +59,48 @@ kernel!(
 
 #[inline(always)]
 fn round_generic<V: Vector>(x: &[f32], words: &mut [u32]) {
-    let blocks = words.len() / BLOCK_WORDS;
-    let (bytes, rest) = words.split_at_mut(blocks * 8);
-    let (scales, rest) = rest.split_at_mut(blocks);
-    let (moments, rest) = rest.split_at_mut(blocks);
-    let (debts, halves) = rest.split_at_mut(blocks);
-    let whole = x.as_chunks::<32>().0;
-    let parts = bytes.as_chunks_mut::<8>().0.iter_mut();
-    let sums = moments.iter_mut().zip(debts).zip(halves);
-    for (index, ((bytes, scale), ((moment, debt), halves))) in
-        parts.zip(scales).zip(sums).enumerate()
-    {
-        let Some(x) = whole.get(index) else {
+    let mut whole = x.as_chunks::<32>().0.iter();
+    for quad in quads_mut(words) {
+        for block in 0..4 {
+            let bytes = &mut quad.bytes.as_chunks_mut::<8>().0[block];
             *bytes = [0; 8];
-            (*scale, *moment, *debt, *halves) = (0, 0, 0, 0);
-            continue;
-        };
-        let (low, high) = x.split_at(LANES);
-        let (Some(low), Some(high)) = (low.as_array(), high.as_array()) else {
-            continue;
-        };
-        let (low, high) = (V::load(low), V::load(high));
-        // Zero where all are finite, NaN elsewhere.
-        let finite = low.sub(low).add(high.sub(high)).sum();
-        let most = low.abs().max(high.abs()).largest();
-        if finite != 0.0 || most < SMALLEST {
-            *bytes = [0; 8];
-            (*moment, *debt, *halves) = (0, 0, 0);
-            *scale = if finite == 0.0 { 0 } else { f32::NAN.to_bits() };
+            quad.scales[block] = 0.0;
+            quad.moments[block] = 0.0;
+            quad.debts[block] = 0;
+            quad.halves[block] = 0;
+            let Some(x) = whole.next() else {
+                continue;
+            };
+            let (low, high) = x.split_at(LANES);
+            let (Some(low), Some(high)) = (low.as_array(), high.as_array()) else {
+                continue;
+            };
+            let (low, high) = (V::load(low), V::load(high));
+            // Zero where all are finite, NaN elsewhere.
+            let finite = low.sub(low).add(high.sub(high)).sum();
+            let most = low.abs().max(high.abs()).largest();
             if finite != 0.0 {
-                *moment = *scale;
+                quad.scales[block] = f32::NAN;
+                quad.moments[block] = f32::NAN;
+                continue;
             }
-            continue;
+            if most < SMALLEST {
+                continue;
+            }
+            let inverse = V::splat(127.0 / most);
+            let low = low.mul(inverse).round().to_bytes();
+            let high = high.mul(inverse).round().to_bytes();
+            let first: i32 = low.iter().map(|b| i32::from(*b)).sum();
+            let second: i32 = high.iter().map(|b| i32::from(*b)).sum();
+            let (low_words, high_words) = bytes.split_at_mut(4);
+            pack(&low, low_words);
+            pack(&high, high_words);
+            let step = most * (1.0 / 127.0);
+            quad.scales[block] = step;
+            quad.moments[block] = step * (first + second) as f32;
+            quad.debts[block] = -(first + second);
+            quad.halves[block] = (first as u32 & 0xffff) | (second as u32) << 16;
         }
-        let inverse = V::splat(127.0 / most);
-        let low = low.mul(inverse).round().to_bytes();
-        let high = high.mul(inverse).round().to_bytes();
-        let first: i32 = low.iter().map(|b| i32::from(*b)).sum();
-        let second: i32 = high.iter().map(|b| i32::from(*b)).sum();
-        let (low_words, high_words) = bytes.split_at_mut(4);
-        pack(&low, low_words);
-        pack(&high, high_words);
-        let step = most * (1.0 / 127.0);
-        *scale = step.to_bits();
-        *moment = (step * (first + second) as f32).to_bits();
-        *debt = (-(first + second)).cast_unsigned();
-        *halves = (first as u32 & 0xffff) | (second as u32) << 16;
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) trait Stored {
     const MINIMA: bool;
 }
 
-/// Where a quad's blocks lie in the two registers that [`Wide::unpacked`] gives.
+/// Where a quad's blocks lie in the two registers that [`Wide::quants`] gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     /// In order: blocks 0 and 1, blocks 2 and 3.
@@ -40,22 +40,36 @@ pub(super) enum Order {
     Split,
 }
 
+impl Order {
+    /// Which group of four columns of the quad word `word` of register `register` is.
+    #[inline(always)]
+    pub(super) fn place(self, register: usize, word: usize) -> usize {
+        match self {
+            Self::Whole => register * 16 + word,
+            Self::Crossed => word / 8 * 16 + register * 8 + word % 8,
+            Self::Split => word / 4 * 8 + register * 4 + word % 4,
+        }
+    }
+}
+
 /// A quantised type for AVX-512 (F, BW, DQ, VL, VNNI).
 ///
 /// # Safety
 /// All methods: the instructions must be there, and each row must point to readable bytes up to
 /// the end of quad `quad`.
 pub(super) trait Wide: Stored {
-    /// How [`Wide::unpacked`] orders blocks.
+    /// How [`Wide::quants`] orders blocks.
     const ORDER: Order;
-    /// 128 unsigned bytes in order.
-    unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2];
-    /// The same bytes in the order in which they cost least.
+    /// Whether quants are the low and the high halves of the bytes of [`Wide::packed`].
+    const PACKED: bool = false;
+    /// 64 bytes as they are stored, for types that say so.
     #[inline(always)]
-    unsafe fn unpacked(row: *const u8, quad: usize) -> [__m512i; 2] {
-        // SAFETY: the caller's promise.
-        unsafe { Self::quants(row, quad) }
+    unsafe fn packed(_row: *const u8, _quad: usize) -> __m512i {
+        // SAFETY: the caller's promise: the instructions are there.
+        unsafe { _mm512_setzero_si512() }
     }
+    /// 128 unsigned bytes, in the order in which they cost least.
+    unsafe fn quants(row: *const u8, quad: usize) -> [__m512i; 2];
     /// What each block's whole number is multiplied by: lane `4 * row + block`.
     unsafe fn scales(rows: [*const u8; 4], quad: usize) -> __m512;
     /// What is added for each unit of activation: lane `4 * row + block`.

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::super::level::{Isa, Level};
+use super::rounded::Quad;
 use super::stored::{Narrow, Wide};
 use super::strip::{put, strip_rows};
 use super::{Input, STRIP, Target, narrow as narrow_kernel, panel, rounded, wide as wide_kernel};
@@ -80,6 +81,16 @@ fn padded(row: &[u8], from: usize) -> [u8; TAIL] {
     tail
 }
 
+/// Where rounded rows begin.
+#[inline(always)]
+fn starts<const M: usize>(rows: [&[Quad]; M]) -> [*const Quad; M] {
+    let mut starts = [std::ptr::null(); M];
+    for (start, row) in starts.iter_mut().zip(rows) {
+        *start = row.as_ptr();
+    }
+    starts
+}
+
 fn wide_strip<T: Wide>(
     level: Level,
     input: Input<'_>,
@@ -100,15 +111,11 @@ fn wide_strip<T: Wide>(
     let mut row = rows.start;
     while row < rows.end {
         let count = (rows.end - row).min(WIDE_ROWS);
-        let mut x = [input.rounded_row(row); WIDE_ROWS];
-        for (m, x) in x.iter_mut().enumerate().take(count).skip(1) {
-            *x = input.rounded_row(row + m);
-        }
         let mut sums = [[0.0; STRIP]; WIDE_ROWS];
         match count {
-            1 => wide_tiles::<T, 1>(target, first, x, &mut sums),
-            2 => wide_tiles::<T, 2>(target, first, x, &mut sums),
-            _ => wide_tiles::<T, 3>(target, first, x, &mut sums),
+            1 => wide_tiles::<T, 1>(target, first, input.rounded_rows(row), &mut sums),
+            2 => wide_tiles::<T, 2>(target, first, input.rounded_rows(row), &mut sums),
+            _ => wide_tiles::<T, 3>(target, first, input.rounded_rows(row), &mut sums),
         }
         for (m, sums) in sums.iter().enumerate().take(count) {
             put(target, row + m, first, sums);
@@ -124,14 +131,14 @@ const WIDE_ROWS: usize = PANEL_FROM - 1;
 fn wide_tiles<T: Wide, const M: usize>(
     target: &Target<'_>,
     first: usize,
-    x: [rounded::Rounded<'_>; WIDE_ROWS],
+    x: [&[Quad]; M],
     sums: &mut [[f32; STRIP]; WIDE_ROWS],
 ) {
     let weights = strip_rows(target, first);
     let count = target.weight.rows() as usize - first;
     let row_bytes = target.weight.row_bytes();
     let (quads, rest) = quads_of::<T>(row_bytes);
-    let x = std::array::from_fn(|m| x[m]);
+    let x = starts(x);
     for (i, four) in weights.as_chunks::<4>().0.iter().enumerate() {
         if i * 4 >= count {
             break;
@@ -201,7 +208,7 @@ fn panel_tile<T: Wide, const M: usize>(
     column: usize,
 ) -> usize {
     let mut out = [[0.0; panel::ROWS]; M];
-    let x = std::array::from_fn(|m| input.rounded_row(row + m));
+    let x = starts(input.rounded_rows(row));
     // SAFETY: reached for AVX-512 only; the panel has just been filled for so many quads, and
     // rounded rows have as many.
     unsafe { panel::tile::<T, M>(panel, quads, x, &mut out) };
@@ -251,7 +258,7 @@ fn narrow_tile<T: Narrow, const M: usize>(
     column: usize,
 ) -> usize {
     let mut out = [0.0; M];
-    let x = std::array::from_fn(|m| input.rounded_row(row + m));
+    let x = starts(input.rounded_rows(row));
     // SAFETY: only reached for a level of AVX2; the row is a whole row of the weight, whose quads
     // were counted from its length, the tail has room for a quad, and rounded rows have as many
     // blocks as the weight's columns make, rounded up to quads.

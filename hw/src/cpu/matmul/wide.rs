@@ -12,7 +12,7 @@ use std::arch::x86_64::{
 };
 
 use super::lanes;
-use super::rounded::Rounded;
+use super::rounded::Quad;
 use super::stored::{Centre, Order, Wide};
 
 /// Four rows of weights: whole quads in place, and what remains padded with zeros.
@@ -30,11 +30,11 @@ pub(super) struct Rows {
 ///
 /// # Safety
 /// AVX-512 (F, BW, DQ, VL, VNNI) must be there; `rows.at` must point to `rows.quads` quads of `T`
-/// each and `rows.tail` to one; each of `x` must have a quad of blocks for each of these.
+/// each and `rows.tail` to one; each of `x` must point to a quad for each of these.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
 pub(super) unsafe fn tile<T: Wide, const M: usize>(
     rows: &Rows,
-    x: [Rounded<'_>; M],
+    x: [*const Quad; M],
     out: &mut [[f32; 4]; M],
 ) {
     let mut sums = [_mm512_setzero_ps(); M];
@@ -72,21 +72,22 @@ unsafe fn step<T: Wide, const M: usize>(
     rows: [*const u8; 4],
     quad: usize,
     place: usize,
-    x: [Rounded<'_>; M],
+    x: [*const Quad; M],
     sums: &mut [__m512; M],
 ) {
     // SAFETY: the caller's promise: the instructions are there, and the bytes that are read.
     unsafe {
         // Closures would be compiled without the instructions, so arrays are written out.
         let quants = [
-            T::unpacked(rows[0], quad),
-            T::unpacked(rows[1], quad),
-            T::unpacked(rows[2], quad),
-            T::unpacked(rows[3], quad),
+            T::quants(rows[0], quad),
+            T::quants(rows[1], quad),
+            T::quants(rows[2], quad),
+            T::quants(rows[3], quad),
         ];
         let scales = T::scales(rows, quad);
         for (sum, x) in sums.iter_mut().zip(x) {
-            let at = x.bytes.as_ptr().add(place * 32);
+            let x = &*x.add(place);
+            let at = x.bytes.as_ptr();
             let bytes = lanes::arrange(
                 T::ORDER,
                 [
@@ -120,17 +121,17 @@ unsafe fn step<T: Wide, const M: usize>(
                 (_, Order::Split) => lanes::split([dots[0][1], dots[1][1], dots[2][1], dots[3][1]]),
             };
             if let Centre::Shift(shift) = T::CENTRE {
-                let debts = _mm_loadu_si128(x.debts.as_ptr().add(place * 4).cast());
+                let debts = _mm_loadu_si128(x.debts.as_ptr().cast());
                 let debts = _mm512_broadcast_i32x4(debts);
                 let count = _mm_cvtsi32_si128(shift.cast_signed());
                 whole = _mm512_add_epi32(whole, _mm512_sll_epi32(debts, count));
             }
-            let x_scales = _mm_loadu_ps(x.scales.as_ptr().add(place * 4).cast());
+            let x_scales = _mm_loadu_ps(x.scales.as_ptr());
             let factor = _mm512_mul_ps(scales, _mm512_broadcast_f32x4(x_scales));
             *sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole), factor, *sum);
             if T::MINIMA {
                 let minima = T::minima(rows, quad);
-                let moments = _mm_loadu_ps(x.moments.as_ptr().add(place * 4).cast());
+                let moments = _mm_loadu_ps(x.moments.as_ptr());
                 *sum = _mm512_fmadd_ps(minima, _mm512_broadcast_f32x4(moments), *sum);
             }
         }
