@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::plugins;
-use crate::step::{cargo, execute, step, target};
+use crate::step::{self, cargo, execute, step, target};
 
 /// How much the compiler optimises.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,11 +24,12 @@ pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
         Profile::Debug => (&[], "debug"),
     };
     step("agent", || {
-        execute(
-            cargo(["build", "--package", "skep", "--bin", "skep"])
-                .args(flags)
-                .env("SKEP_PLUGINS_DIR", plugins::folder()),
-        )
+        let mut cargo = cargo(["build", "--package", "skep", "--bin", "skep"]);
+        cargo.args(flags).env("SKEP_PLUGINS_DIR", plugins::folder());
+        if let (Profile::Release, Some(commit)) = (profile, step::commit()) {
+            cargo.env("SKEP_COMMIT", commit);
+        }
+        execute(&mut cargo)
     })?;
     let binary = target().join(folder).join("skep");
     if profile == Profile::Release {

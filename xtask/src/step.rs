@@ -46,6 +46,25 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> 
     command
 }
 
+/// The commit that is checked out, with `-dirty` when files differ from it; none where git does not
+/// know.
+pub(crate) fn commit() -> Option<String> {
+    let found = Command::new("git")
+        .args([
+            "describe",
+            "--always",
+            "--dirty",
+            "--abbrev=12",
+            "--exclude=*",
+        ])
+        .current_dir(root())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let name = String::from_utf8(found.stdout).ok()?.trim().to_owned();
+    (found.status.success() && !name.is_empty()).then_some(name)
+}
+
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -5,15 +5,10 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::step::{output, root};
+use crate::step::{commit, output};
 
 /// Name and value, in the order to show.
 pub(super) fn facts() -> Result<Vec<(&'static str, String)>> {
-    let git = |arguments: &[&str]| output(Command::new("git").args(arguments).current_dir(root()));
-    let mut commit = git(&["rev-parse", "--short=10", "HEAD"])?;
-    if !git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty() {
-        commit += " with changes";
-    }
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load: Vec<&str> = load.split_whitespace().take(3).collect();
@@ -22,7 +17,7 @@ pub(super) fn facts() -> Result<Vec<(&'static str, String)>> {
             "date",
             output(Command::new("date").args(["-u", "+%F %H:%M UTC"]))?,
         ),
-        ("commit", commit),
+        ("commit", commit().unwrap_or_else(|| "unknown".into())),
         (
             "processor",
             format!("{}, {cores} cores", field("/proc/cpuinfo", "model name")),
