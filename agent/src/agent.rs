@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use skep_core::NodeId;
 use skep_hw::telemetry::Snapshot;
 use tokio::sync::watch;
 
 use crate::config::Settings;
 use crate::fleet::Fleet;
-use crate::identity::NodeId;
 use crate::keys::Keys;
 use crate::logs::LogRing;
 use crate::metrics::Metrics;

@@ -126,7 +126,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let local = Secret::generate()?;
     let endpoint = endpoint::EndpointFile::write(&paths, &url, &local)?;
     let agent = Arc::new(Agent {
-        node: identity.node().clone(),
+        node: identity.node(),
         node_name,
         paths,
         keys,

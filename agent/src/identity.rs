@@ -3,33 +3,16 @@
 //! Decides the node's id and that a home has one agent at a time; refuses to know what the key
 //! will sign.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
 
 use rcgen::{KeyPair, PKCS_ED25519, PublicKeyData};
 use sha2::{Digest, Sha256};
+use skep_core::NodeId;
 
 use crate::paths::{Paths, open_private, replace_durably};
-
-/// A node's name in the cluster: the first 16 bytes of the SHA-256 of its public key, in hex.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(String);
-
-impl NodeId {
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The node's key pair and the id that follows from it. Its `Debug` shows the id alone.
 pub struct Identity {
@@ -61,14 +44,16 @@ impl Identity {
             Err(error) => return Err(failed(error)),
         };
         let digest = Sha256::digest(key.subject_public_key_info());
-        let node = NodeId(hex(digest.get(..NODE_ID_BYTES).unwrap_or(&digest)));
+        let mut id = [0; 16];
+        id.iter_mut().zip(digest).for_each(|(to, byte)| *to = byte);
+        let node = NodeId(id);
         Ok(Self { node, key })
     }
 
     /// The node's id.
     #[must_use]
-    pub fn node(&self) -> &NodeId {
-        &self.node
+    pub fn node(&self) -> NodeId {
+        self.node
     }
 
     /// The public half, as DER.
@@ -163,20 +148,6 @@ pub enum LockError {
     },
 }
 
-/// Enough that two nodes never share a name by chance, short enough to read aloud.
-const NODE_ID_BYTES: usize = 16;
-
-/// Lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,7 +165,7 @@ mod tests {
         let first = Identity::load_or_create(&paths).unwrap();
         let second = Identity::load_or_create(&paths).unwrap();
         assert_eq!(first.node(), second.node());
-        assert_eq!(first.node().as_str().len(), 32);
+        assert_eq!(first.node().to_string().len(), 32);
         assert!(!format!("{first:?}").contains("PRIVATE"));
     }
 

@@ -110,7 +110,7 @@ impl Router {
                 scheduler: Mutex::new(parts.scheduler),
                 fleet: parts.fleet,
                 catalogue: parts.catalogue,
-                node: parts.node.id.clone(),
+                node: parts.node.id,
                 opening: parts.opening,
                 threads: parts.threads,
                 started: Instant::now(),

@@ -25,11 +25,7 @@ pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
     };
     step("agent", || {
         let mut cargo = cargo(["build", "--package", "skep", "--bin", "skep"]);
-        cargo.args(flags).env("SKEP_PLUGINS_DIR", plugins::folder());
-        if let (Profile::Release, Some(commit)) = (profile, step::commit()) {
-            cargo.env("SKEP_COMMIT", commit);
-        }
-        execute(&mut cargo)
+        execute(with_contents(cargo.args(flags), profile))
     })?;
     let binary = target().join(folder).join("skep");
     if profile == Profile::Release {
@@ -37,6 +33,16 @@ pub(crate) fn build(profile: Profile) -> Result<PathBuf> {
     }
     eprintln!("    built `{}`", binary.display());
     Ok(binary)
+}
+
+/// Tells a build of the agent what goes into it. Every build of one profile must be told the same:
+/// cargo compiles the agent anew when these change.
+pub(crate) fn with_contents(cargo: &mut Command, profile: Profile) -> &mut Command {
+    cargo.env("SKEP_PLUGINS_DIR", plugins::folder());
+    if let (Profile::Release, Some(commit)) = (profile, step::commit()) {
+        cargo.env("SKEP_COMMIT", commit);
+    }
+    cargo
 }
 
 /// Puts the compiled plugins behind the binary, so that a first start need not compile them.

@@ -49,6 +49,7 @@ fn run() -> Result<()> {
         "plugins" => plugins::build_and_print(),
         "test" => test::run(&rest(&mut arguments)?),
         "bench" => bench::run(&rest(&mut arguments)?),
+        "sim" => sim(&rest(&mut arguments)?),
         "bindgen" => bindgen::run(),
         "ci" => ci::run(),
         "tidy" => tidy::run(),
@@ -58,6 +59,12 @@ fn run() -> Result<()> {
         }
         other => bail!("there is no verb `{other}`; `cargo xtask help` lists them"),
     }
+}
+
+/// Many cores on virtual time: what takes longer than a test may.
+fn sim(arguments: &[String]) -> Result<()> {
+    let run = ["run", "--release", "--quiet", "--package", "skep-sim", "--"];
+    step::execute(step::cargo(run).args(arguments))
 }
 
 fn rest(arguments: &mut lexopt::Parser) -> Result<Vec<String>> {
@@ -88,6 +95,7 @@ cargo xtask VERB
   test [PART]    every test; PART is `rust` or `reference`
   bench [PART]   measure, beside the limits and the peers; PART is one or more of: start, idle, host,
                  kernels, models, gateway; --quick for a first look, --json FILE for programs
+  sim [VERB]     many cores on virtual time; alone it lists its verbs
   ci             format, rules, lints, plugins, tests, documents, licences
   bindgen        write the bindings to AMD's library anew from its header
   tidy           the repository's own rules: who may import whom, file sizes, names

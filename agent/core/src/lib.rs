@@ -20,6 +20,7 @@ mod core;
 mod ids;
 mod input;
 pub mod limits;
+pub mod membership;
 mod model;
 mod output;
 mod registry;

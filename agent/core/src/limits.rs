@@ -24,3 +24,42 @@ pub const LOADING_RETRY: Duration = Duration::from_secs(5);
 
 /// Told to a client when there is no slot: about one short answer.
 pub const BUSY_RETRY: Duration = Duration::from_secs(1);
+
+/// Bytes of a membership datagram: within the least that QUIC over IPv6 carries unbroken (RFC 9000,
+/// section 14: 1,200) after its own headers.
+pub const DATAGRAM_BYTES_MAX: usize = 1_100;
+
+/// A node that wakes up so much later than it wanted to was kept from listening.
+pub const LAG: Duration = Duration::from_millis(100);
+
+/// The most that a node doubts itself: its waits are then nine times as long, as in Lifeguard.
+pub const DOUBT_MAX: u32 = 8;
+
+/// How often a node that sees nobody asks for the others: often enough that a mended network is one
+/// cluster again within seconds.
+pub const SEEK_ALONE: Duration = Duration::from_secs(1);
+
+/// How often a node asks for those that it misses while it sees others: what is gone for days costs
+/// next to nothing.
+pub const SEEK_OTHERS: Duration = Duration::from_secs(5);
+
+/// How many nodes it then asks: several, so that one that is gone for good does not hold it up.
+pub const SEEK_PEERS: usize = 3;
+
+/// How many lives of a node may have passed since it last spoke itself: a start each second for twelve
+/// days. Others cannot push a node's generation further than that at once, so it always has one left.
+pub const LIVES_AHEAD_MAX: u64 = 1 << 20;
+
+/// How often a suspect is told so before it is taken for dead: at a tenth of loss each way, one in 150
+/// hears none of it.
+pub const ASKS: u32 = 3;
+
+/// The highest generation in which a node is heard.
+pub const GENERATION_MAX: u64 = 1 << 63;
+
+/// The highest generation that a node lets others say it is in: as many again are left to it.
+pub const CLAIM_MAX: u64 = 1 << 62;
+
+/// How often a node is told that it is held for dead, or in a later life than it says: it answers at
+/// once, and what it answers may be wrong again.
+pub const CORRECT_PERIOD: Duration = Duration::from_millis(200);

@@ -72,7 +72,7 @@ impl Registry {
         if !self.nodes.contains_key(&node.id) && self.nodes.len() >= NODES_MAX {
             return false;
         }
-        self.nodes.insert(node.id.clone(), node.clone()).as_ref() != Some(node)
+        self.nodes.insert(node.id, node.clone()).as_ref() != Some(node)
     }
 
     /// Forgets a node; tells whether it was known.

@@ -44,6 +44,17 @@ impl<T: Clone + Ord> TimerTable<T> {
         }
     }
 
+    /// Moves every timer later.
+    pub fn delay(&mut self, by: Duration) {
+        self.due = std::mem::take(&mut self.due)
+            .into_iter()
+            .map(|(at, timer)| (at.after(by), timer))
+            .collect();
+        for at in self.moment.values_mut() {
+            *at = at.after(by);
+        }
+    }
+
     /// The moment of the earliest timer.
     #[must_use]
     pub fn next(&self) -> Option<Time> {
@@ -85,7 +96,9 @@ mod tests {
         table.clear(&'c');
         table.clear(&'z');
         assert_eq!(table.next(), Some(at(1)));
-        assert_eq!(table.expire(at(0)), None);
+        table.delay(Duration::from_secs(1));
+        assert_eq!(table.next(), Some(at(2)));
+        assert_eq!(table.expire(at(1)), None);
         assert_eq!(table.expire(at(5)), Some('b'));
         assert_eq!(table.expire(at(5)), Some('a'));
         assert_eq!(table.expire(at(5)), None);

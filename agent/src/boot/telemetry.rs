@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use skep_core::Node;
+use skep_core::{Node, NodeId};
 use skep_hw::telemetry::{Places, Snapshot, Telemetry};
 use tokio::sync::watch;
 
 use super::StartError;
-use crate::identity::NodeId;
 use crate::paths::Paths;
 use crate::router::Router;
 
@@ -58,7 +57,7 @@ impl Sampler {
 }
 
 /// What the scheduler is first told of this node. Waits a moment for the first look, not for ever.
-pub(super) async fn node(id: &NodeId, name: Option<&str>, newest: &Newest) -> Node {
+pub(super) async fn node(id: NodeId, name: Option<&str>, newest: &Newest) -> Node {
     let mut newest = newest.clone();
     let first = tokio::time::timeout(FIRST_LOOK, newest.wait_for(Option::is_some)).await;
     let snapshot = match first {
@@ -76,7 +75,7 @@ pub(super) async fn node(id: &NodeId, name: Option<&str>, newest: &Newest) -> No
         .or(host)
         .unwrap_or_else(|| id.to_string());
     let mut node = Node {
-        id: skep_core::NodeId(id.as_str().into()),
+        id,
         name,
         draining: false,
         // Unknown: not what keeps a model from being tried.

@@ -61,7 +61,7 @@ impl ApiError {
     }
 
     fn refused(invalid: protocol::Invalid) -> Self {
-        let mut error = Self::bad_request(invalid.message);
+        let mut error = Self::bad_request(invalid.to_string());
         error.param = invalid.field;
         error
     }

@@ -1,5 +1,6 @@
 //! The keys' file: JSON, replaced as a whole and durably.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -9,7 +10,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::{KEYS_MAX, KeysError, Record};
-use crate::identity::hex;
 use crate::paths::replace_durably;
 
 /// Raised when the file's meaning changes.
@@ -104,6 +104,16 @@ pub(super) fn write(path: &Path, records: &[Arc<Record>]) -> Result<(), KeysErro
     };
     let text = serde_json::to_vec_pretty(&stored).map_err(|error| failed(error.into()))?;
     replace_durably(path, &text).map_err(failed)
+}
+
+/// Lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

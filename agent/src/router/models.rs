@@ -230,7 +230,7 @@ impl Router {
         Replica {
             id: ReplicaId(status.id.0),
             model: status.model.as_str().into(),
-            node: self.shared.node.clone(),
+            node: self.shared.node,
             state: match &status.state {
                 fleet::ReplicaState::Starting | fleet::ReplicaState::Restarting { .. } => {
                     ReplicaState::Starting

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::plugins;
+use crate::assemble::{Profile, with_contents};
 use crate::step::{cargo, execute, output, target};
 
 /// Where it is, after it was built once.
@@ -22,11 +22,8 @@ pub(super) fn program() -> Result<PathBuf> {
 
 /// Builds a program of the package `skep-tests`.
 pub(super) fn binary(name: &str) -> Result<PathBuf> {
-    execute(
-        cargo(["build", "--quiet", "--release", "--package", "skep-tests"])
-            .args(["--bin", name])
-            .env("SKEP_PLUGINS_DIR", plugins::folder()),
-    )?;
+    let mut cargo = cargo(["build", "--quiet", "--release", "--package", "skep-tests"]);
+    execute(with_contents(cargo.args(["--bin", name]), Profile::Release))?;
     Ok(target().join("release").join(name))
 }
 

@@ -90,7 +90,7 @@ fn replica(id: u64, model: &str, state: ReplicaState) -> Input {
     Input::Replica(Replica {
         id: ReplicaId(id),
         model: model.into(),
-        node: NodeId("n".into()),
+        node: NodeId([1; 16]),
         state,
         running: 0,
         waiting: 0,
@@ -287,7 +287,7 @@ fn a_worker_that_dies_makes_requests_wait_for_its_return() {
 fn draining_ends_arrivals_and_tells_the_scheduler() {
     let mut play = Play::ready(settings());
     let node = Node {
-        id: NodeId("n".into()),
+        id: NodeId([1; 16]),
         name: "n".into(),
         draining: false,
         memory_bytes: 1,
