@@ -302,6 +302,14 @@ fn refusals_have_one_shape() {
     check(
         "POST",
         "/v1/chat/completions",
+        "content-type: application/x-www-form-urlencoded\r\n",
+        chat,
+        404,
+        "model_not_found",
+    );
+    check(
+        "POST",
+        "/v1/chat/completions",
         "content-type: text/plain\r\n",
         chat,
         415,

@@ -1,4 +1,5 @@
 //! The whole system, as its clients and its enemies see it: real agents, real sockets.
 
+mod disk;
 mod http;
 mod start;

@@ -1,0 +1,99 @@
+//! A disk without room: nothing is lost, nothing half done is shown, and what served goes on.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use skep_tests::agent::{Agent, binary};
+
+/// A small disk of memory, gone with its handle.
+struct Disk {
+    folder: tempfile::TempDir,
+}
+
+impl Disk {
+    /// None where this may not be done, which it says.
+    fn of(mebibytes: u32) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"])
+            .arg(folder.path())
+            .output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self { folder });
+        }
+        println!("not tried: a small disk can only be mounted as root");
+        None
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount")
+            .arg("--lazy")
+            .arg(self.folder.path())
+            .status();
+    }
+}
+
+fn skep(home: &Path, arguments: &[&str]) -> Output {
+    Command::new(binary())
+        .args(arguments)
+        .env("SKEP_HOME", home)
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_pull_without_room_leaves_nothing_and_harms_nothing() {
+    let Some(disk) = Disk::of(32) else { return };
+    let home = tempfile::tempdir_in(disk.folder.path()).unwrap();
+    let agent = Agent::start_in(home, &[]).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let model = elsewhere.path().join("large.gguf");
+    let mut bytes = b"GGUF\x03\0\0\0".to_vec();
+    bytes.resize(40 << 20, 0);
+    std::fs::write(&model, bytes).unwrap();
+    let pulled = skep(
+        agent.home(),
+        &["pull", model.to_str().unwrap(), "--name", "large"],
+    );
+    assert!(!pulled.status.success());
+    let why = said(&pulled);
+    assert!(why.contains("free some space"), "{why}");
+    let listed = skep(agent.home(), &["models", "--json"]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(!listed.contains("large"), "{listed}");
+    let answered = skep(
+        agent.home(),
+        &["run", "tiny", "fn main", "--max-tokens", "4"],
+    );
+    assert!(answered.status.success(), "{}", said(&answered));
+}
+
+#[test]
+fn an_agent_on_a_full_disk_says_so_and_one_that_ran_goes_on() {
+    let Some(disk) = Disk::of(32) else { return };
+    let home = tempfile::tempdir_in(disk.folder.path()).unwrap();
+    let agent = Agent::start_in(home, &[]).unwrap();
+    let before = skep(agent.home(), &["run", "tiny", "fn", "--max-tokens", "1"]);
+    assert!(before.status.success(), "{}", said(&before));
+    let full = std::fs::write(disk.folder.path().join("fill"), vec![0; 32 << 20]);
+    assert!(full.is_err(), "the disk is full now");
+    let answered = skep(
+        agent.home(),
+        &["run", "tiny", "fn main", "--max-tokens", "4"],
+    );
+    assert!(answered.status.success(), "{}", said(&answered));
+    let second = disk.folder.path().join("second");
+    let started = skep(&second, &["up"]);
+    assert_eq!(started.status.code(), Some(73), "{}", said(&started));
+    assert!(
+        said(&started).contains("No space left"),
+        "{}",
+        said(&started)
+    );
+}
