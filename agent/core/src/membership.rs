@@ -167,7 +167,8 @@ impl Membership {
     /// The cluster has `peer` as a member; from now on it is heard. Asks it for the others.
     pub fn admit(&mut self, now: Time, peer: Peer) {
         let node = peer.node;
-        if node == self.me().node || !peer.is_reachable() || self.admitted.len() >= NODES_MAX {
+        let full = self.admitted.len() >= NODES_MAX && !self.admitted.contains_key(&node);
+        if node == self.me().node || !peer.is_reachable() || full {
             return;
         }
         self.admitted.entry(node).or_insert(0);
