@@ -23,9 +23,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use self::effects::{Effects, News};
 use self::health::Health;
 use crate::ids::NodeId;
-use crate::limits::{
-    CORRECT_PERIOD, DATAGRAM_BYTES_MAX, LAG, NODES_MAX, SEEK_ALONE, SEEK_OTHERS, SEEK_PEERS,
-};
+use crate::limits::{CORRECT_PERIOD, DATAGRAM_BYTES_MAX, LAG, NODES_MAX};
 use crate::time::{Time, TimerTable};
 
 mod config;
@@ -33,6 +31,7 @@ mod effects;
 mod follow;
 mod health;
 mod peer;
+mod seek;
 mod sieve;
 
 pub use self::peer::Peer;
@@ -292,42 +291,6 @@ impl Membership {
         }
         self.health.lag(lag);
         self.timers.delay(lag.saturating_add(LAG));
-    }
-
-    pub(super) fn begin_to_seek(&mut self, now: Time) {
-        if self.is_anybody_missing() && !self.seeking {
-            self.seeking = true;
-            self.at(now, Event::Seek);
-        }
-    }
-
-    /// Asks nodes that are not there, some at a time, where they themselves said that they are.
-    fn seek(&mut self, now: Time) {
-        self.seeking = self.is_anybody_missing();
-        if !self.seeking {
-            return;
-        }
-        let last = self.sought.unwrap_or(NodeId([0; 16]));
-        let missing = |(node, _): &(&NodeId, &Peer)| !self.up.contains_key(node);
-        let after = self.known.range(last..).filter(|(node, _)| **node != last);
-        let around = after.chain(self.known.range(..=last));
-        let asked: Vec<Peer> = around
-            .filter(missing)
-            .take(SEEK_PEERS)
-            .map(|(_, peer)| peer.clone())
-            .collect();
-        for peer in asked {
-            self.sought = Some(peer.node);
-            let told = self.foca.announce(peer, &mut self.effects);
-            self.settle(now, told);
-        }
-        let alone = self.up.is_empty();
-        let wait = if alone { SEEK_ALONE } else { SEEK_OTHERS };
-        self.at(now.after(wait), Event::Seek);
-    }
-
-    fn is_anybody_missing(&self) -> bool {
-        self.known.keys().any(|node| !self.up.contains_key(node))
     }
 
     /// Tells a sender that is held for dead here, or for alive in a later life than it says, so that it

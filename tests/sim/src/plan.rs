@@ -18,6 +18,8 @@ pub struct Plan {
     pub faults: bool,
     /// Of a thousand datagrams, how many are lost even without a fault.
     pub loss_permille: u32,
+    /// How many datagrams wait for a node that gets no processor time; the others are lost.
+    pub socket_datagrams: usize,
     /// Whether to keep what each core is told.
     pub keep_log: bool,
 }
@@ -36,6 +38,7 @@ impl Plan {
             length: Duration::from_secs(300),
             faults: true,
             loss_permille: 0,
+            socket_datagrams: 256,
             keep_log: false,
         }
     }
@@ -55,6 +58,7 @@ impl Plan {
             length,
             faults: false,
             loss_permille,
+            socket_datagrams: 256,
             keep_log: false,
         }
     }

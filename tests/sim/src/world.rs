@@ -227,12 +227,12 @@ impl World {
     }
 
     fn arrive(&mut self, to: usize, from: NodeId, bytes: Vec<u8>) -> Result<(), String> {
+        let room = self.plan.socket_datagrams;
         let Some(node) = self.node(to) else {
             return Ok(());
         };
         if node.paused.is_some() {
-            // A socket's buffer holds so much.
-            if node.waiting.len() < SOCKET_DATAGRAMS {
+            if node.waiting.len() < room {
                 node.waiting.push((from, bytes));
             }
             return Ok(());
@@ -376,6 +376,3 @@ impl World {
 
 /// How often bounds are looked at.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// About what a socket buffers: 212,992 bytes of small datagrams with their overhead.
-const SOCKET_DATAGRAMS: usize = 256;

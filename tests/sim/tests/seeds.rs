@@ -68,10 +68,10 @@ fn a_death_is_known_to_all_in_time() {
 
 #[test]
 fn the_starved_do_not_bury_the_healthy() {
-    for seed in 1..=10 {
-        let minute = Duration::from_secs(60);
-        let wrong = measure::wrongly_dead(seed, 32, 8, 0, minute).expect("nothing else fails");
-        assert_eq!(wrong, 0, "seed {seed}");
+    let minute = Duration::from_secs(60);
+    for (seed, loss) in (1..=10).flat_map(|seed| [(seed, 0), (seed, 100)]) {
+        let wrong = measure::wrongly_dead(seed, 32, 8, loss, minute).expect("nothing else fails");
+        assert_eq!(wrong, 0, "seed {seed} at {loss} ‰");
     }
 }
 

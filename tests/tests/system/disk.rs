@@ -12,8 +12,9 @@ struct Disk {
 
 impl Disk {
     /// None where this may not be done, which it says.
+    #[expect(clippy::print_stderr, reason = "what is not tried must show")]
     fn of(mebibytes: u32) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().ok()?;
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"])
             .arg(folder.path())
@@ -21,7 +22,7 @@ impl Disk {
         if mounted.is_ok_and(|output| output.status.success()) {
             return Some(Self { folder });
         }
-        println!("not tried: a small disk can only be mounted as root");
+        eprintln!("not tried: a small disk can only be mounted as root");
         None
     }
 }
@@ -35,12 +36,11 @@ impl Drop for Disk {
     }
 }
 
-fn skep(home: &Path, arguments: &[&str]) -> Output {
+fn skep(home: &Path, arguments: &[&str]) -> std::io::Result<Output> {
     Command::new(binary())
         .args(arguments)
         .env("SKEP_HOME", home)
         .output()
-        .unwrap()
 }
 
 fn said(output: &Output) -> String {
@@ -60,17 +60,19 @@ fn a_pull_without_room_leaves_nothing_and_harms_nothing() {
     let pulled = skep(
         agent.home(),
         &["pull", model.to_str().unwrap(), "--name", "large"],
-    );
+    )
+    .unwrap();
     assert!(!pulled.status.success());
     let why = said(&pulled);
     assert!(why.contains("free some space"), "{why}");
-    let listed = skep(agent.home(), &["models", "--json"]);
+    let listed = skep(agent.home(), &["models", "--json"]).unwrap();
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert!(!listed.contains("large"), "{listed}");
     let answered = skep(
         agent.home(),
         &["run", "tiny", "fn main", "--max-tokens", "4"],
-    );
+    )
+    .unwrap();
     assert!(answered.status.success(), "{}", said(&answered));
 }
 
@@ -79,17 +81,18 @@ fn an_agent_on_a_full_disk_says_so_and_one_that_ran_goes_on() {
     let Some(disk) = Disk::of(32) else { return };
     let home = tempfile::tempdir_in(disk.folder.path()).unwrap();
     let agent = Agent::start_in(home, &[]).unwrap();
-    let before = skep(agent.home(), &["run", "tiny", "fn", "--max-tokens", "1"]);
+    let before = skep(agent.home(), &["run", "tiny", "fn", "--max-tokens", "1"]).unwrap();
     assert!(before.status.success(), "{}", said(&before));
     let full = std::fs::write(disk.folder.path().join("fill"), vec![0; 32 << 20]);
     assert!(full.is_err(), "the disk is full now");
     let answered = skep(
         agent.home(),
         &["run", "tiny", "fn main", "--max-tokens", "4"],
-    );
+    )
+    .unwrap();
     assert!(answered.status.success(), "{}", said(&answered));
     let second = disk.folder.path().join("second");
-    let started = skep(&second, &["up"]);
+    let started = skep(&second, &["up"]).unwrap();
     assert_eq!(started.status.code(), Some(73), "{}", said(&started));
     assert!(
         said(&started).contains("No space left"),
