@@ -51,7 +51,7 @@ pub const SEEK_PEERS: usize = 3;
 pub const LIVES_AHEAD_MAX: u64 = 1 << 20;
 
 /// How often a suspect is told so before it is taken for dead: at a tenth of loss each way, one in 150
-/// hears none of it.
+/// times (0.19³) no question and answer get through.
 pub const ASKS: u32 = 3;
 
 /// The highest generation in which a node is heard.

@@ -167,7 +167,7 @@ impl Membership {
     pub fn admit(&mut self, now: Time, peer: Peer) {
         let node = peer.node;
         let full = self.admitted.len() >= NODES_MAX && !self.admitted.contains_key(&node);
-        if node == self.me().node || !peer.is_reachable() || full {
+        if node == self.me().node || !peer.is_reachable() || full || self.left {
             return;
         }
         self.admitted.entry(node).or_insert(0);
@@ -346,6 +346,9 @@ impl Membership {
     }
 
     fn begin_life(&mut self, now: Time, me: Peer) {
+        if self.left {
+            return;
+        }
         self.effects.news.push(News::Renewed(me.clone()));
         let told = self.foca.change_identity(me, &mut self.effects);
         self.settle(now, told);

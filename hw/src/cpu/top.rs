@@ -78,8 +78,8 @@ fn passed_over_generic<V: Vector>(row: &[f32], limit: f32) -> usize {
 }
 
 kernel!(
-    /// log(sum(exp(x / temperature))), around the largest number so that nothing overflows. NaN
-    /// when there is a NaN.
+    /// log(sum(exp(x / temperature))), around the largest number so that nothing overflows.
+    /// Infinite when there is an infinity, otherwise NaN when there is a NaN.
     log_sum_exp = log_sum_exp_generic(row: &[f32], temperature: f32) -> f32
 );
 

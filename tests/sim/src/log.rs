@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
-use skep_core::membership::{Membership, Peer};
+use skep_core::membership::{Membership, Peer, Rejected};
 use skep_core::{NodeId, Time};
 
 /// One thing that a core was told.
@@ -81,7 +81,8 @@ impl Log {
             let Some(core) = cores.get_mut(entry.place) else {
                 continue;
             };
-            tell(core, Time(entry.at), &entry.told);
+            // What was refused then is refused again.
+            let _ = tell(core, Time(entry.at), &entry.told);
             match core {
                 Some(core) => see(entry, core),
                 None if matches!(entry.told, Told::Stop) => {}
@@ -95,8 +96,8 @@ impl Log {
     }
 }
 
-/// Does to a core what an entry says.
-pub(crate) fn tell(core: &mut Option<Membership>, now: Time, told: &Told) {
+/// Does to a core what an entry says; fails when it would not hear a datagram.
+pub(crate) fn tell(core: &mut Option<Membership>, now: Time, told: &Told) -> Result<(), Rejected> {
     match (told, core) {
         (Told::Start { me, seed }, core) => *core = Some(Membership::new(me.clone(), *seed)),
         (Told::Stop, core) => *core = None,
@@ -104,13 +105,13 @@ pub(crate) fn tell(core: &mut Option<Membership>, now: Time, told: &Told) {
         (Told::Admit(peer), Some(core)) => core.admit(now, peer.clone()),
         (Told::Dismiss(node), Some(core)) => core.dismiss(now, *node),
         (Told::Datagram { from, bytes }, Some(core)) => {
-            // Whether it was heard is the core's to say; honest ones are counted by the world.
-            let _ = core.handle_datagram(now, *from, bytes);
+            return core.handle_datagram(now, *from, bytes);
         }
         (Told::Timeout, Some(core)) => core.handle_timeout(now),
         (Told::Leave, Some(core)) => core.leave(now),
         (Told::Move(address), Some(core)) => core.move_to(now, *address),
     }
+    Ok(())
 }
 
 /// More than any run has.

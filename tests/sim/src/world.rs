@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use skep_core::membership::{Doing, Membership, Peer};
+use skep_core::membership::{Doing, Membership, Peer, Rejected};
 use skep_core::{NodeId, Time};
 
 use crate::faults::{self, Fault};
@@ -266,7 +266,13 @@ impl World {
         if dead || asleep && matches!(told, Told::Timeout) {
             return Ok(());
         }
-        log::tell(&mut node.core, Time(now), &told);
+        let heard = log::tell(&mut node.core, Time(now), &told);
+        if let (Err(why), Told::Datagram { from, .. }) = (heard, &told) {
+            // Of those who are dismissed not all have heard; anything else is said by liars alone.
+            if why != Rejected::Stranger && self.liar != Some(*from) {
+                return Err(format!("node {place} refuses an honest datagram: {why}"));
+            }
+        }
         if self.plan.keep_log {
             self.log.push(Entry {
                 at: now,

@@ -33,10 +33,10 @@ pub(super) fn of(nodes: usize) -> Config {
 /// Each node probes one other in this time.
 const PROBE_PERIOD: Duration = Duration::from_millis(600);
 
-/// After it, others are asked to probe as well: ten times what a busy home network takes.
+/// After it, others are asked to probe as well: well above the round trip of a local network.
 const PROBE_ANSWER: Duration = Duration::from_millis(200);
 
-/// How long a suspected node has to speak up: six rounds of gossip there and back.
+/// How long a suspected node has to speak up: seven rounds of gossip.
 const SUSPICION: Duration = Duration::from_millis(1_400);
 
 fn every(frequency: Duration, members: usize) -> PeriodicParams {

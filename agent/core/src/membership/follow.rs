@@ -21,7 +21,7 @@ impl Membership {
             let _ = self.foca.apply_many(nothing, false, &mut self.effects);
         }
         for (to, bytes) in std::mem::take(&mut self.effects.sends) {
-            // foca keeps announcing itself to the dead, and the dismissed are among them.
+            // foca does not know that a node was dismissed.
             if self.admitted.contains_key(&to.node) {
                 self.doings.push_back(Doing::Send { to, bytes });
             }

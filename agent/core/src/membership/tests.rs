@@ -116,6 +116,11 @@ fn a_good_bye_is_heard_at_once() {
     cluster.node(3).leave(now);
     cluster.run(500);
     assert_eq!(cluster.ups(1), [2]);
+    let gone = cluster.node(3);
+    gone.admit(now, peer(4));
+    gone.move_to(now, peer(4).address);
+    assert_eq!(gone.poll_timeout(), None, "it does nothing any more");
+    assert_eq!(gone.poll_doing(), None);
 }
 
 #[test]
