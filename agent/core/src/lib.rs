@@ -32,6 +32,6 @@ pub use self::ids::{KeyId, NodeId, ReplicaId, RequestId};
 pub use self::input::{Arrival, Input, Outcome, Usage};
 pub use self::model::{ModelState, ModelView};
 pub use self::output::{Change, Output, Refusal};
-pub use self::registry::{Node, Registry, Replica, ReplicaState};
+pub use self::registry::{Device, Health, Node, Registry, Replica, ReplicaState};
 pub use self::request::{Counters, Phase};
 pub use self::time::{Time, TimerTable};

@@ -15,12 +15,42 @@ pub struct Node {
     pub id: NodeId,
     /// For people.
     pub name: String,
+    /// Whether it can be relied on.
+    pub health: Health,
     /// No new work.
     pub draining: bool,
+    /// What operators say of it, by key.
+    pub labels: BTreeMap<String, String>,
+    /// What models may run on; the processor, as `cpu`, is the first.
+    pub devices: Vec<Device>,
+}
+
+/// Something that models run on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// `cpu`, or the device's uuid.
+    pub id: String,
+    /// For people and schedulers: `cpu`, `nvidia`, `amd`.
+    pub kind: String,
+    /// Whether it can be relied on.
+    pub health: Health,
     /// Memory that a worker could have in all.
     pub memory_bytes: u64,
     /// Memory that a worker could have now, in steps that make small movements no change.
     pub memory_free_bytes: u64,
+    /// Measured, in bytes per second; 0 when unknown.
+    pub bandwidth: u64,
+}
+
+/// Whether a part can be relied on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Nothing speaks against it.
+    Healthy,
+    /// It works, but worse or less safely than it should; the cause, for people.
+    Degraded(String),
+    /// It does not answer; the cause, for people.
+    Lost(String),
 }
 
 /// A replica of a model.

@@ -1,11 +1,12 @@
 //! Looking at the machine from a thread of its own, where a sick driver can hold nobody up.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use skep_core::{Node, NodeId};
+use skep_core::{Device, Health, Node, NodeId};
 use skep_hw::telemetry::{Places, Snapshot, Telemetry};
 use tokio::sync::watch;
 
@@ -77,10 +78,18 @@ pub(super) async fn node(id: NodeId, name: Option<&str>, newest: &Newest) -> Nod
     let mut node = Node {
         id,
         name,
+        health: Health::Healthy,
         draining: false,
-        // Unknown: not what keeps a model from being tried.
-        memory_bytes: u64::MAX,
-        memory_free_bytes: u64::MAX,
+        labels: BTreeMap::new(),
+        devices: vec![Device {
+            id: "cpu".into(),
+            kind: "cpu".into(),
+            health: Health::Healthy,
+            // Unknown: not what keeps a model from being tried.
+            memory_bytes: u64::MAX,
+            memory_free_bytes: u64::MAX,
+            bandwidth: 0,
+        }],
     };
     if let Some(snapshot) = snapshot {
         remember(&mut node, &snapshot);
@@ -103,11 +112,14 @@ pub(super) fn follow(mut newest: Newest, router: Router) {
 fn remember(node: &mut Node, snapshot: &Snapshot) {
     let memory = &snapshot.host.memory;
     let coarse = |bytes: u64| bytes / STEP_BYTES * STEP_BYTES;
+    let Some(processor) = node.devices.first_mut() else {
+        return;
+    };
     if let Some(total) = memory.limit_bytes.or(memory.total_bytes) {
-        node.memory_bytes = total;
+        processor.memory_bytes = total;
     }
     if let Some(free) = memory.usable_bytes.or(memory.available_bytes) {
-        node.memory_free_bytes = coarse(free);
+        processor.memory_free_bytes = coarse(free);
     }
 }
 

@@ -40,17 +40,10 @@ pub(super) fn for_scheduler(change: skep_core::Change) -> host::Change {
         skep_core::Change::Node(node) => host::Change::Node(host::Node {
             id: node.id.to_string(),
             name: node.name,
-            health: host::Health::Healthy,
+            health: health(&node.health),
             draining: node.draining,
-            labels: Vec::new(),
-            devices: vec![host::Device {
-                id: "cpu".into(),
-                kind: "cpu".into(),
-                health: host::Health::Healthy,
-                memory_bytes: node.memory_bytes,
-                memory_free_bytes: node.memory_free_bytes,
-                bandwidth: 0,
-            }],
+            labels: node.labels.into_iter().collect(),
+            devices: node.devices.into_iter().map(device).collect(),
             models: Vec::new(),
         }),
         skep_core::Change::NodeGone(id) => host::Change::NodeGone(id.to_string()),
@@ -72,5 +65,24 @@ pub(super) fn for_scheduler(change: skep_core::Change) -> host::Change {
             cache_pages_used: replica.cache_pages_used,
         }),
         skep_core::Change::ReplicaGone(id) => host::Change::ReplicaGone(id.0),
+    }
+}
+
+fn device(device: skep_core::Device) -> host::Device {
+    host::Device {
+        health: health(&device.health),
+        id: device.id,
+        kind: device.kind,
+        memory_bytes: device.memory_bytes,
+        memory_free_bytes: device.memory_free_bytes,
+        bandwidth: device.bandwidth,
+    }
+}
+
+fn health(health: &skep_core::Health) -> host::Health {
+    match health {
+        skep_core::Health::Healthy => host::Health::Healthy,
+        skep_core::Health::Degraded(_) => host::Health::Degraded,
+        skep_core::Health::Lost(_) => host::Health::Lost,
     }
 }

@@ -289,9 +289,10 @@ fn draining_ends_arrivals_and_tells_the_scheduler() {
     let node = Node {
         id: NodeId([1; 16]),
         name: "n".into(),
+        health: crate::Health::Healthy,
         draining: false,
-        memory_bytes: 1,
-        memory_free_bytes: 1,
+        labels: std::collections::BTreeMap::new(),
+        devices: Vec::new(),
     };
     play.core.handle(play.now, Input::Node(node.clone()));
     play.check(arrive(1, 1, "a"), &[admit(1)]);
