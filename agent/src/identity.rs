@@ -8,11 +8,12 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
 
-use rcgen::{KeyPair, PKCS_ED25519, PublicKeyData};
-use sha2::{Digest, Sha256};
+use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, PublicKeyData};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use skep_core::NodeId;
 
 use crate::paths::{Paths, open_private, replace_durably};
+use crate::pki;
 
 /// The node's key pair and the id that follows from it. Its `Debug` shows the id alone.
 pub struct Identity {
@@ -43,10 +44,7 @@ impl Identity {
             }
             Err(error) => return Err(failed(error)),
         };
-        let digest = Sha256::digest(key.subject_public_key_info());
-        let mut id = [0; 16];
-        id.iter_mut().zip(digest).for_each(|(to, byte)| *to = byte);
-        let node = NodeId(id);
+        let node = pki::node_of(&key.subject_public_key_info());
         Ok(Self { node, key })
     }
 
@@ -60,6 +58,31 @@ impl Identity {
     #[must_use]
     pub fn public_key_der(&self) -> Vec<u8> {
         self.key.subject_public_key_info()
+    }
+
+    /// A signing request (PKCS #10, DER) for this key; it proves that whoever sends it has the key.
+    ///
+    /// # Errors
+    /// When signing fails.
+    pub fn request(&self) -> Result<Vec<u8>, rcgen::Error> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        let request = params.serialize_request(&self.key)?;
+        Ok(request.der().to_vec())
+    }
+
+    /// A signature (Ed25519) over a message.
+    ///
+    /// # Errors
+    /// When signing fails.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        rcgen::SigningKey::sign(&self.key, message)
+    }
+
+    /// The private key, for TLS.
+    #[must_use]
+    pub fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivatePkcs8KeyDer::from(self.key.serialize_der()).into()
     }
 }
 

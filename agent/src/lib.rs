@@ -37,6 +37,7 @@ pub mod logs;
 pub mod metrics;
 pub mod models;
 pub mod paths;
+pub mod pki;
 pub mod plugins;
 pub mod protocol;
 pub mod router;

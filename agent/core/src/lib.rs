@@ -28,7 +28,7 @@ mod request;
 mod time;
 
 pub use self::core::{Core, Settings};
-pub use self::ids::{KeyId, NodeId, ReplicaId, RequestId};
+pub use self::ids::{ClusterId, KeyId, NodeId, ReplicaId, RequestId, TokenId};
 pub use self::input::{Arrival, Input, Outcome, Usage};
 pub use self::model::{ModelState, ModelView};
 pub use self::output::{Change, Output, Refusal};
