@@ -36,6 +36,7 @@ pub mod limits;
 pub mod logs;
 pub mod metrics;
 pub mod models;
+pub mod net;
 pub mod paths;
 pub mod pki;
 pub mod plugins;

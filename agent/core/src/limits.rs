@@ -63,3 +63,10 @@ pub const CLAIM_MAX: u64 = 1 << 62;
 /// How often a node is told that it is held for dead, or in a later life than it says: it answers at
 /// once, and what it answers may be wrong again.
 pub const CORRECT_PERIOD: Duration = Duration::from_millis(200);
+
+/// How long a node has to answer whose machine says that nobody listens there: a hundred round trips
+/// of a local network.
+pub const CONFIRM: Duration = Duration::from_millis(120);
+
+/// How many are told at once of a node that is gone for certain; the rest hear it from them.
+pub const TOLD_MAX: usize = 32;

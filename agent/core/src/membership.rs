@@ -31,6 +31,7 @@ mod effects;
 mod follow;
 mod health;
 mod peer;
+mod refused;
 mod seek;
 mod sieve;
 
@@ -47,6 +48,8 @@ pub struct Membership {
     /// Each admitted node as it last said itself, or as it was when it was admitted.
     known: BTreeMap<NodeId, Peer>,
     up: BTreeMap<NodeId, Peer>,
+    /// When each last spoke to us itself.
+    heard: BTreeMap<NodeId, Time>,
     /// When each was last told that it is held for something that it is not.
     corrected: BTreeMap<NodeId, Time>,
     timers: TimerTable<u64>,
@@ -106,6 +109,8 @@ enum Event {
     Seek,
     /// A suspicion is not yet cleared: confront the suspect with it.
     Ask(Peer, Incarnation),
+    /// It was asked whether it is there, then: whether it has answered.
+    Confirm(Peer, Time),
 }
 
 impl Membership {
@@ -120,6 +125,7 @@ impl Membership {
             admitted: BTreeMap::new(),
             known: BTreeMap::new(),
             up: BTreeMap::new(),
+            heard: BTreeMap::new(),
             corrected: BTreeMap::new(),
             timers: TimerTable::default(),
             events: BTreeMap::new(),
@@ -189,6 +195,7 @@ impl Membership {
         self.admitted.remove(&node);
         self.known.remove(&node);
         self.corrected.remove(&node);
+        self.heard.remove(&node);
         if let Some(peer) = self.up.get(&node) {
             // Larger than any incarnation that it may have by now.
             let gone = Member::new(peer.clone(), u16::MAX, State::Down);
@@ -220,6 +227,7 @@ impl Membership {
         let sifted = sieve::sift(bytes, from, self.foca.identity(), lives)?;
         self.health.hear(sifted.answer);
         self.admitted.insert(from, sifted.from.generation);
+        self.heard.insert(from, now);
         self.known.insert(from, sifted.from.clone());
         let told = self.foca.handle_data(&sifted.bytes, &mut self.effects);
         self.settle(now, told);
@@ -237,6 +245,7 @@ impl Membership {
             match self.events.remove(&key) {
                 Some(Event::Seek) => self.seek(now),
                 Some(Event::Ask(suspect, incarnation)) => self.ask(suspect, incarnation),
+                Some(Event::Confirm(peer, asked)) => self.confirm(now, &peer, asked),
                 Some(Event::Foca(timer)) => {
                     let probe = matches!(timer, Timer::ProbeRandomMember(_));
                     let told = self.foca.handle_timer(timer, &mut self.effects);

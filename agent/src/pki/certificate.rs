@@ -113,8 +113,9 @@ pub fn check(
         .map_err(|error| match error {
             webpki::Error::CertExpired { .. } => Refused::Expired,
             webpki::Error::CertNotValidYet { .. } => Refused::NotYetValid,
-            webpki::Error::RequiredEkuNotFoundContext(_)
-            | webpki::Error::EmptyEkuExtension => Refused::Purpose,
+            webpki::Error::RequiredEkuNotFoundContext(_) | webpki::Error::EmptyEkuExtension => {
+                Refused::Purpose
+            }
             webpki::Error::UnknownIssuer => Refused::Untrusted,
             _ => Refused::Malformed,
         })?;

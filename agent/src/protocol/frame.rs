@@ -14,7 +14,7 @@ const HEADER_BYTES: usize = 4;
 /// Why a frame could not be written or read. After a read error the stream cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    #[error("a message of {0} bytes is over the limit of {FRAME_BYTES_MAX}")]
+    #[error("a message of {0} bytes is over the limit")]
     TooLong(usize),
     #[error("a message could not be encoded")]
     Encode(#[source] postcard::Error),
@@ -48,14 +48,31 @@ pub fn encode<M: Serialize>(message: &M, into: &mut Vec<u8>) -> Result<(), Frame
 }
 
 /// Takes bytes as they come and gives whole messages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
+    limit: usize,
     buffer: Vec<u8>,
     /// How much of `buffer` has been given out.
     read: usize,
 }
 
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::with_limit(FRAME_BYTES_MAX)
+    }
+}
+
 impl Decoder {
+    /// One whose messages have at most so many bytes.
+    #[must_use]
+    pub fn with_limit(message_bytes_max: usize) -> Self {
+        Self {
+            limit: message_bytes_max,
+            buffer: Vec::new(),
+            read: 0,
+        }
+    }
+
     /// Room to read into: append what arrived. Whatever was given out is forgotten first.
     pub fn space(&mut self) -> &mut Vec<u8> {
         if self.read > 0 {
@@ -75,7 +92,7 @@ impl Decoder {
             return Ok(None);
         };
         let length = u32::from_le_bytes(*header) as usize;
-        if length > FRAME_BYTES_MAX {
+        if length > self.limit {
             return Err(FrameError::TooLong(length));
         }
         let Some(body) = rest.get(..length) else {

@@ -72,7 +72,7 @@ impl Membership {
                 Event::Foca(timer) => token_of(timer).is_some_and(|of| of != token),
                 // It goes with a suspicion's timer.
                 Event::Ask(..) => true,
-                Event::Seek => false,
+                Event::Seek | Event::Confirm(..) => false,
             };
             if void {
                 timers.clear(key);

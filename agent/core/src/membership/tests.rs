@@ -109,6 +109,31 @@ fn a_node_that_slept_doubts_itself_before_others() {
 }
 
 #[test]
+fn a_process_that_died_is_gone_when_its_machine_says_so() {
+    let mut cluster = Cluster::of(3);
+    cluster.run(2_000);
+    let (now, dead) = (at(cluster.now), peer(3).node);
+    cluster.silent.push(dead);
+    cluster.node(1).handle_refused(now, dead);
+    cluster.run(200);
+    assert_eq!(cluster.ups(1), [2]);
+    assert_eq!(cluster.ups(2), [1], "the others are told");
+}
+
+#[test]
+fn a_machine_that_lies_about_a_living_process_is_not_believed() {
+    let mut cluster = Cluster::of(3);
+    cluster.run(2_000);
+    for _ in 0..20 {
+        let now = at(cluster.now);
+        cluster.node(1).handle_refused(now, peer(3).node);
+        cluster.run(100);
+    }
+    assert_eq!(cluster.ups(1), [2, 3]);
+    assert_eq!(cluster.node(3).me().generation, 1);
+}
+
+#[test]
 fn a_good_bye_is_heard_at_once() {
     let mut cluster = Cluster::of(3);
     cluster.run(2_000);

@@ -1,0 +1,118 @@
+//! The UDP socket and QUIC's limits: none of them is quinn's default without a thought.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+
+use crate::identity::Identity;
+use crate::limits::{
+    DATAGRAMS_WAITING_BYTES, HANDSHAKES_BUFFER_BYTES, HANDSHAKES_MAX, LINK_IDLE, LINK_KEEP_ALIVE,
+    LINK_WINDOW_BYTES, STREAM_WINDOW_BYTES, STREAMS_BEFORE_HELLO,
+};
+
+/// A bound UDP port with QUIC on it.
+#[derive(Clone, Debug)]
+pub struct Socket {
+    pub(super) endpoint: Endpoint,
+    address: SocketAddr,
+}
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "could not listen on UDP {address} for other nodes; choose another with `cluster.listen` in the configuration"
+)]
+pub struct SocketError {
+    address: SocketAddr,
+    #[source]
+    source: io::Error,
+}
+
+impl Socket {
+    /// Binds a port; 0 takes any. Must be called within the runtime that is to drive it. Answers nobody
+    /// until told how.
+    ///
+    /// # Errors
+    /// When the port is taken or may not be used.
+    pub fn bind(address: SocketAddr, identity: &Identity) -> Result<Self, SocketError> {
+        let failed = |source| SocketError { address, source };
+        let socket = bind(address).map_err(failed)?;
+        let bound = socket.local_addr().map_err(failed)?;
+        let key = identity
+            .sign(b"skep stateless reset")
+            .map_err(|error| failed(io::Error::other(error)))?;
+        // The same after a restart: whoever still holds a connection to the life before is told so at once.
+        let reset = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &key);
+        let endpoint = Endpoint::new(
+            EndpointConfig::new(Arc::new(reset)),
+            None,
+            socket,
+            Arc::new(quinn::TokioRuntime),
+        )
+        .map_err(failed)?;
+        Ok(Self {
+            endpoint,
+            address: bound,
+        })
+    }
+
+    /// The address that it is bound to.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends every connection and answers nobody any more.
+    pub fn close(&self) {
+        self.endpoint.close(VarInt::from_u32(0), b"");
+    }
+
+    /// Waits until those at the other ends were told of the end.
+    pub async fn closed(&self) {
+        let _ = tokio::time::timeout(CLOSE_GRACE, self.endpoint.wait_idle()).await;
+    }
+}
+
+/// IPv6 takes IPv4 as well where the machine has both.
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    match UdpSocket::bind(address) {
+        Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => {
+            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, address.port()))
+        }
+        bound => bound,
+    }
+}
+
+/// What holds for each connection.
+pub(super) fn transport() -> TransportConfig {
+    let mut config = TransportConfig::default();
+    let streams = VarInt::from_u32(STREAMS_BEFORE_HELLO);
+    config
+        .max_concurrent_bidi_streams(streams)
+        .max_concurrent_uni_streams(streams)
+        .receive_window(VarInt::from_u32(LINK_WINDOW_BYTES))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
+        .send_window(LINK_WINDOW_BYTES.into())
+        .datagram_receive_buffer_size(Some(DATAGRAMS_WAITING_BYTES))
+        .datagram_send_buffer_size(DATAGRAMS_WAITING_BYTES)
+        .max_idle_timeout(IdleTimeout::try_from(LINK_IDLE).ok())
+        .keep_alive_interval(Some(LINK_KEEP_ALIVE))
+        .allow_spin(false);
+    config
+}
+
+/// What holds for those who come.
+pub(super) fn limit(config: &mut ServerConfig) {
+    config
+        .transport_config(Arc::new(transport()))
+        .max_incoming(HANDSHAKES_MAX)
+        .incoming_buffer_size(HANDSHAKES_BUFFER_BYTES / HANDSHAKES_MAX as u64)
+        .incoming_buffer_size_total(HANDSHAKES_BUFFER_BYTES)
+        .migration(true);
+}
+
+/// How long the last word to the others may take.
+const CLOSE_GRACE: Duration = Duration::from_millis(500);
