@@ -25,10 +25,13 @@ mod model;
 mod output;
 mod registry;
 mod request;
+pub mod state;
 mod time;
 
 pub use self::core::{Core, Settings};
-pub use self::ids::{ClusterId, KeyId, NodeId, ReplicaId, RequestId, TokenId};
+pub use self::ids::{
+    AuthorityId, ClusterId, IdError, KeyId, NodeId, ReplicaId, RequestId, TokenId,
+};
 pub use self::input::{Arrival, Input, Outcome, Usage};
 pub use self::model::{ModelState, ModelView};
 pub use self::output::{Change, Output, Refusal};

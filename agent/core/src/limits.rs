@@ -70,3 +70,48 @@ pub const CONFIRM: Duration = Duration::from_millis(120);
 
 /// How many are told at once of a node that is gone for certain; the rest hear it from them.
 pub const TOLD_MAX: usize = 32;
+
+// === the cluster's state ===
+
+/// Bytes of a name of a node or a cluster: what a host name may have (RFC 1035).
+pub const NAME_BYTES_MAX: usize = 63;
+
+/// Bytes of a public key as SPKI in DER. One of RSA with 4,096 bits has 550; ours have 44.
+pub const PUBLIC_KEY_BYTES_MAX: usize = 600;
+
+/// Bytes of an authority's certificate in DER. Ours have some 400.
+pub const CERTIFICATE_BYTES_MAX: usize = 4_096;
+
+/// Authorities that are trusted at once: the active one, the next one, and two that still retire.
+pub const AUTHORITIES_MAX: usize = 4;
+
+/// Nodes that vote, those that await approval included: a majority of more is slow and no safer.
+pub const VOTERS_MAX: usize = 7;
+
+/// Join tokens that are kept at once, used and lately expired ones included: a rack in one go.
+pub const TOKENS_MAX: usize = 256;
+
+/// The longest that a join token may be valid, in seconds: 30 days.
+pub const TOKEN_TTL_S_MAX: u64 = 30 * 86_400;
+
+/// How long an expired token is remembered, in seconds, so that whoever comes with it is told why.
+pub const TOKEN_KEPT_S: u64 = 3_600;
+
+/// Removed nodes that are remembered. Beyond that the oldest is forgotten: by then its certificate is
+/// long over, and every token from before its removal.
+pub const REMOVED_MAX: usize = 1_024;
+
+/// Labels of one node: more than people can oversee.
+pub const LABELS_MAX: usize = 32;
+
+/// Bytes of a label's key.
+pub const LABEL_KEY_BYTES_MAX: usize = 63;
+
+/// Bytes of a label's value.
+pub const LABEL_VALUE_BYTES_MAX: usize = 255;
+
+/// Bytes of one encoded command. The largest, all labels of a node, has 10 KiB.
+pub const COMMAND_BYTES_MAX: usize = 16_384;
+
+/// Bytes of the whole encoded state: 1,024 nodes with every label as long as may be are 11 MiB.
+pub const STATE_BYTES_MAX: usize = 16 << 20;

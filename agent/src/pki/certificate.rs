@@ -170,24 +170,10 @@ impl Validity {
 
 fn parse(name: &str) -> Option<Certified> {
     let mut labels = name.split('.');
-    let node = unhex(labels.next()?)?;
-    let cluster = unhex(labels.next()?)?;
+    let node = labels.next()?.parse().ok()?;
+    let cluster = labels.next()?.parse().ok()?;
     let ends = labels.next() == Some("skep") && labels.next().is_none();
-    ends.then_some(Certified {
-        node: NodeId(node),
-        cluster: ClusterId(cluster),
-    })
-}
-
-/// Sixteen bytes from their lower-case hexadecimal.
-pub(super) fn unhex(text: &str) -> Option<[u8; 16]> {
-    let digits = text
-        .bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if text.len() != 32 || !digits {
-        return None;
-    }
-    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
+    ends.then_some(Certified { node, cluster })
 }
 
 /// Ours have some 400 bytes.

@@ -39,7 +39,7 @@ impl Peer {
     }
 
     /// Whether one node can listen there at all: a gossiped address must not make us send to many.
-    pub(super) fn is_reachable(&self) -> bool {
+    pub(crate) fn is_reachable(&self) -> bool {
         let ip = self.address.ip().to_canonical();
         let many = match ip {
             IpAddr::V4(v4) => v4.is_broadcast(),
