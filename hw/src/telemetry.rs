@@ -9,7 +9,9 @@
 //! of the caller's choosing and never on an async runtime: every call is synchronous, and a sick
 //! driver can hold one for seconds or for ever. There is no deadline in here, since a blocked call
 //! into a vendor's library cannot be taken back; the caller watches the thread, and treats a
-//! sample that does not come within a few seconds as every device lost.
+//! sample that does not come within a few seconds as every device lost. Who wants that one sick
+//! driver holds up nothing else takes the parts, [`HostWatch`] and a [`VendorWatch`] for each
+//! vendor, each on a thread of its own.
 //!
 //! What lasts, so that a deadline is set with reason:
 //!
@@ -21,9 +23,10 @@
 //! | fan | about 140 µs | every sample |
 //! | processes | about 5 ms, holding a lock of the driver | every 10 s |
 //! | PCIe throughput | 20 ms for each direction, by its definition | every 10 s |
-//! | NVIDIA's memory errors | up to some ms | every 10 s |
+//! | NVIDIA's memory errors | up to some ms | every 10 s, and at once when the driver reports one |
+//! | what NVIDIA's driver reports by itself (Xid) | some µs | every sample |
 //! | amdgpu's files, of a card that is awake | 10 to 100 µs each | every sample |
-//! | amdgpu's memory errors | up to some ms | every 10 s |
+//! | amdgpu's memory errors | up to some ms | every 2 s |
 //! | ROCm's library, where files lack something | up to some ms each | every sample |
 //!
 //! NVIDIA's figures were taken by others on a laptop's RTX 4090; AMD's are estimates.
@@ -44,7 +47,7 @@ mod verdict;
 pub use self::host::resident_bytes;
 pub use self::reading::{
     Clocks, Device, DeviceId, DeviceMemory, Identity, MemoryFaults, Pcie, Power, Process,
-    ProcessKind, Reading, Thermal, Throttle, Vendor,
+    ProcessKind, Reading, Thermal, Throttle, Vendor, Xid,
 };
 pub use self::snapshot::{
     Cpu, Disk, Host, HostMemory, Network, Snapshot, Source, SourceKind, SourceState, Temperature,
@@ -82,10 +85,8 @@ impl Default for Places {
 /// Everything that was found, ready to be asked again and again.
 #[derive(Debug)]
 pub struct Telemetry {
-    host: host::HostSource,
-    nvidia: Option<nvidia::NvidiaSource>,
-    amd: amd::AmdSource,
-    sources: Vec<Source>,
+    host: HostWatch,
+    vendors: [VendorWatch; 2],
 }
 
 impl Telemetry {
@@ -94,40 +95,116 @@ impl Telemetry {
     /// later, detect anew.
     #[must_use]
     pub fn detect(places: &Places) -> Self {
-        let mut sources = Vec::new();
-        let mut found = |kind, state| sources.push(Source { kind, state });
-        let nvidia = match nvidia::NvidiaSource::detect(&places.nvml, &places.sysfs) {
-            Ok(source) => {
-                found(SourceKind::Nvml, SourceState::Present(source.version()));
-                Some(source)
-            }
-            Err(reason) => {
-                found(SourceKind::Nvml, SourceState::Absent(reason));
-                None
-            }
-        };
-        let (amd, files, library) = amd::AmdSource::detect(places);
-        found(SourceKind::AmdgpuSysfs, files);
-        found(SourceKind::RocmSmi, library);
         Self {
-            host: host::HostSource::detect(places),
-            nvidia,
-            amd,
-            sources,
+            host: HostWatch::detect(places),
+            vendors: [Vendor::Nvidia, Vendor::Amd].map(|v| VendorWatch::detect(v, places)),
         }
     }
 
     /// Reads everything that is due. `now` paces what is slow; it must not run backwards.
     pub fn sample(&mut self, now: Instant) -> Snapshot {
-        let mut devices = Vec::new();
-        if let Some(nvidia) = &mut self.nvidia {
-            devices.extend(nvidia.sample(now));
-        }
-        devices.extend(self.amd.sample(now));
+        let devices = self
+            .vendors
+            .iter_mut()
+            .flat_map(|v| v.sample(now))
+            .collect();
         Snapshot {
             host: self.host.sample(),
             devices,
-            sources: self.sources.clone(),
+            sources: self
+                .vendors
+                .iter()
+                .flat_map(|v| v.sources.clone())
+                .collect(),
+        }
+    }
+}
+
+/// The host alone: processor, memory, disks, networks.
+#[derive(Debug)]
+pub struct HostWatch(host::HostSource);
+
+impl HostWatch {
+    /// Reads what does not change.
+    #[must_use]
+    pub fn detect(places: &Places) -> Self {
+        Self(host::HostSource::detect(places))
+    }
+
+    /// Reads what changes.
+    pub fn sample(&mut self) -> Host {
+        self.0.sample()
+    }
+}
+
+/// The devices of one vendor alone.
+#[derive(Debug)]
+pub struct VendorWatch {
+    found: Option<Found>,
+    sources: Vec<Source>,
+}
+
+#[derive(Debug)]
+enum Found {
+    Nvidia(nvidia::NvidiaSource),
+    Amd(Box<amd::AmdSource>),
+}
+
+impl VendorWatch {
+    /// Looks for the vendor's driver and devices; as for [`Telemetry::detect`].
+    #[must_use]
+    pub fn detect(vendor: Vendor, places: &Places) -> Self {
+        let told = |kind, state| Source { kind, state };
+        match vendor {
+            Vendor::Nvidia => {
+                let (found, state) = match nvidia::NvidiaSource::detect(&places.nvml, &places.sysfs)
+                {
+                    Ok(source) => {
+                        let version = source.version();
+                        (Some(Found::Nvidia(source)), SourceState::Present(version))
+                    }
+                    Err(reason) => (None, SourceState::Absent(reason)),
+                };
+                Self {
+                    found,
+                    sources: vec![told(SourceKind::Nvml, state)],
+                }
+            }
+            Vendor::Amd => {
+                let (source, files, library) = amd::AmdSource::detect(places);
+                Self {
+                    found: Some(Found::Amd(Box::new(source))),
+                    sources: vec![
+                        told(SourceKind::AmdgpuSysfs, files),
+                        told(SourceKind::RocmSmi, library),
+                    ],
+                }
+            }
+        }
+    }
+
+    /// What was looked for and whether it is there.
+    #[must_use]
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// Whether there is nothing to watch.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match &self.found {
+            None => true,
+            Some(Found::Nvidia(source)) => source.is_empty(),
+            Some(Found::Amd(source)) => source.is_empty(),
+        }
+    }
+
+    /// Reads every device; as for [`Telemetry::sample`].
+    pub fn sample(&mut self, now: Instant) -> Vec<Device> {
+        match &mut self.found {
+            None => Vec::new(),
+            Some(Found::Nvidia(source)) => source.sample(now),
+            Some(Found::Amd(source)) => source.sample(now),
         }
     }
 }

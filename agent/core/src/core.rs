@@ -1,10 +1,10 @@
 //! One node's decisions: takes what happened, gives what is to be done.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ids::{KeyId, RequestId};
+use crate::ids::{KeyId, NodeId, ReplicaId, RequestId};
 use crate::input::{Arrival, Input, Outcome, Usage};
 use crate::limits::{BUSY_RETRY, LOADING_RETRY};
 use crate::model::{ModelState, ModelView, Models, Need};
@@ -14,6 +14,7 @@ use crate::request::{Counters, Phase, Requests};
 use crate::time::{Time, TimerTable};
 
 mod cluster;
+mod evacuate;
 
 /// What an operator may set.
 #[derive(Clone, Debug)]
@@ -44,6 +45,10 @@ pub struct Core {
     timers: TimerTable<Timer>,
     outputs: VecDeque<Output>,
     draining: bool,
+    /// The node that decides here: the first that it was told of.
+    home: Option<NodeId>,
+    /// Replicas that were told to leave a bad device and are not gone yet; each is in the registry.
+    leaving: BTreeSet<ReplicaId>,
 }
 
 impl Core {
@@ -58,6 +63,8 @@ impl Core {
             timers: TimerTable::default(),
             outputs: VecDeque::new(),
             draining: false,
+            home: None,
+            leaving: BTreeSet::new(),
         }
     }
 
@@ -79,11 +86,7 @@ impl Core {
             Input::Wanted(model) => self.on_wanted(now, &model),
             Input::Unwanted(model) => self.on_unwanted(&model),
             Input::LoadFailed { model, why } => self.on_load_failed(now, &model, why),
-            Input::Node(node) => {
-                if self.registry.set_node(&node) {
-                    self.observe(Change::Node(node));
-                }
-            }
+            Input::Node(node) => self.on_node(now, node),
             Input::NodeGone(id) => {
                 if self.registry.remove_node(&id) {
                     self.observe(Change::NodeGone(id));

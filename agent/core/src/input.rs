@@ -39,7 +39,8 @@ pub enum Input {
         /// One sentence for people.
         why: String,
     },
-    /// A node appeared or changed.
+    /// A node appeared or changed. The first that a core is told of is its own: it looks after what
+    /// runs there, and leaves what runs elsewhere to the cores of those nodes.
     Node(Node),
     /// A node left.
     NodeGone(NodeId),

@@ -18,6 +18,12 @@ pub const KEYS_COUNTED_MAX: usize = 4_096;
 /// minutes, and a damaged file does not mend itself.
 pub const LOAD_RETRY: Duration = Duration::from_secs(10);
 
+/// How long requests on a degraded device may go on before their replica moves: as for an unload.
+pub const DEGRADED_GRACE: Duration = Duration::from_secs(60);
+
+/// The same on a lost one: nothing that runs there will end well, and others wait for the move.
+pub const LOST_GRACE: Duration = Duration::from_secs(2);
+
 /// Told to a client whose model is still loading: soon enough to catch most loads, late enough that a
 /// thousand waiting clients are no load.
 pub const LOADING_RETRY: Duration = Duration::from_secs(5);

@@ -213,6 +213,24 @@ impl Models {
         Some(name)
     }
 
+    /// The model leaves where it is and is wanted elsewhere.
+    pub(crate) fn move_out(&mut self, now: Time, model: &str) {
+        self.mark(model, ModelState::MakingRoom { since: now });
+    }
+
+    /// Models that somebody asked to keep loaded and that could not be; marked as if never tried.
+    pub(crate) fn kept_and_failed(&mut self) -> Vec<Arc<str>> {
+        let failed = self.models.iter_mut().filter(|(_, view)| {
+            view.kept && view.on_disk && matches!(view.state, ModelState::Failed { .. })
+        });
+        failed
+            .map(|(name, view)| {
+                view.state = ModelState::Absent;
+                name.clone()
+            })
+            .collect()
+    }
+
     fn place(&mut self, now: Time, model: &str, registry: &Registry) -> Need {
         if self.loaded(registry) < self.loaded_max {
             self.mark(model, ModelState::Loading { since: now });

@@ -19,6 +19,16 @@ pub enum Output {
     Load(Arc<str>),
     /// Let the replica finish what it runs, then end it.
     Unload(ReplicaId),
+    /// The replica's device went bad: let it finish what it can within the grace, then end it. It is
+    /// loaded again, wherever the scheduler then says, once it is gone.
+    Evacuate {
+        /// Which replica.
+        replica: ReplicaId,
+        /// For so long.
+        grace: Duration,
+        /// One sentence for people.
+        why: String,
+    },
     /// Tell the scheduler.
     Observe(Change),
 }

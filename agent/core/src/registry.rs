@@ -53,6 +53,23 @@ pub enum Health {
     Lost(String),
 }
 
+impl Health {
+    /// Worse is more.
+    fn badness(&self) -> u8 {
+        match self {
+            Self::Healthy => 0,
+            Self::Degraded(_) => 1,
+            Self::Lost(_) => 2,
+        }
+    }
+
+    /// Whether this is worse than that, whatever the causes.
+    #[must_use]
+    pub fn is_worse_than(&self, other: &Self) -> bool {
+        self.badness() > other.badness()
+    }
+}
+
 /// A replica of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replica {
@@ -62,6 +79,8 @@ pub struct Replica {
     pub model: Arc<str>,
     /// Where it runs.
     pub node: NodeId,
+    /// What it was placed on there, by [`Device::id`].
+    pub devices: Vec<Arc<str>>,
     /// Whether it takes requests.
     pub state: ReplicaState,
     /// Requests that run in it.
@@ -121,6 +140,12 @@ impl Registry {
     /// Forgets a replica and returns what was known of it.
     pub fn remove_replica(&mut self, id: ReplicaId) -> Option<Replica> {
         self.replicas.remove(&id)
+    }
+
+    /// A node.
+    #[must_use]
+    pub fn node(&self, id: &NodeId) -> Option<&Node> {
+        self.nodes.get(id)
     }
 
     /// Every node, by identity.

@@ -68,6 +68,11 @@ impl AmdSource {
         (source, SourceState::Present(driver), library)
     }
 
+    /// Whether no device was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.cards.is_empty()
+    }
+
     /// Reads every device.
     pub(super) fn sample(&mut self, now: Instant) -> Vec<Device> {
         let mut devices = Vec::with_capacity(self.cards.len());

@@ -15,12 +15,15 @@ use super::Device;
 
 mod ask;
 mod card;
+mod events;
 mod figures;
 mod slow;
 
 /// The library and the devices it shows.
 pub(super) struct NvidiaSource {
-    nvml: Nvml,
+    /// Lives as long as the process: sets of events borrow it, and to unload a driver's library
+    /// under its own threads wins nothing.
+    nvml: &'static Nvml,
     cards: Vec<Card>,
     version: Option<String>,
 }
@@ -44,7 +47,7 @@ impl NvidiaSource {
         };
         let cards = (0..count).map(|i| Card::new(i, &system, sysfs)).collect();
         Ok(Self {
-            nvml,
+            nvml: Box::leak(Box::new(nvml)),
             cards,
             version,
         })
@@ -55,9 +58,14 @@ impl NvidiaSource {
         self.version.clone()
     }
 
+    /// Whether the library shows no device.
+    pub(super) fn is_empty(&self) -> bool {
+        self.cards.is_empty()
+    }
+
     /// Reads every device.
     pub(super) fn sample(&mut self, now: Instant) -> Vec<Device> {
-        let nvml = &self.nvml;
+        let nvml = self.nvml;
         self.cards
             .iter_mut()
             .map(|card| card.sample(nvml, now))

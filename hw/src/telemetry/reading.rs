@@ -80,7 +80,7 @@ pub struct Identity {
 /// What a device shows at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
-    /// Set when the device no longer answers, with the driver's words; nothing else is told then.
+    /// Set when the device no longer answers, with the driver's words; nothing but Xids is told then.
     pub lost: Option<String>,
     /// Share of the last measuring period in which any kernel ran.
     pub utilisation_percent: Option<f32>,
@@ -104,6 +104,9 @@ pub struct Reading {
     pub faults: MemoryFaults,
     /// Processes that hold the device, largest first; refreshed every ten seconds at most.
     pub processes: Option<Vec<Process>>,
+    /// What NVIDIA's driver reported of the device by itself since it was watched, or reset.
+    #[serde(default)]
+    pub xids: Vec<Xid>,
 }
 
 /// Memory of a device.
@@ -240,6 +243,17 @@ pub struct MemoryFaults {
     pub retirement_pending: Option<bool>,
     /// Whether replacing a row has failed: no spare rows are left.
     pub retirement_failed: Option<bool>,
+}
+
+/// A kind of error that NVIDIA's driver reported by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Xid {
+    /// NVIDIA's number for it.
+    pub number: u32,
+    /// When it was last seen, in seconds since 1970.
+    pub at_unix_s: u64,
+    /// How often it was seen.
+    pub count: u32,
 }
 
 /// A process that holds a device.

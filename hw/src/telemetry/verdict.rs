@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Reading, Throttle};
 
+mod evidence;
+mod xid;
+
 /// What scheduling should make of a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,6 +42,11 @@ pub enum Fault {
     RetirementPending,
     /// Bad memory could not be replaced: the board should be.
     RetirementFailed,
+    /// The driver reported an error after which NVIDIA asks for a reset.
+    Xid {
+        /// NVIDIA's number for it.
+        number: u32,
+    },
 }
 
 impl Verdict {
@@ -59,6 +67,15 @@ impl Verdict {
         }
         if memory.retirement_failed == Some(true) {
             faults.push(Fault::RetirementFailed);
+        }
+        for xid in &reading.xids {
+            match xid::meaning(xid.number) {
+                xid::Meaning::Gone(what) => {
+                    return Self::Lost(format!("{what} (Xid {})", xid.number));
+                }
+                xid::Meaning::NeedsReset(_) => faults.push(Fault::Xid { number: xid.number }),
+                xid::Meaning::Application | xid::Meaning::Unknown => {}
+            }
         }
         if faults.is_empty() {
             Self::Healthy
@@ -107,6 +124,10 @@ impl std::fmt::Display for Fault {
             }
             Self::RetirementPending => f.write_str("bad memory waits for a reset of the device"),
             Self::RetirementFailed => f.write_str("bad memory could not be replaced"),
+            Self::Xid { number } => match xid::meaning(*number) {
+                xid::Meaning::NeedsReset(what) => write!(f, "{what} (Xid {number}); needs a reset"),
+                _ => write!(f, "the driver reported Xid {number}"),
+            },
         }
     }
 }
@@ -133,6 +154,7 @@ fn throttle_faults(throttles: &[Throttle]) -> Vec<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Xid;
 
     #[test]
     fn faults_become_verdicts() {
@@ -185,6 +207,21 @@ mod tests {
         check(
             |r| r.faults.retirement_failed = Some(true),
             &degraded(Fault::RetirementFailed),
+        );
+        let xid = |number| Xid {
+            number,
+            at_unix_s: 0,
+            count: 1,
+        };
+        // An application's own error, and one that this version does not know.
+        check(|r| r.xids = vec![xid(31), xid(4711)], &Verdict::Healthy);
+        check(
+            |r| r.xids = vec![xid(31), xid(119)],
+            &degraded(Fault::Xid { number: 119 }),
+        );
+        check(
+            |r| r.xids = vec![xid(119), xid(79)],
+            &Verdict::Lost("it has fallen off the bus (Xid 79)".into()),
         );
         check(
             |r| {

@@ -7,12 +7,16 @@ use crate::ids::{ReplicaId, RequestId};
 use crate::limits::LOAD_RETRY;
 use crate::model::ModelState;
 use crate::output::{Change, Output, Refusal};
-use crate::registry::Replica;
+use crate::registry::{Replica, ReplicaState};
 use crate::request::Phase;
 use crate::time::Time;
 
 impl Core {
-    pub(super) fn on_replica(&mut self, now: Time, replica: Replica) {
+    pub(super) fn on_replica(&mut self, now: Time, mut replica: Replica) {
+        if self.leaving.contains(&replica.id) {
+            // Whatever its worker makes of its last moments.
+            replica.state = ReplicaState::Draining;
+        }
         if !self.registry.set_replica(&replica) {
             return;
         }
@@ -25,11 +29,12 @@ impl Core {
         let Some(replica) = self.registry.remove_replica(id) else {
             return;
         };
+        self.leaving.remove(&id);
         self.observe(Change::ReplicaGone(id));
         self.follow(now, &replica.model);
     }
 
-    fn follow(&mut self, now: Time, model: &Arc<str>) {
+    pub(super) fn follow(&mut self, now: Time, model: &Arc<str>) {
         self.models.follow(now, model, &self.registry);
         match self.models.get(model).map(|view| view.state.clone()) {
             Some(ModelState::Ready) => {

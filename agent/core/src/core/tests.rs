@@ -4,6 +4,8 @@ use super::*;
 use crate::ids::{NodeId, ReplicaId};
 use crate::registry::{Node, Replica, ReplicaState};
 
+mod devices;
+
 fn settings() -> Settings {
     Settings {
         running_max: 2,
@@ -91,6 +93,7 @@ fn replica(id: u64, model: &str, state: ReplicaState) -> Input {
         id: ReplicaId(id),
         model: model.into(),
         node: NodeId([1; 16]),
+        devices: vec!["cpu".into()],
         state,
         running: 0,
         waiting: 0,

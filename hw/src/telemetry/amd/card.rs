@@ -233,8 +233,9 @@ impl Card {
     }
 }
 
-/// Each count asks the device's firmware.
-const FAULTS_EVERY: Duration = Duration::from_secs(10);
+/// Each count asks the device's firmware, so not at every sample; a fault is to be known within
+/// three seconds all the same.
+const FAULTS_EVERY: Duration = Duration::from_secs(2);
 
 /// What is free of `total`; a driver that claims more used than there is has told nothing.
 pub(super) fn free(total: Option<u64>, used: Option<u64>) -> Option<u64> {

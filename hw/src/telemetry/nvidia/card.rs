@@ -11,6 +11,7 @@ use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureThreshold};
 use nvml_wrapper::{Device as NvmlDevice, Nvml};
 
 use super::ask::{Answers, Field};
+use super::events::Events;
 use super::figures::{clocks, memory, power, thermal};
 use super::slow::Slow;
 use crate::telemetry::{Device, DeviceId, Identity, Pcie, Reading, Vendor, Verdict};
@@ -31,8 +32,12 @@ pub(super) struct Card {
     limits: Option<Limits>,
     sysfs: PathBuf,
     answers: Answers,
+    events: Events,
     slow: Slow,
     slow_read_at: Option<Instant>,
+    was_lost: bool,
+    /// The counter of energy at the last sample: it falls only when the driver is loaded anew.
+    energy_joules: Option<f64>,
 }
 
 /// Figures that no running device changes.
@@ -76,36 +81,51 @@ impl Card {
             limits: None,
             sysfs: sysfs.to_owned(),
             answers: Answers::default(),
+            events: Events::default(),
             slow: Slow::default(),
             slow_read_at: None,
+            was_lost: false,
+            energy_joules: None,
         }
     }
 
     /// Reads what changes, and the first time what stays.
-    pub(super) fn sample(&mut self, nvml: &Nvml, now: Instant) -> Device {
+    pub(super) fn sample(&mut self, nvml: &'static Nvml, now: Instant) -> Device {
         self.answers.begin(now);
-        let mut reading = match nvml.device_by_index(self.identity.index) {
+        let device = nvml.device_by_index(self.identity.index);
+        if self.events.take(nvml, device.as_ref().ok()) {
+            // What the driver reports is worth milliseconds at once.
+            self.slow_read_at = None;
+        }
+        let mut reading = match device {
             Ok(device) => self.read(&device, now),
-            Err(error) => Reading {
-                lost: Some(error.to_string()),
-                ..Reading::default()
-            },
+            Err(error) => lost(error.to_string()),
         };
         if let Some(reason) = self.answers.lost() {
             // Half a reading would look like a device that works.
-            reading = Reading {
-                lost: Some(reason.to_owned()),
-                ..Reading::default()
-            };
+            reading = lost(reason.to_owned());
         }
         if reading.lost.is_some() {
             self.slow_read_at = None;
+        } else if self.was_reset(&reading) {
+            self.events.forget();
         }
+        self.was_lost = reading.lost.is_some();
+        reading.xids = self.events.xids().to_vec();
         Device {
             identity: self.identity.clone(),
             verdict: Verdict::of(&reading),
             reading,
         }
+    }
+
+    /// Whether the device, which answers, is another than it was: back from the dead, or under a
+    /// driver that was loaded anew.
+    fn was_reset(&mut self, reading: &Reading) -> bool {
+        let energy = reading.power.energy_joules;
+        let before = std::mem::replace(&mut self.energy_joules, energy);
+        let fell = before.zip(energy).is_some_and(|(before, now)| now < before);
+        self.was_lost || fell
     }
 
     fn read(&mut self, device: &NvmlDevice<'_>, now: Instant) -> Reading {
@@ -145,7 +165,15 @@ impl Card {
             },
             faults: self.slow.faults.clone(),
             processes: self.slow.processes.clone(),
+            xids: Vec::new(),
         }
+    }
+}
+
+fn lost(reason: String) -> Reading {
+    Reading {
+        lost: Some(reason),
+        ..Reading::default()
     }
 }
 
