@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ids::{KeyId, NodeId, ReplicaId, RequestId};
+use crate::ids::{KeyId, ReplicaId, RequestId};
 use crate::input::{Arrival, Input, Outcome, Usage};
 use crate::limits::{BUSY_RETRY, LOADING_RETRY};
 use crate::model::{ModelState, ModelView, Models, Need};
@@ -45,8 +45,6 @@ pub struct Core {
     timers: TimerTable<Timer>,
     outputs: VecDeque<Output>,
     draining: bool,
-    /// The node that decides here: the first that it was told of.
-    home: Option<NodeId>,
     /// Replicas that were told to leave a bad device and are not gone yet; each is in the registry.
     leaving: BTreeSet<ReplicaId>,
 }
@@ -63,7 +61,6 @@ impl Core {
             timers: TimerTable::default(),
             outputs: VecDeque::new(),
             draining: false,
-            home: None,
             leaving: BTreeSet::new(),
         }
     }
@@ -83,6 +80,10 @@ impl Core {
                 usage,
             } => self.on_settled(now, request, outcome, usage),
             Input::Catalogued(names) => self.models.catalogue(&names),
+            Input::CataloguedAt(node, names) => self.models.catalogue_at(node, &names),
+            Input::Needed(model) => self.on_needed(now, &model),
+            Input::Serves(model) => self.on_serves(&model),
+            Input::Served(model) => self.on_served(now, &model),
             Input::Wanted(model) => self.on_wanted(now, &model),
             Input::Unwanted(model) => self.on_unwanted(&model),
             Input::LoadFailed { model, why } => self.on_load_failed(now, &model, why),
@@ -91,6 +92,7 @@ impl Core {
                 if self.registry.remove_node(&id) {
                     self.observe(Change::NodeGone(id));
                 }
+                self.on_node_gone(now, id);
             }
             Input::Replica(replica) => self.on_replica(now, replica),
             Input::ReplicaGone(id) => self.on_replica_gone(now, id),
@@ -232,6 +234,10 @@ impl Core {
         match self.models.need(now, model, &self.registry) {
             Need::Nothing | Need::Wait => {}
             Need::Load => self.outputs.push_back(Output::Load(model.clone())),
+            Need::LoadAt(nodes) => {
+                let model = model.clone();
+                self.outputs.push_back(Output::LoadAt { model, nodes });
+            }
             Need::MakeRoom(replica) => self.outputs.push_back(Output::Unload(replica)),
             Need::Refuse(refusal) => return Err(refusal),
         }

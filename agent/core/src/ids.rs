@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct RequestId(pub u64);
 
 /// A loaded or loading model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ReplicaId(pub u64);
 
 /// On whose account a request runs: an API key, or everybody who needs none.

@@ -28,6 +28,14 @@ pub enum Input {
     },
     /// These models, and no others, can be loaded from this node's files.
     Catalogued(Vec<Arc<str>>),
+    /// These models, and no others, can be loaded from the files of another node.
+    CataloguedAt(NodeId, Vec<Arc<str>>),
+    /// Another node wants a model to be loaded here.
+    Needed(Arc<str>),
+    /// A request of another node begins to run on this model here.
+    Serves(Arc<str>),
+    /// Such a request is over.
+    Served(Arc<str>),
     /// Somebody asked for a model to be loaded and to stay loaded.
     Wanted(Arc<str>),
     /// Somebody asked for a model to be unloaded.

@@ -3,11 +3,11 @@
 //! A model that is named is loaded; one that nobody names for a while may be unloaded; where there
 //! is no room, the one idle longest makes some. Decides that; refuses to know how loading is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ids::ReplicaId;
+use crate::ids::{NodeId, ReplicaId};
 use crate::limits::{LOAD_RETRY, MODELS_MAX};
 use crate::output::Refusal;
 use crate::registry::{Registry, ReplicaState};
@@ -48,6 +48,8 @@ pub struct ModelView {
     pub state: ModelState,
     /// Whether it can be loaded from this node's files.
     pub on_disk: bool,
+    /// Other nodes that could load it from theirs.
+    pub at: BTreeSet<NodeId>,
     /// Stays loaded however idle.
     pub kept: bool,
     /// Requests that named it and are not over.
@@ -65,6 +67,8 @@ pub(crate) enum Need {
     Wait,
     /// Start loading it, and wait.
     Load,
+    /// Have one of these nodes load it, and wait.
+    LoadAt(Vec<NodeId>),
     /// End this replica, and wait.
     MakeRoom(ReplicaId),
     /// Give up.
@@ -109,6 +113,33 @@ impl Models {
             }
         }
         self.forget_strangers();
+    }
+
+    /// These and no others are on another node's disk.
+    pub(crate) fn catalogue_at(&mut self, node: NodeId, names: &[Arc<str>]) {
+        for view in self.models.values_mut() {
+            view.at.remove(&node);
+        }
+        for name in names {
+            if let Some(view) = self.entry(name) {
+                view.at.insert(node);
+            }
+        }
+        self.forget_strangers();
+    }
+
+    /// Models that may have been on their way on a node that is gone; marked as if never tried.
+    pub(crate) fn node_gone(&mut self, node: NodeId, registry: &Registry) -> Vec<Arc<str>> {
+        let mut stranded = Vec::new();
+        for (name, view) in &mut self.models {
+            view.at.remove(&node);
+            let loading = matches!(view.state, ModelState::Loading { .. });
+            if loading && !view.on_disk && registry.of_model(name).next().is_none() {
+                view.state = ModelState::Absent;
+                stranded.push(name.clone());
+            }
+        }
+        stranded
     }
 
     /// What the model's replicas make of it, after one of them changed.
@@ -188,7 +219,12 @@ impl Models {
             ModelState::Absent | ModelState::Failed { .. } => {}
         }
         if !view.on_disk {
-            return Need::Refuse(Refusal::UnknownModel);
+            let nodes: Vec<NodeId> = view.at.iter().copied().collect();
+            if nodes.is_empty() {
+                return Need::Refuse(Refusal::UnknownModel);
+            }
+            self.mark(model, ModelState::Loading { since: now });
+            return Need::LoadAt(nodes);
         }
         self.place(now, model, registry)
     }
@@ -240,8 +276,9 @@ impl Models {
             .models
             .iter()
             .filter(|(_, view)| view.state == ModelState::Ready && view.living == 0 && !view.kept)
+            .filter(|(name, _)| registry.here(name).next().is_some())
             .min_by_key(|(_, view)| view.used)
-            .and_then(|(name, _)| registry.of_model(name).next())
+            .and_then(|(name, _)| registry.here(name).next())
             .map(|replica| (replica.id, replica.model.clone()));
         let Some((replica, leaving)) = victim else {
             return Need::Refuse(Refusal::NoRoom {
@@ -259,9 +296,12 @@ impl Models {
         self.models
             .iter()
             .filter(|(name, view)| match view.state {
-                ModelState::Ready | ModelState::Loading { .. } | ModelState::Unloading => true,
+                ModelState::Loading { .. } if view.on_disk => true,
+                ModelState::Ready | ModelState::Loading { .. } | ModelState::Unloading => {
+                    registry.here(name).next().is_some()
+                }
                 // Named again while it leaves.
-                ModelState::MakingRoom { .. } => registry.of_model(name).next().is_some(),
+                ModelState::MakingRoom { .. } => registry.here(name).next().is_some(),
                 ModelState::Absent | ModelState::Failed { .. } => false,
             })
             .count()
@@ -283,6 +323,7 @@ impl Models {
                 ModelView {
                     state: ModelState::Absent,
                     on_disk: false,
+                    at: BTreeSet::new(),
                     kept: false,
                     living: 0,
                     used: Time(Duration::ZERO),
@@ -295,6 +336,7 @@ impl Models {
     fn forget_strangers(&mut self) {
         self.models.retain(|_, view| {
             view.on_disk
+                || !view.at.is_empty()
                 || view.living > 0
                 || !matches!(view.state, ModelState::Absent | ModelState::Failed { .. })
         });

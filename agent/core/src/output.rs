@@ -17,6 +17,13 @@ pub enum Output {
     Expire(RequestId),
     /// Start loading the model.
     Load(Arc<str>),
+    /// Have one of these nodes load the model: this one does not have its files.
+    LoadAt {
+        /// Which model.
+        model: Arc<str>,
+        /// Where its files are; never empty.
+        nodes: Vec<NodeId>,
+    },
     /// Let the replica finish what it runs, then end it.
     Unload(ReplicaId),
     /// The replica's device went bad: let it finish what it can within the grace, then end it. It is

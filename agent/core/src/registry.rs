@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{NodeId, ReplicaId};
 use crate::limits::{NODES_MAX, REPLICAS_MAX};
 
 /// A node, as far as placing work is concerned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// Its identity.
     pub id: NodeId,
@@ -26,7 +28,7 @@ pub struct Node {
 }
 
 /// Something that models run on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// `cpu`, or the device's uuid.
     pub id: String,
@@ -43,7 +45,7 @@ pub struct Device {
 }
 
 /// Whether a part can be relied on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Health {
     /// Nothing speaks against it.
     Healthy,
@@ -71,7 +73,7 @@ impl Health {
 }
 
 /// A replica of a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replica {
     /// Its identity.
     pub id: ReplicaId,
@@ -96,7 +98,7 @@ pub struct Replica {
 }
 
 /// Whether a replica takes requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReplicaState {
     /// Not yet, or not again yet.
     Starting,
@@ -111,16 +113,36 @@ pub enum ReplicaState {
 /// All that is known of nodes and replicas.
 #[derive(Debug, Default)]
 pub struct Registry {
+    /// The node that decides here: the first that it was told of.
+    home: Option<NodeId>,
     nodes: BTreeMap<NodeId, Node>,
     replicas: BTreeMap<ReplicaId, Replica>,
 }
 
 impl Registry {
+    /// The node that decides here.
+    #[must_use]
+    pub fn home(&self) -> Option<NodeId> {
+        self.home
+    }
+
+    /// Whether a replica runs on the node that decides here.
+    #[must_use]
+    pub fn is_here(&self, replica: &Replica) -> bool {
+        self.home.is_none_or(|home| replica.node == home)
+    }
+
+    /// The replicas of one model on this very node, oldest first.
+    pub fn here<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a Replica> {
+        self.of_model(model).filter(|replica| self.is_here(replica))
+    }
+
     /// Takes in a node; tells whether anything is different now.
     pub fn set_node(&mut self, node: &Node) -> bool {
         if !self.nodes.contains_key(&node.id) && self.nodes.len() >= NODES_MAX {
             return false;
         }
+        self.home.get_or_insert(node.id);
         self.nodes.insert(node.id, node.clone()).as_ref() != Some(node)
     }
 

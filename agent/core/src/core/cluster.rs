@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Core, Timer};
-use crate::ids::{ReplicaId, RequestId};
+use crate::ids::{NodeId, ReplicaId, RequestId};
 use crate::limits::LOAD_RETRY;
 use crate::model::ModelState;
 use crate::output::{Change, Output, Refusal};
@@ -103,7 +103,49 @@ impl Core {
         if let Some(view) = self.models.get_mut(model) {
             view.kept = false;
         }
-        let replicas: Vec<_> = self.registry.of_model(model).map(|r| r.id).collect();
+        self.unload_here(model);
+    }
+
+    /// Another node wants a model to be ready here, for a request of its own.
+    pub(super) fn on_needed(&mut self, now: Time, model: &Arc<str>) {
+        if let Some(view) = self.models.get_mut(model) {
+            view.used = now;
+        }
+        // A refusal shows as the model's state; nobody waits here.
+        let _ = self.fetch(now, model);
+    }
+
+    /// A request of another node runs here: the model is in use.
+    pub(super) fn on_serves(&mut self, model: &Arc<str>) {
+        self.timers.clear(&Timer::Idle(model.clone()));
+        if let Some(view) = self.models.get_mut(model) {
+            view.living = view.living.saturating_add(1);
+        }
+    }
+
+    /// A request of another node is over.
+    pub(super) fn on_served(&mut self, now: Time, model: &Arc<str>) {
+        if let Some(view) = self.models.get_mut(model) {
+            view.living = view.living.saturating_sub(1);
+            view.used = now;
+        }
+        self.await_idleness(now, model);
+    }
+
+    /// What was to be loaded on a node that is gone is looked for again.
+    pub(super) fn on_node_gone(&mut self, now: Time, node: NodeId) {
+        for model in self.models.node_gone(node, &self.registry) {
+            if self.requests.cold(&model).is_empty() {
+                continue;
+            }
+            if let Err(refusal) = self.fetch(now, &model) {
+                self.refuse_cold(now, &model, &refusal);
+            }
+        }
+    }
+
+    fn unload_here(&mut self, model: &str) {
+        let replicas: Vec<_> = self.registry.here(model).map(|r| r.id).collect();
         self.outputs
             .extend(replicas.into_iter().map(Output::Unload));
     }
@@ -122,15 +164,21 @@ impl Core {
             self.await_idleness(now, model);
             return;
         }
-        view.state = ModelState::Unloading;
-        let replicas: Vec<_> = self.registry.of_model(model).map(|r| r.id).collect();
-        self.outputs
-            .extend(replicas.into_iter().map(Output::Unload));
+        let elsewhere = self
+            .registry
+            .of_model(model)
+            .any(|replica| !self.registry.is_here(replica));
+        if !elsewhere {
+            view.state = ModelState::Unloading;
+        }
+        self.unload_here(model);
     }
 
     pub(super) fn on_drain(&mut self) {
         self.draining = true;
-        let nodes: Vec<_> = self.registry.nodes().cloned().collect();
+        let home = self.registry.home();
+        let nodes = self.registry.nodes().filter(|node| Some(node.id) == home);
+        let nodes: Vec<_> = nodes.cloned().collect();
         for mut node in nodes {
             node.draining = true;
             if self.registry.set_node(&node) {

@@ -18,12 +18,14 @@ use crate::time::Time;
 
 impl Core {
     pub(super) fn on_node(&mut self, now: Time, node: Node) {
-        let home = *self.home.get_or_insert(node.id);
         let before = self.registry.node(&node.id).cloned();
         if !self.registry.set_node(&node) {
             return;
         }
         self.observe(Change::Node(node.clone()));
+        let Some(home) = self.registry.home() else {
+            return;
+        };
         let Some(before) = before.filter(|_| node.id == home) else {
             return;
         };
