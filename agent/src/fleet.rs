@@ -144,12 +144,17 @@ impl Fleet {
         self.0.changes.subscribe()
     }
 
-    /// Hands a request to a replica. Dropping the `Exchange` cancels it.
+    /// Hands a request to a replica. Dropping the `Exchange` cancels it. Its work stays shared with the caller, who may
+    /// have to hand it to another replica.
     ///
     /// # Errors
     /// See [`SubmitError`]. The request never reached the model then.
-    pub fn submit(&self, replica: ReplicaId, work: Work) -> Result<Exchange, SubmitError> {
-        self.0.ready(replica)?.submit(work)
+    pub fn submit(
+        &self,
+        replica: ReplicaId,
+        work: impl Into<Arc<Work>>,
+    ) -> Result<Exchange, SubmitError> {
+        self.0.ready(replica)?.submit(work.into())
     }
 
     /// Text to token ids, as the replica's model reads them.

@@ -122,6 +122,31 @@ pub const SCHEDULER_FACTS: usize = 20_000;
 /// A sentence that a scheduler gives as its reason.
 pub const WHY_BYTES: usize = 512;
 
+// === requests whose replica is lost ===
+
+/// Tokens of one request's answers that are kept to go on with them elsewhere: 4 MiB, a context of a million. What is
+/// longer cannot be continued.
+pub const REPLAY_TOKENS_MAX: usize = 1 << 20;
+
+/// How often in a row a request is taken up again without gaining anything: what kills each worker that it touches may
+/// kill three.
+pub const MOVES_FRUITLESS_MAX: u32 = 2;
+
+/// How often a request is taken up again in all. Each time costs its prompt and answer once more, and a replica that
+/// died so often counts as failed (`QUICK_DEATHS_MAX`).
+pub const MOVES_MAX: u32 = 8;
+
+/// How long a request waits for a replica to go on with it: a worker is back in a second, a large model is mapped
+/// again in some ten.
+pub const MOVE_WAIT: Duration = Duration::from_mins(1);
+
+/// How long a client's stream may be silent while its request moves, until a comment says that it lives. Proxies give
+/// up after 30 s and more.
+pub const MOVE_COMMENT: Duration = Duration::from_secs(5);
+
+/// Moves that one trace tells of.
+pub const MOVES_TRACED: usize = 16;
+
 // === the compiler child ===
 
 /// The largest component that is compiled. Ours are below 4 MiB.

@@ -13,7 +13,7 @@ use skep_core::{
 };
 use tokio::sync::Notify;
 
-use crate::fleet::{Exchange, Fleet, SubmitError};
+use crate::fleet::{Fleet, SubmitError};
 use crate::host::scheduler::{self, ScheduleError, Scheduler};
 use crate::models::Catalogue;
 use crate::protocol::Work;
@@ -21,13 +21,18 @@ use crate::protocol::Work;
 mod facts;
 mod job;
 mod models;
+mod progress;
+mod replay;
 mod slot;
+mod task;
 mod trace;
 
 pub use self::facts::ModelFacts;
 pub use self::job::{Job, Step};
 pub use self::models::{ModelStanding, ModelStatus};
+pub use self::replay::MoveCounts;
 pub use self::slot::Slot;
+use self::task::Task;
 pub use self::trace::{Trace, Traces};
 
 /// How requests find their replica; clones are one.
@@ -59,6 +64,18 @@ pub struct Shape {
     pub affinity: u64,
 }
 
+impl Shape {
+    fn asked_of(&self, model: &str) -> scheduler::Request {
+        scheduler::Request {
+            model: model.to_owned(),
+            prompt_bytes: u32::try_from(self.prompt_bytes).unwrap_or(u32::MAX),
+            max_tokens: self.max_tokens.unwrap_or(u32::MAX),
+            affinity: self.affinity,
+            priority: 0,
+        }
+    }
+}
+
 /// Why an admitted request did not start. It is settled.
 #[derive(Debug, thiserror::Error)]
 pub enum RouteError {
@@ -84,6 +101,7 @@ struct Shared {
     earlier: Notify,
     facts: facts::Facts,
     traces: Traces,
+    moves: replay::Moves,
 }
 
 #[derive(Debug)]
@@ -117,6 +135,7 @@ impl Router {
                 earlier: Notify::new(),
                 facts: facts::Facts::default(),
                 traces: Traces::default(),
+                moves: replay::Moves::default(),
             }),
         };
         router.tell(Input::Node(parts.node));
@@ -136,7 +155,8 @@ impl Router {
         Ok(slot)
     }
 
-    /// Sends an admitted request's work where the scheduler says.
+    /// Sends an admitted request's work where the scheduler says. If that replica has just been lost, the job waits for
+    /// the next one.
     ///
     /// # Errors
     /// When there is no place, or the place does not take it; the slot is given back.
@@ -146,10 +166,14 @@ impl Router {
         works: Vec<Work>,
         shape: Shape,
     ) -> Result<Job, RouteError> {
-        match self.send(&mut slot, works, shape) {
-            Ok(exchanges) => {
-                let facts = self.shared.facts.of(slot.model());
-                Ok(Job::new(slot, exchanges, facts))
+        let works: Vec<Arc<Work>> = works.into_iter().map(Arc::new).collect();
+        let facts = self.shared.facts.of(slot.model());
+        match self.send(&mut slot, &works, shape) {
+            Ok(tasks) => Ok(Job::new(slot, tasks, shape, facts)),
+            Err(error) if self.is_passing(slot.model(), &error) => {
+                let wait = |work| Task::waiting(work, &slot, shape, &error);
+                let tasks = works.into_iter().map(wait).collect();
+                Ok(Job::new(slot, tasks, shape, facts))
             }
             Err(error) => {
                 slot.settle(Outcome::Failed, skep_core::Usage::default());
@@ -215,29 +239,26 @@ impl Router {
     fn send(
         &self,
         slot: &mut Slot,
-        works: Vec<Work>,
+        works: &[Arc<Work>],
         shape: Shape,
-    ) -> Result<Vec<Exchange>, RouteError> {
-        let choice = self.choose(&scheduler::Request {
-            model: slot.model().to_string(),
-            prompt_bytes: u32::try_from(shape.prompt_bytes).unwrap_or(u32::MAX),
-            max_tokens: shape.max_tokens.unwrap_or(u32::MAX),
-            affinity: shape.affinity,
-            priority: 0,
-        })?;
+    ) -> Result<Vec<Task>, RouteError> {
+        let choice = self.choose(&shape.asked_of(slot.model()))?;
         tracing::debug!(request = %slot.id(), replica = choice.replica, why = %choice.why, "routed");
         slot.routed(choice.replica, choice.why);
         let replica = crate::fleet::ReplicaId(choice.replica);
         // Those that were handed over before one that is not are cancelled as they are dropped.
-        let exchanges = works
-            .into_iter()
-            .map(|work| self.shared.fleet.submit(replica, work))
-            .collect::<Result<_, _>>()?;
+        let tasks = works
+            .iter()
+            .map(|work| {
+                let exchange = self.shared.fleet.submit(replica, work.clone())?;
+                Ok(Task::running(work.clone(), exchange, choice.replica))
+            })
+            .collect::<Result<_, SubmitError>>()?;
         self.tell(Input::Started {
             request: slot.id(),
             replica: ReplicaId(choice.replica),
         });
-        Ok(exchanges)
+        Ok(tasks)
     }
 
     fn choose(&self, request: &scheduler::Request) -> Result<scheduler::Choice, ScheduleError> {

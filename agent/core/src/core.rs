@@ -70,7 +70,9 @@ impl Core {
         match input {
             Input::Arrived(arrival) => self.on_arrival(now, arrival),
             Input::Started { request, replica } => {
-                if self.requests.phase(request) == Some(Phase::Admitted) {
+                // One that runs is moved when its replica is lost.
+                let phase = self.requests.phase(request);
+                if matches!(phase, Some(Phase::Admitted | Phase::Running(_))) {
                     self.requests.set_phase(request, Phase::Running(replica));
                 }
             }

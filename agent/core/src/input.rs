@@ -10,7 +10,7 @@ use crate::registry::{Node, Replica};
 pub enum Input {
     /// A client asks for something.
     Arrived(Arrival),
-    /// The scheduler chose a replica, and the replica took the request.
+    /// The scheduler chose a replica, and the replica took the request; also when another one was lost.
     Started {
         /// Which request.
         request: RequestId,

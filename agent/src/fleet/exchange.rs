@@ -1,30 +1,39 @@
 //! One request under way: events in from the replica's task, out to whoever waits.
 //!
 //! Decides how far a reader may fall behind: past the limit the request is cut, so that a slow client holds up nobody
-//! else. Refuses to know sockets.
+//! else. Refuses to know sockets, and whether the replica is a worker here or somewhere else.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::wire::Wire;
 use crate::limits::EXCHANGE_BYTES_MAX;
 use crate::protocol::{Error, Event};
 
 /// A request that a replica serves. Dropping it cancels the request before the next step.
+///
+/// Its last event is `Done` or `Failed`; `Failed` with [`Error::Lost`] says that the replica is gone, and that what
+/// was not said yet can be had from another one.
 #[derive(Debug)]
 pub struct Exchange {
     slot: Arc<Slot>,
-    wire: Arc<Wire>,
+    replica: Arc<dyn Cancel>,
     request: u64,
     over: bool,
 }
 
+/// Whoever runs requests, as far as an exchange has to know it.
+pub(crate) trait Cancel: std::fmt::Debug + Send + Sync {
+    /// Ends a request that nobody reads any more. Unknown ones are ignored.
+    fn cancel(&self, request: u64);
+}
+
 impl Exchange {
-    pub(super) fn new(slot: Arc<Slot>, wire: Arc<Wire>, request: u64) -> Self {
+    /// The reading end of `slot`, whose events `replica` yields for `request`.
+    pub(crate) fn new(slot: Arc<Slot>, replica: Arc<dyn Cancel>, request: u64) -> Self {
         Self {
             slot,
-            wire,
+            replica,
             request,
             over: false,
         }
@@ -52,14 +61,14 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.over {
-            self.wire.cancel(self.request);
+            self.replica.cancel(self.request);
         }
     }
 }
 
 /// Where the events of one request wait.
 #[derive(Debug, Default)]
-pub(super) struct Slot(Mutex<Queue>);
+pub(crate) struct Slot(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -72,7 +81,7 @@ struct Queue {
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pushed {
+pub(crate) enum Pushed {
     Kept,
     /// The reader is too slow; its request is over and must be cancelled.
     Overflow,
@@ -80,7 +89,7 @@ pub(super) enum Pushed {
 
 impl Slot {
     /// Adds an event. The returned waker is to be woken once no lock is held.
-    pub(super) fn push(&self, event: Event) -> (Pushed, Option<Waker>) {
+    pub(crate) fn push(&self, event: Event) -> (Pushed, Option<Waker>) {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.closed {
             return (Pushed::Kept, None);
@@ -130,7 +139,7 @@ mod tests {
         Event::Gained(Gain {
             choice: 0,
             text,
-            tokens: 1,
+            tokens: vec![1],
             logprobs: Vec::new(),
             finish: None,
         })

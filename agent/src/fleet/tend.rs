@@ -1,7 +1,8 @@
 //! The life of one replica: compile, start, open, serve, and again after a death.
 //!
 //! Decides what a death means: the first failure to open is the answer to `load`; later ones are tried again with growing
-//! delays. Whatever lives in a worker that dies is answered at once.
+//! delays. Whatever lives in a worker that dies is told at once that its replica is lost (see `router::task`); what
+//! an unloaded model leaves unfinished has failed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -134,18 +135,18 @@ impl Tending<'_> {
         let why = match parted {
             Parted::Ending(Ending::Drained) => {
                 worker.epitaph().await;
-                wire.fail(&format!("the model `{model}` was unloaded"));
+                wire.unload(&format!("the model `{model}` was unloaded"));
                 return End::Left;
             }
             Parted::Overdue => {
-                wire.fail(&format!(
+                wire.unload(&format!(
                     "the model `{model}` was unloaded before the answer was complete"
                 ));
                 worker.kill().await;
                 return End::Left;
             }
             Parted::Ending(Ending::Fault(why)) => {
-                wire.fail(&format!("the worker of `{model}` ended: {why}"));
+                wire.lose(&format!("the worker of `{model}` ended: {why}"));
                 worker.epitaph().await;
                 why
             }
@@ -156,7 +157,7 @@ impl Tending<'_> {
             ),
         };
         // The second time for a fault, which changes nothing.
-        wire.fail(&format!("the worker of `{model}` ended: {why}"));
+        wire.lose(&format!("the worker of `{model}` ended: {why}"));
         worker.kill().await;
         End::Died { ready, why }
     }

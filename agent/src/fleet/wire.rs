@@ -11,7 +11,7 @@ use std::task::Waker;
 use tokio::sync::{Notify, oneshot};
 
 use super::error::SubmitError;
-use super::exchange::{Exchange, Pushed, Slot};
+use super::exchange::{Cancel, Exchange, Pushed, Slot};
 use crate::limits::{OUTBOX_BYTES_MAX, REQUESTS_MAX};
 use crate::protocol::{
     Error, Event, FrameError, Load, Tagged, ToWorker, Work, WorkerStats, encode,
@@ -47,7 +47,7 @@ pub(super) enum Answer {
 
 impl Wire {
     /// Hands a request to the worker.
-    pub(super) fn submit(self: &Arc<Self>, work: Work) -> Result<Exchange, SubmitError> {
+    pub(super) fn submit(self: &Arc<Self>, work: Arc<Work>) -> Result<Exchange, SubmitError> {
         let mut state = self.state();
         state.check_open()?;
         if state.living.len() >= REQUESTS_MAX {
@@ -59,18 +59,8 @@ impl Wire {
         state.living.insert(request, Arc::clone(&slot));
         drop(state);
         self.written.notify_one();
-        Ok(Exchange::new(slot, Arc::clone(self), request))
-    }
-
-    /// Ends a request that nobody reads any more.
-    pub(super) fn cancel(&self, request: u64) {
-        let mut state = self.state();
-        if state.living.remove(&request).is_some()
-            && state.write(&ToWorker::Cancel { request }).is_ok()
-        {
-            drop(state);
-            self.written.notify_one();
-        }
+        let replica: Arc<Self> = Arc::clone(self);
+        Ok(Exchange::new(slot, replica, request))
     }
 
     /// Asks something that is not a request and waits for the answer.
@@ -151,8 +141,17 @@ impl Wire {
         self.state().closed.get_or_insert_with(|| why.to_owned());
     }
 
-    /// Takes nothing more and fails everything that lives.
-    pub(super) fn fail(&self, why: &str) {
+    /// Takes nothing more and ends everything that lives, because the model was unloaded.
+    pub(super) fn unload(&self, why: &str) {
+        self.end(why, Error::Other);
+    }
+
+    /// Takes nothing more and ends everything that lives, because the worker is gone.
+    pub(super) fn lose(&self, why: &str) {
+        self.end(why, Error::Lost);
+    }
+
+    fn end(&self, why: &str, error: fn(String) -> Error) {
         let (living, calls) = {
             let mut state = self.state();
             state.closed = Some(why.to_owned());
@@ -163,7 +162,7 @@ impl Wire {
             )
         };
         for slot in living.into_values() {
-            if let (_, Some(waker)) = slot.push(Event::Failed(Error::Other(why.to_owned()))) {
+            if let (_, Some(waker)) = slot.push(Event::Failed(error(why.to_owned()))) {
                 waker.wake();
             }
         }
@@ -180,6 +179,18 @@ impl Wire {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cancel for Wire {
+    fn cancel(&self, request: u64) {
+        let mut state = self.state();
+        if state.living.remove(&request).is_some()
+            && state.write(&ToWorker::Cancel { request }).is_ok()
+        {
+            drop(state);
+            self.written.notify_one();
+        }
     }
 }
 

@@ -146,7 +146,10 @@ impl From<protocol::Error> for ApiError {
                 Self::new(StatusCode::FORBIDDEN, Kind::PermissionError, message).with_code("denied")
             }
             Error::Malformed(message) => Self::internal(message).with_code("malformed_model"),
-            Error::Other(message) => Self::internal(message).with_code("worker_died"),
+            Error::Lost(message) => {
+                Self::unavailable(message, Duration::from_secs(1)).with_code("worker_died")
+            }
+            Error::Other(message) => Self::internal(message).with_code("model_failed"),
         }
     }
 }

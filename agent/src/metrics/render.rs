@@ -88,6 +88,19 @@ fn standing(registry: &mut Registry, agent: &Agent) {
         "Requests that wait for a slot or for their model",
         waiting.into(),
     );
+    let moves = agent.router.move_counts();
+    count(
+        registry,
+        "requests_moved",
+        "Times that part of a request went on elsewhere because its replica was lost",
+        moves.moved,
+    );
+    count(
+        registry,
+        "requests_stranded",
+        "Times that no replica was there to go on with part of a request",
+        moves.stranded,
+    );
     gauge(
         registry,
         "start_time_seconds",
@@ -232,6 +245,12 @@ fn devices(registry: &mut Registry, devices: &[Device]) {
         }
         registry.register(name, help, family);
     }
+}
+
+fn count(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let counter = Counter::<u64>::default();
+    counter.inc_by(value);
+    register(registry, name, help, counter);
 }
 
 fn gauge(registry: &mut Registry, name: &str, help: &str, value: f64) {

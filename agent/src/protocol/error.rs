@@ -24,7 +24,10 @@ pub enum Error {
     /// A grant is missing.
     #[error("{0}")]
     Denied(String),
-    /// Anything else, among it the death of the worker that ran the request.
+    /// The replica that ran the request is gone, by nobody's fault that is known. Another one can go on with it.
+    #[error("{0}")]
+    Lost(String),
+    /// Anything else.
     #[error("{0}")]
     Other(String),
 }

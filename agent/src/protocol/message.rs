@@ -1,6 +1,7 @@
 //! The messages themselves. One frame carries one message. Decides nothing.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,8 @@ pub enum ToWorker {
     /// Hands over a request under an identity that no living request has.
     Submit {
         request: u64,
-        work: Work,
+        /// Shared with whoever may have to hand it over once more.
+        work: Arc<Work>,
     },
     /// Ends a request before the next step. Unknown identities are ignored.
     Cancel {

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Finish;
+
 /// How to open a model. `None` leaves the choice to the plugin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Settings {
@@ -92,6 +94,21 @@ pub struct Generation {
     pub logprobs: Option<u32>,
     /// Return the prompt as the first part of the answer.
     pub echo: bool,
+    /// What is there already of each answer; empty for a new request.
+    pub continued: Vec<Continued>,
+}
+
+/// One answer as far as a replica that was lost brought it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Continued {
+    /// Every token generated so far, those whose text was held back included.
+    pub tokens: Vec<u32>,
+    /// How many bytes of text were returned, an echoed prompt among them.
+    pub text_bytes: u64,
+    /// How many log probabilities were returned, an echoed prompt's among them.
+    pub logprobs: u32,
+    /// Set for an answer that was over.
+    pub finish: Option<Finish>,
 }
 
 /// One request to a model.

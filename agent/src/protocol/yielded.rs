@@ -88,8 +88,8 @@ pub struct Gain {
     pub choice: u32,
     /// Whole characters only; may be empty.
     pub text: String,
-    /// How many generated tokens stand behind this event.
-    pub tokens: u32,
+    /// The tokens generated since this choice's last gain, those whose text is held back included.
+    pub tokens: Vec<u32>,
     pub logprobs: Vec<TokenLogprob>,
     /// Set with the last event of this choice.
     pub finish: Option<Finish>,
@@ -126,6 +126,7 @@ impl Event {
         let held = match self {
             Self::Gained(gain) => {
                 gain.text.len()
+                    + gain.tokens.len() * size_of::<u32>()
                     + gain
                         .logprobs
                         .iter()

@@ -1,4 +1,4 @@
-//! A request that runs: the events of all its work, in one stream.
+//! A request that runs: the events of all its work, in one stream. Work whose replica is lost goes on elsewhere unseen.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use skep_core::Outcome;
 
-use super::{ModelFacts, Slot};
-use crate::fleet::Exchange;
+use super::task::Task;
+use super::{ModelFacts, Shape, Slot};
 use crate::protocol::{Event, Usage};
 
 /// A running request. Dropping it cancels its work and settles it as cut.
@@ -15,10 +15,10 @@ use crate::protocol::{Event, Usage};
 pub struct Job {
     /// None once settled.
     slot: Option<Slot>,
-    /// None where the work is over.
-    exchanges: Vec<Option<Exchange>>,
-    /// Whose turn it is, so that no exchange starves another.
+    tasks: Vec<Task>,
+    /// Whose turn it is, so that no task starves another.
     turn: usize,
+    shape: Shape,
     facts: Arc<ModelFacts>,
     usage: Usage,
     first: Option<Duration>,
@@ -36,12 +36,13 @@ pub enum Step {
 }
 
 impl Job {
-    pub(super) fn new(slot: Slot, exchanges: Vec<Exchange>, facts: Arc<ModelFacts>) -> Self {
+    pub(super) fn new(slot: Slot, tasks: Vec<Task>, shape: Shape, facts: Arc<ModelFacts>) -> Self {
         Self {
             arrived: slot.arrived(),
             slot: Some(slot),
-            exchanges: exchanges.into_iter().map(Some).collect(),
+            tasks,
             turn: 0,
+            shape,
             facts,
             usage: Usage::default(),
             first: None,
@@ -78,36 +79,35 @@ impl Job {
         std::future::poll_fn(|context| self.poll_next(context)).await
     }
 
+    /// Whether part of it waits for a replica, because its own was lost.
+    #[must_use]
+    pub fn is_moving(&self) -> bool {
+        self.tasks.iter().any(Task::is_moving)
+    }
+
     /// The next event; none when all work is over and settled.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Step>> {
-        let Some(slot) = &self.slot else {
+        let Some(slot) = &mut self.slot else {
             return Poll::Ready(None);
         };
         if slot.poll_expired(context).is_ready() {
-            self.exchanges.clear();
+            self.tasks.clear();
             self.settle(Outcome::Cut);
             return Poll::Ready(Some(Step::Expired));
         }
-        let count = self.exchanges.len();
+        let count = self.tasks.len();
         let mut open = false;
         for offset in 0..count {
             let index = (self.turn + offset) % count;
-            let Some(Some(exchange)) = self.exchanges.get_mut(index) else {
+            let Some(task) = self.tasks.get_mut(index).filter(|task| !task.is_over()) else {
                 continue;
             };
             open = true;
-            let Poll::Ready(event) = exchange.poll_recv(context) else {
-                continue;
-            };
-            self.turn = index + 1;
-            let Some(event) = event else {
-                // The fleet ends every exchange with an event; without one the answer is not whole.
-                self.failed = true;
-                self.close(index);
-                return self.poll_next(context);
-            };
-            self.take_in(index, &event);
-            return Poll::Ready(Some(Step::Event(index, event)));
+            if let Poll::Ready(event) = task.poll(context, slot, self.shape) {
+                self.turn = index + 1;
+                self.take_in(&event);
+                return Poll::Ready(Some(Step::Event(index, event)));
+            }
         }
         if open {
             return Poll::Pending;
@@ -121,9 +121,9 @@ impl Job {
         Poll::Ready(None)
     }
 
-    fn take_in(&mut self, index: usize, event: &Event) {
+    fn take_in(&mut self, event: &Event) {
         match event {
-            Event::Gained(gain) if gain.tokens > 0 && self.first.is_none() => {
+            Event::Gained(gain) if !gain.tokens.is_empty() && self.first.is_none() => {
                 self.first = Some(self.arrived.elapsed());
                 if let Some(slot) = &mut self.slot {
                     slot.first_token();
@@ -138,19 +138,9 @@ impl Job {
                     .usage
                     .completion_tokens
                     .saturating_add(usage.completion_tokens);
-                self.close(index);
             }
-            Event::Failed(_) => {
-                self.failed = true;
-                self.close(index);
-            }
+            Event::Failed(_) => self.failed = true,
             Event::Gained(_) | Event::Started(_) | Event::Embedded(_) => {}
-        }
-    }
-
-    fn close(&mut self, index: usize) {
-        if let Some(exchange) = self.exchanges.get_mut(index) {
-            *exchange = None;
         }
     }
 

@@ -8,8 +8,9 @@ use std::time::Instant;
 use skep_core::{Input, KeyId, Outcome, Refusal, RequestId, Usage};
 
 use super::Router;
-use super::trace::Trace;
+use super::trace::{Move, Trace};
 use crate::keys::unix_now_s;
+use crate::limits::MOVES_TRACED;
 
 /// What the core said of one request. Written by whoever drives the core, read by the request.
 #[derive(Debug, Default)]
@@ -129,8 +130,30 @@ impl Slot {
             prompt_tokens: 0,
             cached_tokens: 0,
             completion_tokens: 0,
+            moves: Vec::new(),
             outcome: Outcome::Cut.into(),
         });
+    }
+
+    pub(super) fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// Part of the request goes on elsewhere.
+    pub(super) fn moved(&mut self, from: u64, to: u64, why: String) {
+        let after_us = micros(self.arrived);
+        let Some(trace) = &mut self.trace else {
+            return;
+        };
+        trace.replica = to;
+        if trace.moves.len() < MOVES_TRACED {
+            trace.moves.push(Move {
+                after_us,
+                from,
+                to,
+                why,
+            });
+        }
     }
 
     pub(super) fn first_token(&mut self) {

@@ -22,7 +22,20 @@ pub struct Trace {
     pub prompt_tokens: u64,
     pub cached_tokens: u64,
     pub completion_tokens: u64,
+    /// Where it went when its replica was lost: the first of them, part by part.
+    pub moves: Vec<Move>,
     pub outcome: Outcome,
+}
+
+/// A part of a request went on elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Move {
+    pub after_us: u64,
+    pub from: u64,
+    /// The same replica when its worker was started again.
+    pub to: u64,
+    /// What became of the worker.
+    pub why: String,
 }
 
 /// How a request ended.
@@ -67,5 +80,5 @@ impl Traces {
     }
 }
 
-/// What one looks back over by eye; some 60 KiB.
+/// What one looks back over by eye; some 60 KiB while nothing moves.
 const TRACES_MAX: usize = 256;

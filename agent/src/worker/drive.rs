@@ -3,6 +3,7 @@
 //! Decides when a step is made and when a plugin counts as stuck. A fault or an error of `step` ends it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::link::{Link, Lost};
@@ -98,16 +99,18 @@ impl Driver {
         link: &mut Link,
     ) -> Result<Result<(), Fault>, Lost> {
         match message {
-            ToWorker::Submit { request, work } => match model.submit(request, work) {
-                Ok(Ok(())) => {
-                    self.living.insert(request);
+            ToWorker::Submit { request, work } => {
+                match model.submit(request, Arc::unwrap_or_clone(work)) {
+                    Ok(Ok(())) => {
+                        self.living.insert(request);
+                    }
+                    Ok(Err(refusal)) => self.events.push(Tagged {
+                        request,
+                        event: Event::Failed(refusal),
+                    }),
+                    Err(fault) => return Ok(Err(fault)),
                 }
-                Ok(Err(refusal)) => self.events.push(Tagged {
-                    request,
-                    event: Event::Failed(refusal),
-                }),
-                Err(fault) => return Ok(Err(fault)),
-            },
+            }
             ToWorker::Cancel { request } if self.living.contains(&request) => {
                 if let Err(fault) = model.cancel(request) {
                     return Ok(Err(fault));

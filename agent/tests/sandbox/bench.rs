@@ -129,6 +129,7 @@ pub(crate) fn work(prompt: &str, max_tokens: Option<u32>) -> Work {
         choices: 1,
         logprobs: None,
         echo: false,
+        continued: Vec::new(),
     })
 }
 

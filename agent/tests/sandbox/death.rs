@@ -29,7 +29,7 @@ async fn a_killed_worker_answers_its_requests_and_is_replaced() {
     let killed = Instant::now();
     for exchange in living {
         let (_, last) = all(exchange).await;
-        let Event::Failed(Error::Other(why)) = last else {
+        let Event::Failed(Error::Lost(why)) = last else {
             panic!("{last:?}")
         };
         assert!(why.contains("SIGKILL"), "{why}");
@@ -68,7 +68,7 @@ async fn a_model_file_that_shrinks_while_it_is_mapped_ends_the_worker_alone() {
         .unwrap();
     bench.check_echo(echo).await;
     let (_, last) = all(exchange).await;
-    let Event::Failed(Error::Other(why)) = last else {
+    let Event::Failed(Error::Lost(why)) = last else {
         panic!("{last:?}")
     };
     assert!(why.contains("SIGBUS: a model file became shorter"), "{why}");
@@ -86,7 +86,7 @@ async fn a_hung_worker_is_found_and_killed() {
     signal(&bench.status(id), Signal::STOP);
     bench.check_echo(echo).await;
     let (_, last) = all(exchange).await;
-    let Event::Failed(Error::Other(why)) = last else {
+    let Event::Failed(Error::Lost(why)) = last else {
         panic!("{last:?}")
     };
     assert!(why.contains("no sign of life for 1 s"), "{why}");
@@ -98,7 +98,7 @@ async fn a_replica_that_always_dies_is_tried_again_and_says_why() {
     let id = bench.wayward("model", "step trap").await.unwrap();
     for attempt in 1..=3 {
         let (_, last) = all(bench.fleet.submit(id, work("x", None)).unwrap()).await;
-        let Event::Failed(Error::Other(why)) = last else {
+        let Event::Failed(Error::Lost(why)) = last else {
             panic!("{last:?}")
         };
         assert!(why.contains("trapped in `step`"), "{why}");

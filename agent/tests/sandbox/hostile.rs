@@ -84,7 +84,7 @@ async fn a_fault_under_way_fails_its_requests_and_the_worker_comes_back() {
             .unwrap();
         let before = bench.status(id).pid;
         let (_, last) = all(bench.fleet.submit(id, work("x", None)).unwrap()).await;
-        let Event::Failed(Error::Other(why)) = last else {
+        let Event::Failed(Error::Lost(why)) = last else {
             panic!("{name}: {last:?}")
         };
         assert!(why.contains(cause), "{name}: {why}");
@@ -109,7 +109,7 @@ async fn a_loop_in_cancel_ends_the_worker_and_nothing_else() {
     drop(exchange);
     let why = loop {
         match next(&mut other).await.unwrap() {
-            Event::Failed(Error::Other(why)) => break why,
+            Event::Failed(Error::Lost(why)) => break why,
             Event::Gained(_) | Event::Started(_) => {}
             event => panic!("{event:?}"),
         }

@@ -104,14 +104,11 @@ impl<P: Plan> Batcher<P> {
                 format!("request {request} is already living"),
             ));
         }
-        let held: usize = self
-            .living
-            .values()
-            .map(|living| living.job.prompt.len())
-            .sum();
-        if self.living.len() >= REQUESTS_MAX || held + job.prompt.len() > PROMPT_TOKENS_MAX {
+        let given = |job: &Job| job.prompt.len() + job.continued_tokens();
+        let held: usize = self.living.values().map(|living| given(&living.job)).sum();
+        if self.living.len() >= REQUESTS_MAX || held + given(&job) > PROMPT_TOKENS_MAX {
             return Err(exhausted(format!(
-                "{} requests with {held} prompt tokens are living, which is as many as there may be",
+                "{} requests with {held} given tokens are living, which is as many as there may be",
                 self.living.len()
             )));
         }
@@ -120,9 +117,14 @@ impl<P: Plan> Batcher<P> {
             self.answer_without_computing(request, &living);
             return Ok(());
         }
-        let choices = 0..living.job.choices;
-        self.waiting
-            .extend(choices.map(|choice| Waiting::Fresh { request, choice }));
+        let sequences = self.resumed(request, &living.job)?;
+        if living.unfinished == 0 {
+            // All of it was over, and only that was not said any more.
+            self.ready.push(Event::Started((request, living.usage)));
+            self.ready.push(Event::Done((request, living.usage)));
+            return Ok(());
+        }
+        self.waiting.extend(sequences);
         self.living.insert(request, living);
         Ok(())
     }
@@ -181,9 +183,36 @@ impl<P: Plan> Batcher<P> {
         }
     }
 
+    /// The answers of a request as they enter the line: new ones, or those that were begun elsewhere.
+    fn resumed(&mut self, request: u64, job: &Job) -> Result<Vec<Waiting>, Error> {
+        if job.continued.is_empty() {
+            let choices = 0..job.choices;
+            return Ok(choices
+                .map(|choice| Waiting::Fresh { request, choice })
+                .collect());
+        }
+        let unfinished = job.unfinished().map(|choice| {
+            let mut sequence = self.sequence(job, request, choice);
+            if let Some(there) = job.continued.get(choice as usize) {
+                sequence.resume(there, job.scores_prompt(), &self.tokenizer)?;
+            }
+            Ok(Waiting::Interrupted(Box::new(sequence)))
+        });
+        let sequences = unfinished.collect::<Result<Vec<_>, Error>>()?;
+        self.admitted += 1;
+        Ok(sequences)
+    }
+
+    /// A new answer, younger than all that were admitted.
+    fn sequence(&self, job: &Job, request: u64, choice: u32) -> Sequence {
+        let vocabulary = self.tokenizer.vocab_len() as u32;
+        let (age, context) = (self.admitted, self.bounds.context);
+        Sequence::new(job, request, choice, age, context, vocabulary)
+    }
+
     fn answer_without_computing(&mut self, request: u64, living: &Living) {
         self.ready.push(Event::Started((request, living.usage)));
-        for choice in 0..living.job.choices {
+        for choice in living.job.unfinished() {
             self.ready.push(Event::Gained(Gain {
                 text: living.job.echo.as_deref().unwrap_or_default().to_owned(),
                 finish: Some(Finish::Length),
@@ -196,12 +225,11 @@ impl<P: Plan> Batcher<P> {
     /// Gives places to waiting answers, the first first.
     fn admit(&mut self) {
         while self.running.len() < self.bounds.sequences {
-            // Further answers to one prompt wait until the first has computed it, and then share its pages.
+            // Further answers to one prompt wait until one has computed it, and then share its pages.
             let next = self.waiting.iter().position(|waiting| {
-                let known = |living: &Living| living.prompt_known;
-                waiting.choice() == 0
-                    || matches!(waiting, Waiting::Interrupted(_))
-                    || self.living.get(&waiting.request()).is_some_and(known)
+                let may =
+                    |living: &Living| living.prompt_known || waiting.choice() == living.leader;
+                self.living.get(&waiting.request()).is_none_or(may)
             });
             let Some(waiting) = next.and_then(|index| self.waiting.remove(index).zip(Some(index)))
             else {
@@ -216,24 +244,15 @@ impl<P: Plan> Batcher<P> {
     /// Gives one answer its pages, or puts it back where it was.
     fn place(&mut self, (waiting, index): (Waiting, usize)) -> bool {
         let request = waiting.request();
-        let Some(living) = self.living.get_mut(&request) else {
+        let Some(living) = self.living.get(&request) else {
             return true;
         };
         let mut sequence = match waiting {
             Waiting::Interrupted(sequence) => sequence,
             Waiting::Fresh { request, choice } => {
-                let vocabulary = self.tokenizer.vocab_len() as u32;
-                let context = self.bounds.context;
-                let age = self.admitted;
+                let sequence = self.sequence(&living.job, request, choice);
                 self.admitted += 1;
-                Box::new(Sequence::new(
-                    &living.job,
-                    request,
-                    choice,
-                    age,
-                    context,
-                    vocabulary,
-                ))
+                Box::new(sequence)
             }
         };
         // Those that run will soon want a page each; without it somebody would be interrupted at once.
@@ -241,9 +260,11 @@ impl<P: Plan> Batcher<P> {
             self.waiting.insert(index, Waiting::Interrupted(sequence));
             return false;
         }
-        if !living.started {
+        if let Some(living) = self.living.get_mut(&request)
+            && !living.started
+        {
             living.started = true;
-            living.usage.cached_tokens = sequence.computed as u32;
+            living.usage.cached_tokens = sequence.computed.min(living.job.prompt.len()) as u32;
             self.ready.push(Event::Started((request, living.usage)));
         }
         let at = self
@@ -296,7 +317,7 @@ fn no_gain(request: u64, choice: u32) -> Gain {
         request,
         choice,
         text: String::new(),
-        tokens: 0,
+        tokens: Vec::new(),
         logprobs: Vec::new(),
         finish: None,
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::batch::Job;
 use crate::chat::Chat;
-use crate::contract::{EmbeddingRequest, Error, Generation, Prompt};
+use crate::contract::{Continued, EmbeddingRequest, Error, Generation, Prompt};
 use crate::error::{chain, invalid, too_long};
 use crate::limits::{CHOICES_MAX, EMBED_INPUTS_MAX, LOGPROBS_MAX, PROMPT_BYTES_MAX};
 use crate::sample;
@@ -63,7 +63,22 @@ impl Reader {
             choices: generation.choices,
             logprobs: generation.logprobs,
             leading: read.leading,
+            continued: self.continued(generation)?,
         })
+    }
+
+    /// Checks what is there already of a request's answers.
+    fn continued(&self, generation: &Generation) -> Result<Rc<[Continued]>, Error> {
+        let continued = &generation.continued;
+        let (found, expected) = (continued.len(), generation.choices as usize);
+        if found != 0 && found != expected {
+            let message = format!("has {found} answers, but {expected} are asked for");
+            return Err(invalid("continued", message));
+        }
+        for there in continued {
+            self.checked("continued", &there.tokens)?;
+        }
+        Ok(continued.as_slice().into())
     }
 
     /// Checks a request for embeddings and reads its inputs.

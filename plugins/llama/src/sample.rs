@@ -153,6 +153,13 @@ impl Sampler {
         *self.generated.entry(token).or_insert(0) += 1;
     }
 
+    /// Spends the draw of a token that was chosen elsewhere under the same settings.
+    pub fn spend(&mut self) {
+        if !self.is_greedy() {
+            self.random.fraction();
+        }
+    }
+
     /// Whether any logit differs from the model's own.
     fn changes(&self) -> bool {
         let sampling = &self.sampling;

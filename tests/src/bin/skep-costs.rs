@@ -110,6 +110,7 @@ fn work(call: u32, count: u32) -> Work {
         choices: 1,
         logprobs: None,
         echo: false,
+        continued: Vec::new(),
     })
 }
 

@@ -30,7 +30,8 @@ impl From<ours::Error> for types::Error {
             ours::Error::Unsupported(text) => Self::Unsupported(text),
             ours::Error::Exhausted(text) => Self::Exhausted(text),
             ours::Error::Denied(text) => Self::Denied(text),
-            ours::Error::Other(text) => Self::Other(text),
+            // A plugin knows no replicas.
+            ours::Error::Lost(text) | ours::Error::Other(text) => Self::Other(text),
         }
     }
 }
@@ -122,6 +123,7 @@ impl From<ours::Generation> for wit::Generation {
             choices,
             logprobs,
             echo,
+            continued,
         } = generation;
         Self {
             prompt: prompt.into(),
@@ -132,6 +134,22 @@ impl From<ours::Generation> for wit::Generation {
             choices,
             logprobs,
             echo,
+            continued: continued.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<ours::Continued> for wit::Continued {
+    fn from(continued: ours::Continued) -> Self {
+        Self {
+            tokens: continued.tokens,
+            text_bytes: continued.text_bytes,
+            logprobs: continued.logprobs,
+            finish: continued.finish.map(|finish| match finish {
+                ours::Finish::Stop => wit::Finish::Stop,
+                ours::Finish::Length => wit::Finish::Length,
+                ours::Finish::Cancelled => wit::Finish::Cancelled,
+            }),
         }
     }
 }

@@ -72,6 +72,7 @@ impl Chat {
                 choices: choosing.choices,
                 logprobs: alternatives,
                 echo: false,
+                continued: Vec::new(),
             },
             delivery: choosing.delivery,
         })

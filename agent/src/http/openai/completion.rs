@@ -88,6 +88,7 @@ impl Completion {
             choices: choosing.choices,
             logprobs,
             echo,
+            continued: Vec::new(),
         });
         Ok(Self {
             generations: generations.collect(),

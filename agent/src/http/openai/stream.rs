@@ -2,10 +2,12 @@
 //!
 //! Each choice begins with a chunk that names its role (chats), ends with one that names its
 //! finish reason, and the stream ends with `[DONE]`. An error after the beginning is an event of
-//! its own, and nothing follows it.
+//! its own, and nothing follows it. While a request waits for another replica, because its own was
+//! lost, comments keep the connection alive.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -14,11 +16,13 @@ use axum::http::{HeaderValue, Response, header};
 use bytes::{BufMut, Bytes, BytesMut};
 use hyper::body::Frame;
 use serde::Serialize;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::answer::{ChatLogprobs, CompletionLogprobs, Label, UsageShape, finish_reason};
 use super::whole::{choice_index, expired};
 use crate::http::error::ApiError;
 use crate::http::limits::CHUNK_BYTES;
+use crate::limits::MOVE_COMMENT;
 use crate::metrics::Watch;
 use crate::protocol::{Event, Gain};
 use crate::router::{Job, Step};
@@ -57,6 +61,7 @@ pub(super) fn respond(
             format,
             buffer: BytesMut::with_capacity(512),
         },
+        silence: None,
         over: false,
     };
     if let Some(first) = first {
@@ -78,6 +83,8 @@ struct Stream {
     job: Job,
     watch: Option<Watch>,
     written: Written,
+    /// Runs while the job waits for another replica: the client is to hear from us.
+    silence: Option<Pin<Box<Sleep>>>,
     over: bool,
 }
 
@@ -99,6 +106,9 @@ impl hyper::body::Body for Stream {
                 Poll::Pending => break,
             }
         }
+        if stream.written.buffer.is_empty() && !stream.over {
+            stream.break_silence(context);
+        }
         if !stream.written.buffer.is_empty() {
             let bytes = stream.written.buffer.split().freeze();
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
@@ -118,6 +128,23 @@ impl Stream {
             Step::Event(_, Event::Failed(error)) => self.fail(&error.into()),
             Step::Event(_, Event::Started(_) | Event::Embedded(_) | Event::Done(_)) => {}
             Step::Expired => self.fail(&expired()),
+        }
+    }
+
+    /// Writes a comment, which clients ignore, when nothing was there to say for long because the job moves.
+    fn break_silence(&mut self, context: &mut Context<'_>) {
+        if !self.job.is_moving() {
+            self.silence = None;
+            return;
+        }
+        let silence = self
+            .silence
+            .get_or_insert_with(|| Box::pin(sleep(MOVE_COMMENT)));
+        while silence.as_mut().poll(context).is_ready() {
+            self.written
+                .buffer
+                .put_slice(b": its replica was lost; waiting for another one to go on\n\n");
+            silence.as_mut().reset(Instant::now() + MOVE_COMMENT);
         }
     }
 
@@ -313,7 +340,7 @@ mod tests {
         Gain {
             choice,
             text: text.into(),
-            tokens: 1,
+            tokens: vec![1],
             logprobs: Vec::new(),
             finish,
         }

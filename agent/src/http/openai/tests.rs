@@ -191,6 +191,7 @@ fn a_chat_takes_every_documented_field() {
         choices,
         logprobs,
         echo,
+        continued,
     } = chat.generation;
     let Prompt::Chat(messages) = prompt else {
         panic!()
@@ -225,6 +226,7 @@ fn a_chat_takes_every_documented_field() {
         (Some(9), vec!["END".to_owned()], true)
     );
     assert_eq!((choices, logprobs, echo), (2, Some(4), false));
+    assert_eq!(continued, []);
     assert_eq!(chat.delivery, Delivery::Stream { usage: true });
 }
 

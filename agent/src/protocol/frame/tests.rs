@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::protocol::{
-    Event, FromWorker, Gain, Generation, Load, Prompt, Sampling, Tagged, ToWorker, Usage, Work,
+    Continued, Event, Finish, FromWorker, Gain, Generation, Load, Prompt, Sampling, Tagged,
+    ToWorker, Usage, Work,
 };
 
 fn submit(request: u64, text: &str) -> ToWorker {
@@ -15,7 +16,14 @@ fn submit(request: u64, text: &str) -> ToWorker {
         choices: 1,
         logprobs: None,
         echo: false,
+        continued: vec![Continued {
+            tokens: vec![7; request as usize],
+            text_bytes: 3,
+            logprobs: 0,
+            finish: Some(Finish::Stop),
+        }],
     });
+    let work = work.into();
     ToWorker::Submit { request, work }
 }
 
@@ -47,7 +55,7 @@ fn events_come_back_as_they_were() {
     let gain = Gain {
         choice: 1,
         text: "é\0".to_owned(),
-        tokens: 2,
+        tokens: vec![2, u32::MAX],
         logprobs: Vec::new(),
         finish: None,
     };

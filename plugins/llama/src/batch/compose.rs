@@ -75,13 +75,15 @@ pub(super) fn compose(
     let mut rows_left = bounds.output_rows.saturating_sub(running.len());
     for (index, sequence) in running.iter().enumerate() {
         let missing = sequence.missing();
-        let scoring = sequence.needs_score(sequence.computed + 1);
+        let scored = sequence.first_score();
         let mut count = match missing {
             1 => 1,
             _ => missing.min(tokens_left),
         };
-        if scoring {
-            count = count.min(rows_left + 1);
+        if let Some(place) = scored {
+            // What was scored before an interruption is computed again without a row.
+            let unscored = place - (sequence.computed + 1);
+            count = count.min(unscored + rows_left + 1);
         }
         if count == 0 {
             continue;
@@ -90,7 +92,7 @@ pub(super) fn compose(
             tokens_left -= count;
         }
         let asked = turn.add(index, sequence, count, logprobs(sequence.request));
-        if scoring {
+        if scored.is_some() {
             rows_left -= asked.saturating_sub(1).min(rows_left);
         }
     }

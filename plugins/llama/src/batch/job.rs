@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use crate::contract::{Sampling, Usage};
+use crate::contract::{Continued, Sampling, Usage};
 use crate::sample::Sampler;
 use crate::text::Writer;
 use crate::tokenizer::LeadingSpace;
@@ -24,12 +24,27 @@ pub struct Job {
     pub logprobs: Option<u32>,
     /// Whether the answer is a text of its own.
     pub leading: LeadingSpace,
+    /// What is there already of each answer; empty for a new request.
+    pub continued: Rc<[Continued]>,
 }
 
 impl Job {
     /// Whether each token of the prompt is to be scored.
     pub(super) fn scores_prompt(&self) -> bool {
         self.echo.is_some() && self.logprobs.is_some()
+    }
+
+    /// The answers that are not over yet.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = u32> {
+        (0..self.choices).filter(|choice| {
+            let there = self.continued.get(*choice as usize);
+            there.is_none_or(|there| there.finish.is_none())
+        })
+    }
+
+    /// How many tokens are there of all answers.
+    pub(super) fn continued_tokens(&self) -> usize {
+        self.continued.iter().map(|there| there.tokens.len()).sum()
     }
 
     pub(super) fn writer(&self) -> Writer {
@@ -52,9 +67,11 @@ impl Job {
 pub(super) struct Living {
     pub job: Job,
     pub usage: Usage,
-    /// The first answer has its place.
+    /// An answer has its place.
     pub started: bool,
-    /// The first answer has computed the whole prompt, so that the others can share it.
+    /// The answer that computes the prompt for all: the first that is not over.
+    pub leader: u32,
+    /// It has computed the whole prompt, so that the others can share it.
     pub prompt_known: bool,
     /// Answers that are not finished.
     pub unfinished: u32,
@@ -62,15 +79,18 @@ pub(super) struct Living {
 
 impl Living {
     pub(super) fn new(job: Job) -> Self {
+        let leader = job.unfinished().next().unwrap_or(0);
+        let unfinished = job.unfinished().count() as u32;
         Self {
             usage: Usage {
                 prompt_tokens: job.prompt.len() as u32,
                 cached_tokens: 0,
-                completion_tokens: 0,
+                completion_tokens: job.continued_tokens() as u32,
             },
             started: false,
+            leader,
             prompt_known: false,
-            unfinished: job.choices,
+            unfinished,
             job,
         }
     }

@@ -2,12 +2,15 @@
 
 use std::rc::Rc;
 
+mod resume;
+
 use super::job::Job;
 use super::pages::{Name, Pages};
 use crate::contract::{Candidate, Finish, TokenLogprob};
 use crate::sample::{Chosen, Logprobs, Sampler};
 use crate::text::{Progress, Writer};
 use crate::tokenizer::Tokenizer;
+use resume::Owed;
 
 /// A running or interrupted answer.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(super) struct Sequence {
     room: usize,
     ignore_end: bool,
     writer: Writer,
+    /// Of an answer that was begun elsewhere: text that is still to be returned, and bytes to come that were already.
+    owed: Owed,
     /// Pages that can be found by others, and the name of the last of them.
     published: usize,
     name: Name,
@@ -71,6 +76,7 @@ impl Sequence {
             room: job.tokens_max.map_or(room, |most| room.min(most as usize)),
             ignore_end: job.ignore_end,
             writer: job.writer(),
+            owed: Owed::default(),
             published: 0,
             name: Name::START,
         }
@@ -109,6 +115,12 @@ impl Sequence {
     /// Whether the token at `place` is one of the prompt that still needs its log probability.
     pub(super) fn needs_score(&self, place: usize) -> bool {
         (self.scored.max(1)..self.prompt.len()).contains(&place)
+    }
+
+    /// The first place after the next token that still needs its log probability.
+    pub(super) fn first_score(&self) -> Option<usize> {
+        let place = self.scored.max(self.computed + 1);
+        (place < self.prompt.len()).then_some(place)
     }
 
     /// Takes pages for all tokens, sharing those that others have computed. False and none held if there are not
@@ -162,6 +174,14 @@ impl Sequence {
 
     /// Adds a chosen token.
     pub(super) fn accept(&mut self, token: u32, tokenizer: &Tokenizer) -> Accepted {
+        let accepted = self.read(token, tokenizer);
+        Accepted {
+            text: self.owed.settle(accepted.text),
+            ..accepted
+        }
+    }
+
+    fn read(&mut self, token: u32, tokenizer: &Tokenizer) -> Accepted {
         self.generated.push(token);
         self.sampler.accept(token);
         if !self.ignore_end && tokenizer.is_end(token) {

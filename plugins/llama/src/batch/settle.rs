@@ -95,7 +95,7 @@ impl<P: Plan> Batcher<P> {
                     let accepted = sequence.accept(chosen.token, tokenizer);
                     gain.text.push_str(&accepted.text);
                     gain.finish = accepted.finish;
-                    gain.tokens += 1;
+                    gain.tokens.push(chosen.token);
                     living.usage.completion_tokens += 1;
                 }
             }
@@ -121,9 +121,9 @@ impl<P: Plan> Batcher<P> {
     }
 }
 
-/// Lets the other answers in once the first has computed the prompt.
+/// Lets the other answers in once one has computed the prompt.
 fn note_prompt(living: &mut Living, choice: u32, computed: usize) {
-    if choice == 0 && computed >= living.job.prompt.len() {
+    if choice == living.leader && computed >= living.job.prompt.len() {
         living.prompt_known = true;
     }
 }

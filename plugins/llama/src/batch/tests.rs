@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 mod machine;
+mod resume;
 
 use super::*;
 use crate::contract::{Sampling, TokenLogprob, Usage};
@@ -55,6 +56,7 @@ fn job(prompt: &[u32]) -> Job {
         choices: 1,
         logprobs: None,
         leading: LeadingSpace::Keep,
+        continued: Rc::default(),
     }
 }
 
@@ -62,7 +64,7 @@ fn job(prompt: &[u32]) -> Job {
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Answer {
     text: String,
-    tokens: u32,
+    tokens: Vec<u32>,
     logprobs: Vec<TokenLogprobEq>,
     finish: Option<Finish>,
 }
@@ -105,7 +107,7 @@ impl Record {
                     let answer = self.answers.entry(key).or_default();
                     assert_eq!(answer.finish, None, "nothing follows the end");
                     answer.text.push_str(&gain.text);
-                    answer.tokens += gain.tokens;
+                    answer.tokens.extend(&gain.tokens);
                     answer.logprobs.extend(gain.logprobs.iter().map(comparable));
                     answer.finish = gain.finish;
                 }
@@ -228,7 +230,7 @@ fn company_changes_nothing() {
             }
             let usage = record.done[&(request as u64)];
             let tokens: u32 = (0..job.choices)
-                .map(|choice| record.answers[&(request as u64, choice)].tokens)
+                .map(|choice| record.answers[&(request as u64, choice)].tokens.len() as u32)
                 .sum();
             assert_eq!(usage.completion_tokens, tokens);
             assert_eq!(usage.prompt_tokens as usize, job.prompt.len());
@@ -296,9 +298,9 @@ fn decoding_goes_on_beside_a_long_prompt() {
         .submit(2, job(&(0..50).collect::<Vec<_>>()))
         .unwrap();
     for _ in 0..8 {
-        let before = record.answers[&(1, 0)].tokens;
+        let before = record.answers[&(1, 0)].tokens.len();
         record.take(batcher.step().unwrap());
-        assert_eq!(record.answers[&(1, 0)].tokens, before + 1);
+        assert_eq!(record.answers[&(1, 0)].tokens.len(), before + 1);
         assert!(batcher.plan.largest_run <= 1 + bounds().step_tokens_beside_decode);
     }
 }
@@ -340,7 +342,7 @@ fn ends_where_it_should() {
         ..job(&[1; 10])
     });
     assert_eq!(
-        (full.tokens, full.finish),
+        (full.tokens.len(), full.finish),
         (54, Some(Finish::Length)),
         "the context is full"
     );
@@ -348,18 +350,18 @@ fn ends_where_it_should() {
         tokens_max: Some(3),
         ..job(&[1; 10])
     });
-    assert_eq!((few.tokens, few.finish), (3, Some(Finish::Length)));
+    assert_eq!((few.tokens.len(), few.finish), (3, Some(Finish::Length)));
     let mut ending = job(&[1; 10]);
     ending.sampling.logit_bias = vec![(END, 100.0)];
     let ignored = run(ending.clone());
     assert_eq!(
-        (ignored.tokens, ignored.finish, ignored.text.as_str()),
+        (ignored.tokens.len(), ignored.finish, ignored.text.as_str()),
         (12, Some(Finish::Length), "")
     );
     ending.ignore_end = false;
     let ended = run(ending);
     assert_eq!(
-        (ended.tokens, ended.finish, ended.text.as_str()),
+        (ended.tokens.len(), ended.finish, ended.text.as_str()),
         (1, Some(Finish::Stop), "")
     );
 }
@@ -404,7 +406,7 @@ fn echo_scores_the_prompt() {
     finish(&mut batcher, &mut record);
     let answer = &record.answers[&(1, 0)];
     assert_eq!(
-        (answer.text.as_str(), answer.tokens, answer.finish),
+        (answer.text.as_str(), answer.tokens.len(), answer.finish),
         ("hello", 0, Some(Finish::Length))
     );
     let tokens: Vec<u32> = answer.logprobs.iter().map(|entry| entry.0).collect();

@@ -19,6 +19,7 @@ struct Request {
     id: u64,
     work: Answer,
     usage: Usage,
+    started: bool,
 }
 
 #[derive(Debug)]
@@ -63,6 +64,11 @@ impl Engine for Echo {
                 usage.prompt_tokens = count(words.len());
                 words.truncate(generation.max_tokens.unwrap_or(u32::MAX) as usize);
                 words.reverse();
+                // A word is one token, named after how many follow it; what another instance said is said.
+                if let Some(there) = generation.continued.first() {
+                    words.truncate(words.len().saturating_sub(there.tokens.len()));
+                    usage.completion_tokens = count(there.tokens.len());
+                }
                 Answer::Words(words)
             }
             Work::Embed(embed) => {
@@ -79,6 +85,7 @@ impl Engine for Echo {
             id: request,
             work,
             usage,
+            started: false,
         });
         Ok(())
     }
@@ -123,12 +130,16 @@ impl Request {
     fn step(&mut self, events: &mut Vec<Event>) -> bool {
         match &mut self.work {
             Answer::Words(words) => {
-                if self.usage.completion_tokens == 0 {
+                if !self.started {
+                    self.started = true;
                     events.push(Event::Started((self.id, self.usage)));
                 }
                 let word = words.pop();
-                let tokens = u32::from(word.is_some());
-                self.usage.completion_tokens += tokens;
+                let tokens = match word {
+                    Some(_) => vec![count(words.len())],
+                    None => Vec::new(),
+                };
+                self.usage.completion_tokens += count(tokens.len());
                 let finish = words.is_empty().then_some(Finish::Stop);
                 let over = finish.is_some();
                 events.push(Event::Gained(Gain {

@@ -132,7 +132,7 @@ impl Engine for Wayward {
                     request: *request,
                     choice: 0,
                     text: text.clone(),
-                    tokens: 1,
+                    tokens: vec![1],
                     logprobs: Vec::new(),
                     finish: None,
                 }));
