@@ -30,6 +30,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use error::{LoadError, StartError, SubmitError, UnloadError};
 pub use exchange::Exchange;
+pub(crate) use exchange::{Cancel, Pushed, Slot};
 pub use spec::{Component, FleetSettings, ModelSpec, Plugin};
 pub use status::{ReplicaId, ReplicaState, ReplicaStatus};
 

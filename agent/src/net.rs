@@ -20,6 +20,7 @@ mod tls;
 mod transport;
 mod wire;
 
+pub use self::canary::watch as watch_processes;
 pub use self::entrance::{Entrance, Visitor};
 pub use self::frames::{Answers, Asked, FrameError};
 pub use self::hello::Hello;

@@ -18,6 +18,7 @@ use crate::host::scheduler::{self, ScheduleError, Scheduler};
 use crate::models::Catalogue;
 use crate::protocol::Work;
 
+mod elsewhere;
 mod facts;
 mod job;
 mod models;
@@ -27,6 +28,7 @@ mod slot;
 mod task;
 mod trace;
 
+pub use self::elsewhere::{Elsewhere, FIRST_ELSEWHERE, Lent, Own};
 pub use self::facts::ModelFacts;
 pub use self::job::{Job, Step};
 pub use self::models::{ModelStanding, ModelStatus};
@@ -102,6 +104,8 @@ struct Shared {
     facts: facts::Facts,
     traces: Traces,
     moves: replay::Moves,
+    /// How other nodes are reached; none without a cluster.
+    elsewhere: Mutex<Option<Arc<dyn Elsewhere>>>,
 }
 
 #[derive(Debug)]
@@ -136,6 +140,7 @@ impl Router {
                 facts: facts::Facts::default(),
                 traces: Traces::default(),
                 moves: replay::Moves::default(),
+                elsewhere: Mutex::default(),
             }),
         };
         router.tell(Input::Node(parts.node));
@@ -245,12 +250,11 @@ impl Router {
         let choice = self.choose(&shape.asked_of(slot.model()))?;
         tracing::debug!(request = %slot.id(), replica = choice.replica, why = %choice.why, "routed");
         slot.routed(choice.replica, choice.why);
-        let replica = crate::fleet::ReplicaId(choice.replica);
         // Those that were handed over before one that is not are cancelled as they are dropped.
         let tasks = works
             .iter()
             .map(|work| {
-                let exchange = self.shared.fleet.submit(replica, work.clone())?;
+                let exchange = self.submit(choice.replica, work.clone())?;
                 Ok(Task::running(work.clone(), exchange, choice.replica))
             })
             .collect::<Result<_, SubmitError>>()?;
@@ -329,7 +333,12 @@ impl Router {
                     }
                 }
                 Output::Observe(change) => self.observe(change),
-                output @ (Output::Load(_) | Output::Unload(_)) => later.push(output),
+                output @ (Output::Load(_)
+                | Output::LoadAt { .. }
+                | Output::Unload(_)
+                | Output::Evacuate { .. }) => {
+                    later.push(output);
+                }
             }
         }
         if let Some(next) = state.core.poll_timeout()
@@ -342,7 +351,10 @@ impl Router {
         for output in later {
             match output {
                 Output::Load(model) => drop(tokio::spawn(self.clone().load(model))),
-                Output::Unload(replica) => drop(tokio::spawn(self.clone().unload(replica))),
+                Output::LoadAt { model, nodes } => self.load_at(&model, &nodes),
+                Output::Unload(replica) | Output::Evacuate { replica, .. } => {
+                    drop(tokio::spawn(self.clone().unload(replica)))
+                }
                 _ => {}
             }
         }

@@ -18,7 +18,7 @@ use super::swim::{Seen, SwimHandle};
 use crate::limits::{CANARY_PERIOD, CANARY_WATCHED};
 
 /// Runs until membership ends.
-pub(super) async fn watch(mut seen: watch::Receiver<Arc<Seen>>, swim: SwimHandle) {
+pub async fn watch(mut seen: watch::Receiver<Arc<Seen>>, swim: SwimHandle) {
     let mut watched: BTreeMap<NodeId, (SocketAddr, UdpSocket)> = BTreeMap::new();
     let mut tick = interval(CANARY_PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -4,6 +4,7 @@
 //! raises [`PROTOCOL`]; a node asks for nothing that the other does not speak.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use skep_core::{ClusterId, NodeId, TokenId};
@@ -25,12 +26,12 @@ pub enum Ask {
         /// The replica, as that node numbers them.
         replica: u64,
         /// What to do.
-        work: Box<Work>,
+        work: Arc<Work>,
     },
     /// What of the cluster's log comes after this place, now and from now on.
     Follow {
-        /// The last place that the follower has.
-        after: u64,
+        /// The last place that the follower has; none: everything anew.
+        after: Option<u64>,
     },
     /// Decide this (a command of the cluster's state, encoded).
     Propose(Vec<u8>),

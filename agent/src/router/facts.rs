@@ -1,13 +1,16 @@
 //! What is known of loaded models, and how the scheduler is told of what changes.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+use skep_core::NodeId;
 
 use crate::host::scheduler as host;
 use crate::protocol::ModelInfo;
 
 /// A loaded model, as far as answers tell of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelFacts {
     /// Changes whenever the same request may give another answer.
     pub fingerprint: String,
@@ -18,12 +21,43 @@ pub struct ModelFacts {
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     by_model: RwLock<HashMap<Arc<str>, Arc<ModelFacts>>>,
+    /// The same of other nodes' models.
+    elsewhere: RwLock<BTreeMap<NodeId, HashMap<Arc<str>, Arc<ModelFacts>>>>,
 }
 
 impl Facts {
     pub(super) fn of(&self, model: &str) -> Arc<ModelFacts> {
         let by_model = self.by_model.read().unwrap_or_else(PoisonError::into_inner);
-        by_model.get(model).cloned().unwrap_or_default()
+        if let Some(facts) = by_model.get(model) {
+            return facts.clone();
+        }
+        drop(by_model);
+        let elsewhere = self
+            .elsewhere
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut others = elsewhere.values();
+        others
+            .find_map(|of| of.get(model))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// What another node has loaded; nothing forgets it.
+    pub(super) fn replace_of(&self, node: NodeId, facts: Vec<(Arc<str>, ModelFacts)>) {
+        let facts: HashMap<_, _> = facts
+            .into_iter()
+            .map(|(model, facts)| (model, Arc::new(facts)))
+            .collect();
+        let mut elsewhere = self
+            .elsewhere
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if facts.is_empty() {
+            elsewhere.remove(&node);
+        } else {
+            elsewhere.insert(node, facts);
+        }
     }
 
     pub(super) fn replace(&self, facts: HashMap<Arc<str>, Arc<ModelFacts>>) {
@@ -85,4 +119,8 @@ fn health(health: &skep_core::Health) -> host::Health {
         skep_core::Health::Degraded(_) => host::Health::Degraded,
         skep_core::Health::Lost(_) => host::Health::Lost,
     }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -193,7 +193,9 @@ impl Router {
         self.shared.facts.replace(self.learn(&replicas));
         let known: BTreeSet<_> = {
             let state = self.state();
-            state.core.registry().replicas().map(|r| r.id).collect()
+            let replicas = state.core.registry().replicas();
+            let here = replicas.filter(|replica| replica.node == self.shared.node);
+            here.map(|replica| replica.id).collect()
         };
         let now: BTreeSet<_> = replicas.iter().map(|r| ReplicaId(r.id.0)).collect();
         for replica in &replicas {
@@ -231,6 +233,7 @@ impl Router {
             id: ReplicaId(status.id.0),
             model: status.model.as_str().into(),
             node: self.shared.node,
+            devices: vec!["cpu".into()],
             state: match &status.state {
                 fleet::ReplicaState::Starting | fleet::ReplicaState::Restarting { .. } => {
                     ReplicaState::Starting

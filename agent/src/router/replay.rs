@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 
-use skep_core::ReplicaState;
+use skep_core::{Input, ModelState, ReplicaState};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -131,6 +131,8 @@ impl Router {
             }
         };
         let mut changes = self.shared.fleet.changes();
+        // The only replica may have been on a node that is gone, and the files here.
+        self.tell(Input::Needed(model.clone()));
         loop {
             let refused = match self.standing(model) {
                 Standing::Ready => match self.hand_over(search) {
@@ -167,14 +169,17 @@ impl Router {
     /// Asks the scheduler and submits. A replica that is lost takes nothing, so none has to be left out.
     fn hand_over(&self, search: &Search) -> Result<(Exchange, u64, String), RouteError> {
         let choice = self.choose(&search.shape.asked_of(&search.model))?;
-        let replica = crate::fleet::ReplicaId(choice.replica);
-        let exchange = self.shared.fleet.submit(replica, search.work.clone())?;
+        let exchange = self.submit(choice.replica, search.work.clone())?;
         Ok((exchange, choice.replica, choice.why))
     }
 
     fn standing(&self, model: &str) -> Standing {
         let state = self.state();
-        let mut standing = Standing::Never(None);
+        let view = state.core.model(model);
+        let mut standing = match view.map(|view| &view.state) {
+            Some(ModelState::Loading { .. } | ModelState::MakingRoom { .. }) => Standing::Coming,
+            _ => Standing::Never(None),
+        };
         for replica in state.core.registry().of_model(model) {
             match (&replica.state, &standing) {
                 (ReplicaState::Ready, _) => return Standing::Ready,

@@ -1,0 +1,213 @@
+//! What nodes tell each other for placing work: their devices, replicas and models. Each node asks every
+//! other for it over one long stream, which brings the whole at first and after each change.
+//!
+//! What comes is another's word: bounded here, and believed only about the node that says it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use skep_core::{Health, Node, NodeId, Replica};
+use tokio::task::JoinSet;
+
+use super::life::{Life, Net};
+use crate::limits::{
+    FACTS_DEVICES_MAX, FACTS_MODELS_MAX, FACTS_PERIOD, FACTS_REPLICAS_MAX, FACTS_TEXT_BYTES_MAX,
+};
+use crate::net::{Answers, Ask, Asked, Closed, FrameError, Priority};
+use crate::router::{ModelFacts, Router};
+
+/// What one node says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    pub node: Node,
+    pub replicas: Vec<Replica>,
+    /// The models that it could load from its own files.
+    pub models: Vec<Arc<str>>,
+    /// What is known of the models that it has loaded.
+    pub loaded: Vec<(Arc<str>, ModelFacts)>,
+    /// Its release.
+    pub software: String,
+}
+
+/// A device of a node, for people.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeviceFacts {
+    pub id: String,
+    pub kind: String,
+    /// `healthy`, `degraded` or `lost`.
+    pub health: &'static str,
+    /// The cause, when it is not healthy.
+    pub why: Option<String>,
+    pub memory_bytes: u64,
+    pub memory_free_bytes: u64,
+}
+
+impl DeviceFacts {
+    pub(super) fn of(facts: &Facts) -> Vec<Self> {
+        facts
+            .node
+            .devices
+            .iter()
+            .map(|device| {
+                let (health, why) = match &device.health {
+                    Health::Healthy => ("healthy", None),
+                    Health::Degraded(why) => ("degraded", Some(why.clone())),
+                    Health::Lost(why) => ("lost", Some(why.clone())),
+                };
+                Self {
+                    id: device.id.clone(),
+                    kind: device.kind.clone(),
+                    health,
+                    why,
+                    memory_bytes: device.memory_bytes,
+                    memory_free_bytes: device.memory_free_bytes,
+                }
+            })
+            .collect()
+    }
+}
+
+impl Facts {
+    /// What this node says.
+    pub(super) fn of(router: &Router) -> Option<Self> {
+        let (node, replicas, models, loaded) = router.own()?;
+        Some(Self {
+            node,
+            replicas,
+            models,
+            loaded,
+            software: env!("CARGO_PKG_VERSION").into(),
+        })
+    }
+
+    /// The same with nothing in it that could be about others, or without bound.
+    pub(super) fn bounded(mut self, from: NodeId) -> Self {
+        self.node.id = from;
+        shorten(&mut self.node.name);
+        shorten(&mut self.software);
+        self.node.devices.truncate(FACTS_DEVICES_MAX);
+        for device in &mut self.node.devices {
+            shorten(&mut device.id);
+            shorten(&mut device.kind);
+        }
+        // Labels are what the cluster agreed on, not what a node says.
+        self.node.labels = BTreeMap::new();
+        self.replicas.truncate(FACTS_REPLICAS_MAX);
+        self.replicas
+            .retain(|replica| replica.model.len() <= FACTS_TEXT_BYTES_MAX);
+        for replica in &mut self.replicas {
+            replica.node = from;
+        }
+        self.loaded.truncate(FACTS_REPLICAS_MAX);
+        self.models.truncate(FACTS_MODELS_MAX);
+        self.models
+            .retain(|model| model.len() <= FACTS_TEXT_BYTES_MAX);
+        self
+    }
+}
+
+fn shorten(text: &mut String) {
+    if text.len() > FACTS_TEXT_BYTES_MAX {
+        let end = text.floor_char_boundary(FACTS_TEXT_BYTES_MAX);
+        text.truncate(end);
+    }
+    text.retain(|letter| !letter.is_control());
+}
+
+/// Keeps one stream from each node that is up; who is gone is forgotten.
+pub(super) async fn exchange(life: Weak<Life>, net: Net) {
+    let mut seen = net.seen.clone();
+    let mut listening: BTreeMap<NodeId, tokio::task::AbortHandle> = BTreeMap::new();
+    let mut tasks = JoinSet::new();
+    loop {
+        let now = seen.borrow_and_update().clone();
+        let Some(here) = life.upgrade() else {
+            return;
+        };
+        let gone: Vec<NodeId> = listening
+            .keys()
+            .filter(|node| !now.up.contains_key(node))
+            .copied()
+            .collect();
+        for node in gone {
+            if let Some(task) = listening.remove(&node) {
+                task.abort();
+            }
+            // What runs there is lost, and goes on elsewhere.
+            net.links.close(node, Closed::Gone);
+            here.remote.lost(node);
+        }
+        for node in now.up.keys() {
+            if !listening.contains_key(node) {
+                let task = tasks.spawn(listen(life.clone(), net.clone(), *node));
+                listening.insert(*node, task);
+            }
+        }
+        drop(here);
+        tokio::select! {
+            changed = seen.changed() => if changed.is_err() {
+                return;
+            },
+            Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
+        }
+    }
+}
+
+async fn listen(life: Weak<Life>, net: Net, node: NodeId) {
+    loop {
+        let peer = net.seen.borrow().up.get(&node).cloned();
+        let Some(peer) = peer else {
+            return;
+        };
+        if let Ok(link) = net.links.to(&peer).await {
+            if let Some(here) = life.upgrade() {
+                here.remote.connected(node, &net.links);
+            }
+            if let Err(why) = hear(&life, node, &link).await {
+                tracing::debug!(%node, %why, "tells nothing for a moment");
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+async fn hear(life: &Weak<Life>, node: NodeId, link: &crate::net::Link) -> Result<(), FrameError> {
+    let (mut asked, _answers) = link.ask(&Ask::Facts, Priority::Control).await?;
+    while let Some(facts) = asked.next::<Facts>().await? {
+        let Some(here) = life.upgrade() else {
+            return Ok(());
+        };
+        let mut facts = facts.bounded(node);
+        here.agreed(node, &mut facts.node);
+        here.remote.take(node, facts);
+    }
+    Ok(())
+}
+
+/// Tells one node what changes here, until it wants no more.
+pub(super) async fn tell(
+    router: Router,
+    mut asked: Asked,
+    mut answers: Answers,
+) -> Result<(), FrameError> {
+    let mut last = None;
+    loop {
+        let now = Facts::of(&router);
+        if let Some(facts) = now.as_ref().filter(|_| now != last) {
+            answers.send(facts).await?;
+            last = now;
+        }
+        tokio::select! {
+            () = asked.ended() => return Ok(()),
+            () = tokio::time::sleep(if router.is_busy() { FACTS_PERIOD } else { IDLE_PERIOD }) => {}
+        }
+    }
+}
+
+/// After a stream was lost.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// How often an idle node looks whether there is anything to tell.
+const IDLE_PERIOD: Duration = Duration::from_millis(500);
