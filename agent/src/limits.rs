@@ -193,3 +193,57 @@ pub const HANDSHAKE_SLACK: Duration = Duration::from_mins(1);
 /// How long a worker that said or showed that it ends may take to be gone: its memory goes back meanwhile. Requests are
 /// answered within a second, so this is shorter.
 pub const EXIT_TIMEOUT: Duration = Duration::from_millis(700);
+
+// === the durable log ===
+
+/// Bytes of one value in the engine. A page of sled holds up to 16 values, and what has more than an
+/// eighth of a segment (64 KiB) may go to a file of its own, which sled does not sync.
+pub const STORE_PART_BYTES: usize = 3 * KIB;
+
+/// Bytes of one record: far more than any command has.
+pub const STORE_RECORD_BYTES_MAX: usize = MIB;
+
+/// Bytes of a snapshot: as `skep_core::limits::STATE_BYTES_MAX`, and room for what surrounds it.
+pub const STORE_SNAPSHOT_BYTES_MAX: usize = 17 * MIB;
+
+/// Bytes of one small value: a vote has some 30.
+pub const STORE_VALUE_BYTES_MAX: usize = 256;
+
+/// Small values that are kept.
+pub const STORE_VALUES_MAX: usize = 8;
+
+/// What the engine may keep in memory of what is on the disk. The log is read when it is opened and
+/// when a follower is behind, never to serve.
+pub const STORE_CACHE_BYTES: u64 = 256 * KIB as u64;
+
+/// How often sled looks after its own files. Durability does not hang on it.
+pub const STORE_SLED_TEND: Duration = Duration::from_secs(10);
+
+/// Writes that may wait for the disk. Whoever comes next waits to be let in.
+pub const STORE_QUEUE: usize = 256;
+
+/// Writes that share one `fsync`: as many as may wait.
+pub const STORE_GROUP: usize = 256;
+
+/// Bytes of writes that share one `fsync`: what any disk writes in some milliseconds.
+pub const STORE_GROUP_BYTES: usize = MIB;
+
+/// Damaged logs that are set aside. One is bad luck; so many have a cause.
+pub const STORE_DAMAGED_MAX: usize = 8;
+
+// === the cluster's state ===
+
+/// Commands that may wait to be done. Whoever comes next waits to be let in.
+pub const KEEPER_QUEUE: usize = 256;
+
+/// Commands that share one write.
+pub const KEEPER_GROUP: usize = 128;
+
+/// After so many entries the state is kept as a snapshot: replaying them takes milliseconds.
+pub const KEEPER_SNAPSHOT_ENTRIES: u64 = 1_024;
+
+/// Entries that are kept although a snapshot has them, for followers that were away for a while.
+pub const KEEPER_ENTRIES_KEPT: u64 = 1_024;
+
+/// Bytes of entries that are read at once when the state is restored.
+pub const KEEPER_REPLAY_BYTES: usize = MIB;
