@@ -11,4 +11,5 @@ mod compile;
 mod death;
 mod hostile;
 mod many;
+mod moved;
 mod scheduler;

@@ -1,7 +1,7 @@
 //! An engine that answers at once, for measuring everything around a model.
 //!
 //! A prompt comes back word by word, one word in each step, until `max_tokens`; an embedding is the input's length. Needs no
-//! file and computes nothing.
+//! file and computes nothing. Whoever asks it to say `poison` ends it.
 
 use skep_sdk::engine::{
     Abilities, Embedding, Engine, Error, Event, File, Finish, Gain, Load, ModelInfo, Prompt,
@@ -135,6 +135,9 @@ impl Request {
                     events.push(Event::Started((self.id, self.usage)));
                 }
                 let word = words.pop();
+                if word.as_deref().is_some_and(|word| word.trim() == "poison") {
+                    poisoned();
+                }
                 let tokens = match word {
                     Some(_) => vec![count(words.len())],
                     None => Vec::new(),
@@ -169,6 +172,11 @@ impl Request {
         events.push(Event::Done((self.id, self.usage)));
         false
     }
+}
+
+#[expect(clippy::panic, reason = "it is what is tried")]
+fn poisoned() {
+    panic!("it was asked to say `poison`");
 }
 
 fn text(prompt: Prompt) -> String {
