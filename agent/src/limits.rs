@@ -112,15 +112,41 @@ pub const SUBMIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// `info`, `load`, `cancel`, which the contract calls cheap.
 pub const CHEAP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Units of work of one call to a scheduler, about one for each instruction: 100 million run some 50 to
-/// 100 ms, and a choice among 10,000 nodes takes some 5 million.
-pub const SCHEDULER_FUEL: u64 = 100_000_000;
+/// Units of work of one call to a scheduler, about one for each instruction: 20 million run some 10 to
+/// 20 ms, and a choice among 10,000 nodes takes some 5 million.
+pub const SCHEDULER_FUEL: u64 = 20_000_000;
+
+/// The same in wall time, since moving memory in bulk takes little fuel and much time. Far more than the fuel runs, so that a
+/// busy machine does not make a scheduler fail that would not elsewhere.
+pub const SCHEDULER_TIMEOUT: Duration = Duration::from_millis(250);
+
+/// How long telling everything to a fresh scheduler may take: 20,000 facts take some 50 ms.
+pub const SCHEDULER_START_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Decisions that a policy may fail at before the one before it takes over again: once is a slip, thrice is a habit.
+pub const SCHEDULER_FAILURES_MAX: u32 = 3;
+
+/// Places or replicas that a decision ranks or passes over by name, as `wit/scheduler.wit` says. Requests are sent to the
+/// next when one refuses; where eight refuse, a ninth would too.
+pub const RANKED_MAX: usize = 8;
+
+/// Changes and decisions that wait for the shadow policy: a second of a busy node. What finds no room is dropped and counted.
+pub const SHADOW_QUEUE: usize = 1_024;
+
+/// Differing decisions that are kept to be looked at.
+pub const DIFFERENCES_MAX: usize = 64;
+
+/// Policies whose failures are remembered after they were replaced.
+pub const TALLIES_MAX: usize = 32;
 
 /// Changes that the host keeps to replay into a fresh scheduler: each node and replica once.
 pub const SCHEDULER_FACTS: usize = 20_000;
 
 /// A sentence that a scheduler gives as its reason.
 pub const WHY_BYTES: usize = 512;
+
+/// The few words on one of several places.
+pub const CANDIDATE_WHY_BYTES: usize = 160;
 
 // === the compiler child ===
 
