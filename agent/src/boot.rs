@@ -14,7 +14,6 @@ use tokio::task::JoinHandle;
 use crate::agent::Agent;
 use crate::config::{self, Override, Settings, Source};
 use crate::fleet::{Fleet, FleetSettings};
-use crate::host::scheduler::Scheduler;
 use crate::http::{Ending, Port, Server};
 use crate::identity::{Identity, Lock};
 use crate::keys::{Keys, Secret, unix_now_s};
@@ -24,6 +23,7 @@ use crate::models::Catalogue;
 use crate::paths::Paths;
 use crate::plugins;
 use crate::router::{Parts, Router};
+use crate::scheduling::{self, Policies, Policy};
 
 mod endpoint;
 mod error;
@@ -102,7 +102,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         cache_dir: paths.compiled(),
         plugins: engines(),
     })?;
-    let scheduler = scheduler(&fleet).await?;
+    let policies = policies(&fleet, &settings.scheduler.policy).await?;
 
     let port = Port::bind(&settings.http).await?;
     let url = endpoint::url(&port, &settings.http);
@@ -111,7 +111,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let router = Router::start(Parts {
         core: core_settings(&settings),
         node,
-        scheduler,
+        policies,
         fleet: fleet.clone(),
         catalogue: catalogue.clone(),
         opening: crate::protocol::Settings {
@@ -178,19 +178,21 @@ fn read_settings(start: &Start, paths: &Paths) -> Result<Settings, StartError> {
     Ok(Settings::try_from(config)?)
 }
 
-async fn scheduler(fleet: &Fleet) -> Result<Scheduler, StartError> {
-    let plugin = plugins::find(SCHEDULER).ok_or(StartError::NoScheduler(SCHEDULER))?;
-    let plugin = for_fleet(plugin);
-    fleet
-        .scheduler(&plugin)
-        .await
-        .map_err(StartError::Scheduler)
+async fn policies(fleet: &Fleet, source: &scheduling::Source) -> Result<Policies, StartError> {
+    let policy = match source.plugin()? {
+        None => Policy::built_in(),
+        Some(plugin) => {
+            let scheduler = fleet.scheduler(&plugin).await;
+            Policy::new(source.clone(), scheduler.map_err(StartError::Scheduler)?)
+        }
+    };
+    Ok(Policies::new(policy))
 }
 
 fn engines() -> Vec<crate::fleet::Plugin> {
     plugins::EMBEDDED
         .iter()
-        .filter(|plugin| plugin.name != SCHEDULER)
+        .filter(|plugin| !scheduling::EMBEDDED.contains(&plugin.name))
         .map(for_fleet)
         .collect()
 }
@@ -213,9 +215,6 @@ fn core_settings(settings: &Settings) -> skep_core::Settings {
         loaded_max: settings.models.loaded_max,
     }
 }
-
-/// The scheduler plugin that chooses where requests run.
-const SCHEDULER: &str = "spread";
 
 /// More threads only take the cores from the workers, and cost memory.
 const THREADS_MAX: usize = 4;

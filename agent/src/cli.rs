@@ -12,6 +12,7 @@ mod chat;
 mod complete;
 mod doctor;
 mod events;
+mod explain;
 mod failure;
 mod figures;
 mod keys;
@@ -22,6 +23,7 @@ mod plugin;
 mod ps;
 mod pull;
 mod run;
+mod scheduler;
 mod table;
 mod terminal;
 mod up;
@@ -32,7 +34,7 @@ mod tests;
 
 use self::failure::{Exit, Failure};
 
-use self::arguments::{Arguments, Command, KeysCommand, PluginCommand};
+use self::arguments::{Arguments, Command, KeysCommand, PluginCommand, SchedulerCommand};
 use self::terminal::Paint;
 use crate::client::{Client, Endpoint};
 use crate::paths::Paths;
@@ -82,6 +84,17 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
             KeysCommand::Rm { key } => keys::revoke(&client()?, &key)?,
         },
         Command::Logs(wish) => logs::logs(client()?, &wish)?,
+        Command::Scheduler(scheduler) => match scheduler.command {
+            SchedulerCommand::Ls(listed) => scheduler::list(&client()?, listed.json)?,
+            SchedulerCommand::Use { scheduler } => {
+                scheduler::put_in_charge(&client()?, &scheduler)?;
+            }
+            SchedulerCommand::Shadow { scheduler } => {
+                scheduler::put_in_shadow(&client()?, &scheduler)?;
+            }
+            SchedulerCommand::Diff(listed) => scheduler::differences(&client()?, listed.json)?,
+        },
+        Command::Explain(wish) => explain::explain(&client()?, &wish.request, wish.json)?,
         Command::Plugin(plugin) => match plugin.command {
             PluginCommand::Ls(listed) => plugin::list(&client()?, listed.json)?,
         },

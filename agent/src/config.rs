@@ -17,8 +17,8 @@ mod settings;
 pub use self::error::ConfigError;
 pub use self::layers::{SECTIONS, load};
 pub use self::settings::{
-    HttpSettings, LogFormat, LogSettings, ModelSettings, NodeSettings, RequestSettings, Settings,
-    TelemetrySettings, TlsFiles,
+    HttpSettings, LogFormat, LogSettings, ModelSettings, NodeSettings, RequestSettings,
+    SchedulerSettings, Settings, TelemetrySettings, TlsFiles,
 };
 
 /// Everything that can be set; what is `None` has a default, written at [`Settings`].
@@ -29,6 +29,7 @@ pub struct Config {
     pub http: HttpConfig,
     pub requests: RequestConfig,
     pub models: ModelConfig,
+    pub scheduler: SchedulerConfig,
     pub telemetry: TelemetryConfig,
     pub log: LogConfig,
 }
@@ -101,6 +102,15 @@ pub struct ModelConfig {
     pub sequences: Option<u32>,
     /// How many bytes a model's cache of keys and values may take.
     pub cache_bytes: Option<u64>,
+}
+
+/// `[scheduler]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SchedulerConfig {
+    /// Who decides where models and requests go: `spread` (the default), `pack`, `built-in`, or the absolute path of a
+    /// scheduler component.
+    pub policy: Option<String>,
 }
 
 /// `[telemetry]`

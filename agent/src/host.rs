@@ -27,4 +27,4 @@ pub(crate) use inspect::hex;
 pub use inspect::{InspectError, Inspection, inspect};
 
 pub use runtime::{World, precompile};
-pub use scheduler::{ScheduleError, Scheduler, SchedulerLoadError};
+pub use scheduler::{Known, Scheduler, SchedulerLoadError};

@@ -16,6 +16,7 @@
 //! | `keep_time` of [`router`] | the core's earliest timer | the core | [`router::Router`] |
 //! | one `load` or `unload` at a time per model | the core | the core, when it failed | [`router::Router::want`] |
 //! | `follow` of [`boot`] | the newest look | the core: this node's free memory | none |
+//! | thread `shadow` of [`scheduling`], while there is one | its queue | nobody: it counts and keeps what differs | [`scheduling::Policies`] |
 //! | the listener of [`http`] | connections, and the end | one task for each connection | [`http::Server`] |
 //! | one task per connection | its client | everything above | none |
 //! | `until_stopped` of [`boot`] | signals, a minute's timer | the listener, the router, the fleet | [`boot::Running`] |
@@ -44,6 +45,7 @@ pub mod pki;
 pub mod plugins;
 pub mod protocol;
 pub mod router;
+pub mod scheduling;
 pub mod store;
 pub mod version;
 pub mod wire;

@@ -14,13 +14,15 @@ use skep_core::{
 use tokio::sync::Notify;
 
 use crate::fleet::{Fleet, SubmitError};
-use crate::host::scheduler::{self, ScheduleError, Scheduler};
+use crate::host::scheduler::{self, Refusal as ScheduleRefusal};
 use crate::models::Catalogue;
 use crate::protocol::Work;
+use crate::scheduling::{Chosen, Policies};
 
 mod elsewhere;
 mod facts;
 mod job;
+mod latency;
 mod models;
 mod progress;
 mod replay;
@@ -35,7 +37,7 @@ pub use self::models::{ModelStanding, ModelStatus};
 pub use self::replay::MoveCounts;
 pub use self::slot::Slot;
 use self::task::Task;
-pub use self::trace::{Trace, Traces};
+pub use self::trace::{Considered, Move, Outcome as TracedOutcome, Trace, Traces};
 
 /// How requests find their replica; clones are one.
 #[derive(Clone, Debug)]
@@ -48,7 +50,7 @@ pub struct Router {
 pub struct Parts {
     pub core: skep_core::Settings,
     pub node: skep_core::Node,
-    pub scheduler: Scheduler,
+    pub policies: Policies,
     pub fleet: Fleet,
     pub catalogue: Arc<Catalogue>,
     /// How models are opened.
@@ -83,16 +85,21 @@ impl Shape {
 pub enum RouteError {
     /// The scheduler found no place.
     #[error(transparent)]
-    Schedule(#[from] ScheduleError),
+    NoPlace(#[from] NoPlace),
     /// The place did not take it.
     #[error(transparent)]
     Submit(#[from] SubmitError),
 }
 
+/// The scheduler's refusal, in its own words.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}", self.why())]
+pub struct NoPlace(pub ScheduleRefusal);
+
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    scheduler: Mutex<Scheduler>,
+    policies: Policies,
     fleet: Fleet,
     catalogue: Arc<Catalogue>,
     node: skep_core::NodeId,
@@ -106,6 +113,7 @@ struct Shared {
     moves: replay::Moves,
     /// How other nodes are reached; none without a cluster.
     elsewhere: Mutex<Option<Arc<dyn Elsewhere>>>,
+    latencies: latency::Latencies,
 }
 
 #[derive(Debug)]
@@ -129,7 +137,7 @@ impl Router {
                     last: 0,
                     wakes: None,
                 }),
-                scheduler: Mutex::new(parts.scheduler),
+                policies: parts.policies,
                 fleet: parts.fleet,
                 catalogue: parts.catalogue,
                 node: parts.node.id,
@@ -141,6 +149,7 @@ impl Router {
                 traces: Traces::default(),
                 moves: replay::Moves::default(),
                 elsewhere: Mutex::default(),
+                latencies: latency::Latencies::default(),
             }),
         };
         router.tell(Input::Node(parts.node));
@@ -155,8 +164,9 @@ impl Router {
     /// # Errors
     /// The core's reason; nothing is held then. Dropping the future gives everything back.
     pub async fn admit(&self, key: KeyId, model: &Arc<str>) -> Result<Slot, Refusal> {
-        let slot = self.arrive(key, model.clone());
+        let mut slot = self.arrive(key, model.clone());
         slot.decision().await?;
+        slot.admitted();
         Ok(slot)
     }
 
@@ -235,6 +245,18 @@ impl Router {
         self.shared.traces.latest()
     }
 
+    /// What became of a request: by its number, the id that its client saw, or `last`.
+    #[must_use]
+    pub fn trace(&self, request: &str) -> Option<Trace> {
+        self.shared.traces.find(request)
+    }
+
+    /// Who decides where models and requests go.
+    #[must_use]
+    pub fn policies(&self) -> &Policies {
+        &self.shared.policies
+    }
+
     /// The fleet that runs the models.
     #[must_use]
     pub fn fleet(&self) -> &Fleet {
@@ -247,38 +269,45 @@ impl Router {
         works: &[Arc<Work>],
         shape: Shape,
     ) -> Result<Vec<Task>, RouteError> {
-        let choice = self.choose(&shape.asked_of(slot.model()))?;
-        tracing::debug!(request = %slot.id(), replica = choice.replica, why = %choice.why, "routed");
-        slot.routed(choice.replica, choice.why);
-        // Those that were handed over before one that is not are cancelled as they are dropped.
-        let tasks = works
-            .iter()
-            .map(|work| {
-                let exchange = self.submit(choice.replica, work.clone())?;
-                Ok(Task::running(work.clone(), exchange, choice.replica))
-            })
-            .collect::<Result<_, SubmitError>>()?;
-        self.tell(Input::Started {
-            request: slot.id(),
-            replica: ReplicaId(choice.replica),
-        });
-        Ok(tasks)
+        let policies = &self.shared.policies;
+        let decision = policies.route(&shape.asked_of(slot.model()));
+        slot.decided(&decision, policies);
+        let choice = decision.answer.map_err(NoPlace)?;
+        let mut rest = choice.ranked.iter().peekable();
+        while let Some(candidate) = rest.next() {
+            match self.submit_all(candidate.replica, works) {
+                Ok(tasks) => {
+                    tracing::debug!(request = %slot.id(), replica = candidate.replica, policy = %decision.by, why = %choice.why, "routed");
+                    slot.routed(candidate.replica);
+                    self.tell(Input::Started {
+                        request: slot.id(),
+                        replica: ReplicaId(candidate.replica),
+                    });
+                    return Ok(tasks);
+                }
+                Err(error) => {
+                    slot.refused(candidate.replica, &error);
+                    // What no replica would take is not offered to all of them.
+                    let hopeless =
+                        matches!(error, SubmitError::TooLong(_) | SubmitError::Refused(_));
+                    if rest.peek().is_none() || hopeless {
+                        return Err(error.into());
+                    }
+                }
+            }
+        }
+        // A ranking that was checked is not empty.
+        Err(NoPlace(ScheduleRefusal::Busy("no replica was ranked".into())).into())
     }
 
-    fn choose(&self, request: &scheduler::Request) -> Result<scheduler::Choice, ScheduleError> {
-        let mut scheduler = self
-            .shared
-            .scheduler
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match scheduler.route(request) {
-            // A fresh instance that knows the same facts answers; the request need not suffer.
-            Err(ScheduleError::Replaced(fault)) => {
-                tracing::error!(%fault, "the scheduler failed and was replaced");
-                scheduler.route(request)
-            }
-            answer => answer,
-        }
+    /// Hands all of a request's work to a replica. What was handed over before one that is not is cancelled as it is
+    /// dropped.
+    fn submit_all(&self, replica: u64, works: &[Arc<Work>]) -> Result<Vec<Task>, SubmitError> {
+        let one = |work: &Arc<Work>| {
+            let exchange = self.submit(replica, work.clone())?;
+            Ok(Task::running(work.clone(), exchange, replica))
+        };
+        works.iter().map(one).collect()
     }
 
     fn arrive(&self, key: KeyId, model: Arc<str>) -> Slot {
@@ -360,31 +389,25 @@ impl Router {
         }
     }
 
-    /// Asks the scheduler where a model is to be loaded.
-    fn place(&self, job: &scheduler::Job) -> Result<scheduler::Placement, ScheduleError> {
-        let mut scheduler = self
-            .shared
-            .scheduler
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match scheduler.place(job) {
-            Err(ScheduleError::Replaced(fault)) => {
-                tracing::error!(%fault, "the scheduler failed and was replaced");
-                scheduler.place(job)
-            }
-            answer => answer,
+    fn observe(&self, change: skep_core::Change) {
+        let own = matches!(&change, skep_core::Change::Node(node) if node.id == self.shared.node);
+        let mut change = facts::for_scheduler(change);
+        if let (true, scheduler::Change::Node(node)) = (own, &mut change) {
+            let models = self.shared.catalogue.models();
+            node.models = models
+                .iter()
+                .map(|model| model.digest().to_string())
+                .collect();
         }
+        self.shared.policies.observe(change);
     }
 
-    fn observe(&self, change: skep_core::Change) {
-        let change = facts::for_scheduler(change);
-        let mut scheduler = self
-            .shared
-            .scheduler
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = scheduler.observe(&change) {
-            tracing::error!(%error, "the scheduler could not take in a change");
+    /// Tells the scheduler which model files this node has now.
+    fn tell_of_files(&self) {
+        let state = self.state();
+        let mut nodes = state.core.registry().nodes();
+        if let Some(node) = nodes.find(|node| node.id == self.shared.node) {
+            self.observe(skep_core::Change::Node(node.clone()));
         }
     }
 
@@ -418,6 +441,12 @@ impl Router {
 
     fn now(&self) -> Time {
         Time(self.shared.started.elapsed())
+    }
+}
+
+impl NoPlace {
+    fn why(&self) -> &str {
+        Chosen::words(&self.0)
     }
 }
 

@@ -3,8 +3,14 @@
 //! Decides the names and units of every field. They are kept from version to version: fields are
 //! added, never renamed. Refuses to know where a figure comes from.
 
+mod scheduling;
+
 use serde::{Deserialize, Serialize};
 use skep_hw::telemetry::Snapshot;
+
+pub use self::scheduling::{
+    Chosen, Difference, Differences, RolledBack, Scheduler, SchedulerWish, Schedulers, Shadow,
+};
 
 /// `GET /api/v1/node`
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -5,7 +5,9 @@
 //! sends each request to the first ready replica of its model:
 //!
 //! ```
-//! use skep_sdk::scheduler::{Change, Choice, Job, Placement, Refusal, Replica, ReplicaState, Request, Scheduler};
+//! use skep_sdk::scheduler::{
+//!     Candidate, Change, Choice, Job, Placement, Refusal, Replica, ReplicaState, Request, Scheduler,
+//! };
 //!
 //! #[derive(Default)]
 //! struct First {
@@ -32,7 +34,11 @@
 //!         self.replicas
 //!             .iter()
 //!             .find(|replica| replica.model == request.model && replica.state == ReplicaState::Ready)
-//!             .map(|replica| Choice { replica: replica.id, why: "the first that is ready".into() })
+//!             .map(|replica| Choice {
+//!                 ranked: vec![Candidate { replica: replica.id, why: "it is ready".into() }],
+//!                 passed_over: Vec::new(),
+//!                 why: "the first that is ready".into(),
+//!             })
 //!             .ok_or_else(|| Refusal::Unknown(format!("no replica of `{}`", request.model)))
 //!     }
 //! }
@@ -53,7 +59,7 @@
 //! and `cargo build --release --target wasm32-wasip2` makes it. A scheduler's world imports nothing, not even
 //! WASI, so a scheduler that is to be installed is a `#![no_std]` crate with
 //! `skep-sdk = { version = "0.1", default-features = false, features = ["bare"] }`;
-//! the plugin `spread` in the repository is one.
+//! the plugins `spread` and `pack` in the repository are two, and [`scheduler::Cluster`] does the greater part of their work.
 //!
 //! | world | trait | macro | runs in |
 //! |---|---|---|---|

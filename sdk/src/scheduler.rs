@@ -1,7 +1,16 @@
 //! The world `scheduler`: where models and requests go.
+//!
+//! [`Scheduler`] is all that a policy needs. Most policies are no more than an order of what is eligible: for those,
+//! [`Cluster`] keeps what the host tells, says what is eligible and why the rest is not, and ranks by a policy's key.
 
 use core::cell::RefCell;
 use core::marker::PhantomData;
+
+mod affinity;
+mod best;
+mod cluster;
+mod place;
+mod route;
 
 #[doc(hidden)]
 #[allow(
@@ -26,22 +35,30 @@ pub mod bindings {
 }
 
 pub use bindings::exports::skep::plugin::policy::{
-    Change, Choice, Job, Placement, Refusal, Request,
+    Candidate, Change, Choice, Job, Placement, Refusal, Request, Spot,
 };
 pub use bindings::skep::plugin::scheduler_types::{Device, Health, Node, Replica, ReplicaState};
+
+pub use affinity::Affinity;
+pub use cluster::Cluster;
+pub use place::Place;
+pub use route::Seat;
+
+/// How many places or replicas an answer may rank, and how many it may pass over by name.
+pub const RANKED_MAX: usize = 8;
 
 /// Chooses places. A pure function of the calls so far: the same calls in the same order must give the same answers.
 pub trait Scheduler: Default + 'static {
     /// Learns of a change. A node or replica that is already known is replaced.
     fn observe(&mut self, change: Change);
 
-    /// Chooses a node and devices for a model that is to be loaded.
+    /// Ranks nodes and devices for a model that is to be loaded.
     ///
     /// # Errors
     /// A refusal whose text is shown to people.
     fn place(&mut self, job: Job) -> Result<Placement, Refusal>;
 
-    /// Chooses a replica for a request.
+    /// Ranks replicas for a request.
     ///
     /// # Errors
     /// A refusal whose text is shown to people.

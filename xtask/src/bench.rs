@@ -15,6 +15,7 @@ mod machine;
 mod models;
 mod peers;
 mod report;
+mod schedule;
 mod start;
 
 use std::path::PathBuf;
@@ -46,10 +47,11 @@ impl Effort {
 
 type Part = fn(Effort, &mut Report) -> Result<()>;
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("start", start::measure),
     ("idle", idle::measure),
     ("host", host::measure),
+    ("schedule", schedule::measure),
     ("kernels", kernels::measure),
     ("models", models::measure),
     ("gateway", gateway::measure),

@@ -52,6 +52,9 @@ pub(crate) fn build_and_print() -> Result<()> {
     Ok(())
 }
 
+/// The plugins of the world `scheduler`; the others are engines.
+pub(crate) const SCHEDULERS: [&str; 2] = ["spread", "pack"];
+
 /// Where the agent's build script looks.
 pub(crate) fn folder() -> PathBuf {
     target().join("plugins")

@@ -95,6 +95,10 @@ pub struct Replica {
     pub cache_pages: u32,
     /// Pages of its cache in use.
     pub cache_pages_used: u32,
+    /// How long the first token takes, in microseconds; a coarse moving mean, 0 when unknown.
+    pub first_token_us: u64,
+    /// The same between two tokens.
+    pub token_us: u64,
 }
 
 /// Whether a replica takes requests.

@@ -28,10 +28,8 @@ pub enum StartError {
     Catalogue(#[from] CatalogueError),
     #[error("could not tell where this program's own file is")]
     Executable(#[source] io::Error),
-    #[error(
-        "this binary carries no plugin named `{0}`: build it with `cargo xtask build`, which builds the plugins first"
-    )]
-    NoScheduler(&'static str),
+    #[error(transparent)]
+    SchedulerSource(#[from] crate::scheduling::SourceError),
     #[error("{0}")]
     Scheduler(String),
     #[error(transparent)]
@@ -59,7 +57,7 @@ impl StartError {
             Self::Identity(IdentityError::Damaged { .. })
             | Self::Keys(KeysError::Damaged { .. }) => 65,
             // EX_SOFTWARE
-            Self::NoScheduler(_) | Self::Scheduler(_) => 70,
+            Self::SchedulerSource(_) | Self::Scheduler(_) => 70,
             // EX_CANTCREAT
             Self::Lock(_)
             | Self::Identity(_)

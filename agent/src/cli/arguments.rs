@@ -61,6 +61,12 @@ pub(super) enum Command {
     Ps(Listed),
     /// Show this machine: processor, memory, accelerators, and what is wrong with them
     Node(Listed),
+    /// Show why a request went where it did
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(Explain),
+    /// Show or change who decides where models and requests go
+    #[command(after_help = SCHEDULER_HELP)]
+    Scheduler(Scheduler),
     /// List, make and revoke API keys
     Keys(Keys),
     /// Show what the agent logged lately
@@ -194,6 +200,39 @@ pub(super) enum KeysCommand {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// Its number, the id of its answer (`chatcmpl-…`), its `x-request-id`, or `last`
+    pub(super) request: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Scheduler {
+    #[command(subcommand)]
+    pub(super) command: SchedulerCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SchedulerCommand {
+    /// List the schedulers: which decides, which could, and how often each failed
+    Ls(Listed),
+    /// Let a scheduler decide from now on
+    Use {
+        /// `spread`, `pack`, `built-in`, or the path of a scheduler component on the agent's machine
+        scheduler: String,
+    },
+    /// Ask a second scheduler beside the active one, without heeding it
+    Shadow {
+        /// As for `use`; `off` ends it
+        scheduler: String,
+    },
+    /// List the decisions that the scheduler in shadow would have taken otherwise
+    Diff(Listed),
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Logs {
     /// Go on as more is logged
     #[arg(short, long)]
@@ -262,6 +301,22 @@ Examples:
   skep pull https://example.org/m.gguf --sha256 9f86d0...
 
 What was interrupted goes on where it was when the same pull is typed again.";
+
+const EXPLAIN_HELP: &str = "\
+Examples:
+  skep explain last
+  skep explain chatcmpl-3f0c9a1e000000000007 --json
+
+The latest 256 requests are remembered; neither prompts nor answers are.";
+
+const SCHEDULER_HELP: &str = "\
+Examples:
+  skep scheduler shadow pack             try it on what really happens
+  skep scheduler diff                    and see where it differs
+  skep scheduler use pack
+  skep scheduler use ./my-scheduler.wasm
+
+A scheduler that fails three times is replaced by the one before it.";
 
 const DOCTOR_HELP: &str = "\
 Exit status: 0 nothing wrong, 1 warnings, 2 something must be mended";

@@ -8,6 +8,8 @@ use std::path::Path;
 use clap::CommandFactory as _;
 use skep_hw::telemetry::{Cpu, Disk, Host, HostMemory, Snapshot};
 
+mod scheduling;
+
 use super::arguments::Arguments;
 use super::terminal::Paint;
 use super::*;
@@ -34,7 +36,16 @@ fn arguments_agree_with_each_other() {
 fn help_reads_well() {
     let mut command = Arguments::command().term_width(100);
     check("help", &command.render_long_help().to_string());
-    for name in ["up", "run", "pull", "keys", "logs", "doctor"] {
+    for name in [
+        "up",
+        "run",
+        "pull",
+        "keys",
+        "logs",
+        "doctor",
+        "scheduler",
+        "explain",
+    ] {
         let mut command = Arguments::command().term_width(100);
         command.build();
         let help = command.find_subcommand_mut(name).unwrap().render_help();
@@ -55,6 +66,11 @@ fn what_is_typed_is_understood() {
         "skep keys new laptop --json",
         "skep logs -f -n 5",
         "skep plugin ls",
+        "skep scheduler ls --json",
+        "skep scheduler use ./my.wasm",
+        "skep scheduler shadow off",
+        "skep scheduler diff --json",
+        "skep explain last --json",
         "skep completions zsh",
         "skep --home /x ps",
         "skep ps --home /x",
@@ -70,6 +86,9 @@ fn what_is_typed_is_understood() {
         "skep keys",
         "skep run tiny -t warm",
         "skep up x",
+        "skep scheduler",
+        "skep scheduler use",
+        "skep explain",
     ] {
         assert!(parse(bad).is_err(), "{bad}");
     }

@@ -7,7 +7,11 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Config, ConfigError, HttpConfig, LogConfig, ModelConfig, NodeConfig, RequestConfig};
+use super::{
+    Config, ConfigError, HttpConfig, LogConfig, ModelConfig, NodeConfig, RequestConfig,
+    SchedulerConfig,
+};
+use crate::scheduling::Source;
 
 /// A configuration that can be used as it stands.
 #[derive(Clone, Debug)]
@@ -16,6 +20,7 @@ pub struct Settings {
     pub http: HttpSettings,
     pub requests: RequestSettings,
     pub models: ModelSettings,
+    pub scheduler: SchedulerSettings,
     pub telemetry: TelemetrySettings,
     pub log: LogSettings,
 }
@@ -68,6 +73,11 @@ pub struct ModelSettings {
 }
 
 #[derive(Clone, Debug)]
+pub struct SchedulerSettings {
+    pub policy: Source,
+}
+
+#[derive(Clone, Debug)]
 pub struct TelemetrySettings {
     pub interval: Duration,
 }
@@ -93,6 +103,7 @@ impl TryFrom<Config> for Settings {
             http: http(config.http)?,
             requests: requests(&config.requests)?,
             models: models(config.models)?,
+            scheduler: scheduler(config.scheduler)?,
             telemetry: TelemetrySettings {
                 // Once a second is as often as anything that reads it can use.
                 interval: Duration::from_millis(u64::from(ranged(
@@ -257,6 +268,16 @@ fn models(config: ModelConfig) -> Result<ModelSettings, ConfigError> {
     })
 }
 
+fn scheduler(config: SchedulerConfig) -> Result<SchedulerSettings, ConfigError> {
+    let policy = config.policy.unwrap_or_else(|| "spread".into());
+    let policy = Source::parse(&policy).map_err(|_| ConfigError::Value {
+        key: "scheduler.policy",
+        found: format!("`{}`", policy.escape_debug()),
+        expect: "give `spread`, `pack`, `built-in`, or the absolute path of a component".into(),
+    })?;
+    Ok(SchedulerSettings { policy })
+}
+
 fn log(config: LogConfig) -> Result<LogSettings, ConfigError> {
     let format = match config.format.as_deref() {
         None | Some("text") => LogFormat::Text,
@@ -375,6 +396,7 @@ mod tests {
         check("[log]\nfilter = \"a=b=c\"", &["log.filter"]);
         check("[node]\nname = \"\"", &["node.name"]);
         check("[telemetry]\ninterval_ms = 5", &["1000"]);
+        check("[scheduler]\npolicy = \"spreed\"", &["`spreed`", "`pack`"]);
     }
 
     #[test]

@@ -51,7 +51,8 @@ pub(super) struct Call<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Limit {
     Time(Duration),
-    Fuel(u64),
+    /// Fuel in units, and wall time.
+    Work(u64, Duration),
 }
 
 impl Call<'_> {
@@ -65,14 +66,14 @@ impl Call<'_> {
         let (plugin, call) = (self.plugin.to_owned(), self.name);
         let trap = error.downcast_ref::<Trap>();
         match (trap, self.limit) {
-            (Some(Trap::Interrupt), Limit::Time(limit)) => {
+            (Some(Trap::Interrupt), Limit::Time(limit) | Limit::Work(_, limit)) => {
                 return Fault::Deadline {
                     plugin,
                     call,
                     limit,
                 };
             }
-            (Some(Trap::OutOfFuel), Limit::Fuel(units)) => {
+            (Some(Trap::OutOfFuel), Limit::Work(units, _)) => {
                 return Fault::Fuel {
                     plugin,
                     call,

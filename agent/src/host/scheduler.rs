@@ -1,10 +1,11 @@
 //! The world `scheduler`: a plugin that says where models and requests go.
 //!
-//! Decides that it is a function of what it was told: it imports nothing, runs under fuel, and is replaced by a fresh
-//! instance that hears all facts again when it fails. Refuses to know what a good answer is.
+//! Decides that it is a function of what it was told: it imports nothing, runs under fuel and a deadline, and is replaced by
+//! a fresh instance that hears all facts again when it fails. Refuses to know what a good answer is: `scheduling` does, and
+//! keeps the facts.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Engine, Store};
@@ -12,9 +13,15 @@ use wasmtime::{Engine, Store};
 use super::fault::{Call, Fault, Limit};
 use super::log::printable;
 use super::runtime::World;
-use super::state::Caps;
+use super::state::{Caps, ticks};
+use super::ticker::Ticker;
 use super::{load, runtime};
-use crate::limits::{SCHEDULER_FACTS, SCHEDULER_FUEL, SCHEDULER_MEMORY_BYTES, WHY_BYTES};
+use crate::limits::{
+    CANDIDATE_WHY_BYTES, RANKED_MAX, SCHEDULER_FUEL, SCHEDULER_MEMORY_BYTES,
+    SCHEDULER_START_TIMEOUT, SCHEDULER_TIMEOUT, WHY_BYTES,
+};
+
+mod known;
 
 mod generated {
     #![allow(
@@ -28,20 +35,11 @@ mod generated {
 }
 
 pub use generated::exports::skep::plugin::policy::{
-    Change, Choice, Job, Placement, Refusal, Request,
+    Candidate, Change, Choice, Job, Placement, Refusal, Request, Spot,
 };
 pub use generated::skep::plugin::scheduler_types::{Device, Health, Node, Replica, ReplicaState};
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum ScheduleError {
-    /// The scheduler answered that there is no place.
-    #[error("{}", why(.0))]
-    Refused(Refusal),
-    /// It failed. A fresh instance that knows the same facts answers the next call.
-    #[error("{0}; it was replaced")]
-    Replaced(Fault),
-}
+pub use known::Known;
 
 /// Why a scheduler cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -53,14 +51,13 @@ pub enum SchedulerLoadError {
     Fault(#[from] Fault),
 }
 
-/// A scheduler plugin and everything that it was told.
+/// A scheduler plugin. It is told what to know with each call, so that it can be started again at any time.
 pub struct Scheduler {
     plugin: String,
     engine: Engine,
+    ticker: Ticker,
     pre: InstancePre<Caps>,
-    nodes: BTreeMap<String, Node>,
-    replicas: BTreeMap<u64, Replica>,
-    /// `None` after a fault, until the next call.
+    /// `None` until it is needed, and after a fault.
     running: Option<Running>,
 }
 
@@ -98,6 +95,7 @@ impl Scheduler {
             }
             .into());
         }
+        let ticker = Ticker::start(engine.clone()).map_err(|error| unfit(error.into()))?;
         let mut linker = Linker::new(&engine);
         generated::skep::plugin::scheduler_types::add_to_linker::<
             _,
@@ -108,116 +106,117 @@ impl Scheduler {
         let mut scheduler = Self {
             plugin: plugin.to_owned(),
             engine,
+            ticker,
             pre,
-            nodes: BTreeMap::new(),
-            replicas: BTreeMap::new(),
             running: None,
         };
-        scheduler.start()?;
+        scheduler.start(&Known::default())?;
         Ok(scheduler)
     }
 
-    /// Tells it what happened.
+    /// Forgets everything. The next call finds a fresh instance that hears all facts.
+    pub fn rest(&mut self) {
+        self.running = None;
+    }
+
+    /// Makes a fresh instance and tells it all facts.
     ///
     /// # Errors
-    /// `Replaced`; the fact is kept all the same.
-    pub fn observe(&mut self, change: &Change) -> Result<(), ScheduleError> {
-        self.keep(change);
-        if self.running.is_none() {
-            // A fresh one hears this fact with all others.
-            return self.start().map_err(ScheduleError::Replaced);
-        }
-        self.call("observe", |guest, store| guest.call_observe(store, change))
-    }
-
-    /// Asks for a replica for a request.
-    ///
-    /// # Errors
-    /// See [`ScheduleError`].
-    pub fn route(&mut self, request: &Request) -> Result<Choice, ScheduleError> {
-        let answer = self.call("route", |guest, store| guest.call_route(store, request))?;
-        let choice = answer.map_err(ScheduleError::Refused)?;
-        Ok(Choice {
-            why: shorten(choice.why),
-            ..choice
-        })
-    }
-
-    /// Asks for a place for a model.
-    ///
-    /// # Errors
-    /// See [`ScheduleError`].
-    pub fn place(&mut self, job: &Job) -> Result<Placement, ScheduleError> {
-        let answer = self.call("place", |guest, store| guest.call_place(store, job))?;
-        let placement = answer.map_err(ScheduleError::Refused)?;
-        Ok(Placement {
-            why: shorten(placement.why),
-            ..placement
-        })
-    }
-
-    fn keep(&mut self, change: &Change) {
-        match change {
-            Change::Node(node) => {
-                if self.nodes.len() < SCHEDULER_FACTS || self.nodes.contains_key(&node.id) {
-                    self.nodes.insert(node.id.clone(), node.clone());
-                }
-            }
-            Change::NodeGone(id) => drop(self.nodes.remove(id)),
-            Change::Replica(replica) => {
-                if self.replicas.len() < SCHEDULER_FACTS || self.replicas.contains_key(&replica.id)
-                {
-                    self.replicas.insert(replica.id, replica.clone());
-                }
-            }
-            Change::ReplicaGone(id) => drop(self.replicas.remove(id)),
-        }
-    }
-
-    /// Makes a fresh instance and tells it everything.
-    fn start(&mut self) -> Result<(), Fault> {
-        let call = Call {
-            plugin: &self.plugin,
-            name: "instantiate",
-            limit: Limit::Fuel(SCHEDULER_FUEL),
-        };
+    /// What went wrong; the next call tries again.
+    pub fn start(&mut self, known: &Known) -> Result<(), Fault> {
+        let started = Instant::now();
+        self.running = None;
         let mut store = Store::new(&self.engine, Caps::new(SCHEDULER_MEMORY_BYTES));
         store.limiter(|caps| caps);
         store.set_hostcall_fuel(SCHEDULER_ANSWER_BYTES);
+        store.set_epoch_deadline(ticks(SCHEDULER_TIMEOUT));
+        let armed = self.ticker.arm();
         let made = store
             .set_fuel(SCHEDULER_FUEL)
             .and_then(|()| generated::SchedulerPre::new(self.pre.clone())?.instantiate(&mut store));
-        let guest = made.map_err(|error| call.fault(&error, store.data(), None))?;
+        drop(armed);
+        let guest = made.map_err(|error| {
+            let call = self.limited("instantiate");
+            call.fault(&error, store.data(), None)
+        })?;
         self.running = Some(Running { store, guest });
-
-        let nodes = self.nodes.values().cloned().map(Change::Node);
-        let replicas = self.replicas.values().cloned().map(Change::Replica);
-        let facts: Vec<_> = nodes.chain(replicas).collect();
-        for fact in facts {
+        for fact in known.facts() {
             self.run("observe", |guest, store| guest.call_observe(store, &fact))?;
+            if started.elapsed() > SCHEDULER_START_TIMEOUT {
+                self.running = None;
+                return Err(Fault::Deadline {
+                    plugin: self.plugin.clone(),
+                    call: "observe",
+                    limit: SCHEDULER_START_TIMEOUT,
+                });
+            }
         }
         Ok(())
+    }
+
+    /// Tells it what happened; `known` has it already.
+    ///
+    /// # Errors
+    /// The fault; a fresh instance knows the fact all the same.
+    pub fn observe(&mut self, change: &Change, known: &Known) -> Result<(), Fault> {
+        if self.running.is_none() {
+            // A fresh one hears this fact with all others.
+            return self.start(known);
+        }
+        self.call("observe", known, |guest, store| {
+            guest.call_observe(store, change)
+        })
+    }
+
+    /// Asks for replicas for a request. Texts are bounded and printable, lists no longer than [`RANKED_MAX`]; what they name
+    /// may not exist.
+    ///
+    /// # Errors
+    /// The fault; a fresh instance that knows the same facts answers the next call.
+    pub fn route(
+        &mut self,
+        request: &Request,
+        known: &Known,
+    ) -> Result<Result<Choice, Refusal>, Fault> {
+        let answer = self.call("route", known, |guest, store| {
+            guest.call_route(store, request)
+        })?;
+        Ok(answer.map_err(tidy).map(|choice| Choice {
+            ranked: candidates(choice.ranked),
+            passed_over: candidates(choice.passed_over),
+            why: shorten(choice.why, WHY_BYTES),
+        }))
+    }
+
+    /// Asks for places for a model; as for [`Scheduler::route`].
+    ///
+    /// # Errors
+    /// As for [`Scheduler::route`].
+    pub fn place(&mut self, job: &Job, known: &Known) -> Result<Result<Placement, Refusal>, Fault> {
+        let answer = self.call("place", known, |guest, store| guest.call_place(store, job))?;
+        Ok(answer.map_err(tidy).map(|placement| Placement {
+            ranked: spots(placement.ranked),
+            passed_over: spots(placement.passed_over),
+            why: shorten(placement.why, WHY_BYTES),
+        }))
     }
 
     fn call<R>(
         &mut self,
         name: &'static str,
+        known: &Known,
         body: impl FnOnce(
             &generated::exports::skep::plugin::policy::Guest,
             &mut Store<Caps>,
         ) -> wasmtime::Result<R>,
-    ) -> Result<R, ScheduleError> {
+    ) -> Result<R, Fault> {
         if self.running.is_none() {
-            self.start().map_err(ScheduleError::Replaced)?;
+            self.start(known)?;
         }
-        self.run(name, body).map_err(|fault| {
-            // Without delay, so that the next request finds it ready; should this fail, the next call tries again.
-            let _ = self.start();
-            ScheduleError::Replaced(fault)
-        })
+        self.run(name, body)
     }
 
-    /// One call under fuel. After a fault there is no instance.
+    /// One call under fuel and a deadline. After a fault there is no instance.
     fn run<R>(
         &mut self,
         name: &'static str,
@@ -226,34 +225,43 @@ impl Scheduler {
             &mut Store<Caps>,
         ) -> wasmtime::Result<R>,
     ) -> Result<R, Fault> {
-        let call = Call {
-            plugin: &self.plugin,
-            name,
-            limit: Limit::Fuel(SCHEDULER_FUEL),
-        };
         let Some(mut running) = self.running.take() else {
             return Err(Fault::Unfit {
                 plugin: self.plugin.clone(),
                 what: "it could not be started again".to_owned(),
             });
         };
+        let armed = self.ticker.arm();
+        running.store.set_epoch_deadline(ticks(SCHEDULER_TIMEOUT));
         let result = running
             .store
             .set_fuel(SCHEDULER_FUEL)
             .and_then(|()| body(running.guest.skep_plugin_policy(), &mut running.store));
+        drop(armed);
         match result {
             Ok(answer) => {
                 self.running = Some(running);
                 Ok(answer)
             }
-            Err(error) => Err(call.fault(&error, running.store.data(), None)),
+            Err(error) => {
+                let call = self.limited(name);
+                Err(call.fault(&error, running.store.data(), None))
+            }
+        }
+    }
+
+    fn limited(&self, name: &'static str) -> Call<'_> {
+        Call {
+            plugin: &self.plugin,
+            name,
+            limit: Limit::Work(SCHEDULER_FUEL, SCHEDULER_TIMEOUT),
         }
     }
 }
 
 impl generated::skep::plugin::scheduler_types::Host for Caps {}
 
-/// Bytes that a scheduler may return from one call: two names and a sentence, and a list of devices.
+/// Bytes that a scheduler may return from one call: 16 places with their devices and reasons, and a sentence.
 const SCHEDULER_ANSWER_BYTES: usize = 64 << 10;
 
 /// An import that is more than the types of the world itself.
@@ -266,17 +274,35 @@ fn foreign_import(component: &Component, engine: &Engine) -> Option<String> {
     name.map(ToOwned::to_owned)
 }
 
-fn why(refusal: &Refusal) -> String {
+fn candidates(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+    candidates.truncate(RANKED_MAX);
+    let tidied = candidates.into_iter().map(|candidate| Candidate {
+        why: shorten(candidate.why, CANDIDATE_WHY_BYTES),
+        ..candidate
+    });
+    tidied.collect()
+}
+
+fn spots(mut spots: Vec<Spot>) -> Vec<Spot> {
+    spots.truncate(RANKED_MAX);
+    let tidied = spots.into_iter().map(|spot| Spot {
+        why: shorten(spot.why, CANDIDATE_WHY_BYTES),
+        ..spot
+    });
+    tidied.collect()
+}
+
+fn tidy(refusal: Refusal) -> Refusal {
     match refusal {
-        Refusal::Impossible(why) | Refusal::Busy(why) | Refusal::Unknown(why) => {
-            shorten(why.clone())
-        }
+        Refusal::Impossible(why) => Refusal::Impossible(shorten(why, WHY_BYTES)),
+        Refusal::Busy(why) => Refusal::Busy(shorten(why, WHY_BYTES)),
+        Refusal::Unknown(why) => Refusal::Unknown(shorten(why, WHY_BYTES)),
     }
 }
 
-fn shorten(mut why: String) -> String {
-    if why.len() > WHY_BYTES {
-        let end = (0..=WHY_BYTES)
+fn shorten(mut why: String, bytes_max: usize) -> String {
+    if why.len() > bytes_max {
+        let end = (0..=bytes_max)
             .rev()
             .find(|end| why.is_char_boundary(*end))
             .unwrap_or_default();

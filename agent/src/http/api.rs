@@ -12,6 +12,7 @@ mod node;
 mod pull;
 mod refusal;
 mod replicas;
+mod scheduler;
 
 use std::sync::Arc;
 
@@ -33,6 +34,11 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/models/{name}/unload", post(models::unload))
         .route("/ps", get(replicas::list))
         .route("/requests", get(replicas::requests))
+        .route("/requests/{request}", get(scheduler::explain))
+        .route("/scheduler", get(scheduler::list))
+        .route("/scheduler/use", post(scheduler::put_in_charge))
+        .route("/scheduler/shadow", post(scheduler::put_in_shadow))
+        .route("/scheduler/differences", get(scheduler::differences))
         .route("/keys", get(keys::list).post(keys::make))
         .route("/keys/{key}", delete(keys::revoke))
         .route("/logs", get(logs::logs))

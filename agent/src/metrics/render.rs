@@ -1,5 +1,7 @@
 //! One scrape: what was counted, and how things stand now, as text.
 
+mod scheduling;
+
 use std::fmt;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -24,6 +26,7 @@ pub fn render(agent: &Agent) -> Result<String, fmt::Error> {
     counted(&mut registry, &agent.metrics);
     standing(&mut registry, agent);
     replicas(&mut registry, agent);
+    scheduling::scheduling(&mut registry, agent.router.policies());
     if let Some(snapshot) = agent.telemetry.borrow().as_deref() {
         host(&mut registry, snapshot);
         devices(&mut registry, &snapshot.devices);

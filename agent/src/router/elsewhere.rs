@@ -138,10 +138,10 @@ impl Router {
             require: Vec::new(),
             devices: Vec::new(),
         };
-        let chosen = self.place(&job).ok().and_then(|placement| {
-            let named = placement.node.parse().ok()?;
-            nodes.contains(&named).then_some(named)
-        });
+        let placement = self.shared.policies.place(&job).answer;
+        let ranked = placement.into_iter().flat_map(|placement| placement.ranked);
+        let mut named = ranked.filter_map(|spot| spot.node.parse().ok());
+        let chosen = named.find(|node| nodes.contains(node));
         let chosen = chosen.or_else(|| self.roomiest(nodes));
         let elsewhere = self.elsewhere_slot().clone();
         match (chosen, elsewhere) {

@@ -97,6 +97,8 @@ pub(super) fn for_scheduler(change: skep_core::Change) -> host::Change {
             capacity: replica.capacity,
             cache_pages: replica.cache_pages,
             cache_pages_used: replica.cache_pages_used,
+            first_token_us: replica.first_token_us,
+            token_us: replica.token_us,
         }),
         skep_core::Change::ReplicaGone(id) => host::Change::ReplicaGone(id.0),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use skep_core::{Input, ModelState, Replica, ReplicaId, ReplicaState};
 
-use super::{LOOK_INTERVAL, ModelFacts, Router};
+use super::{LOOK_INTERVAL, ModelFacts, NoPlace, Router};
 use crate::fleet::{self, ModelSpec, ReplicaStatus};
 use crate::host::scheduler as host;
 use crate::models::{Format, ModelName};
@@ -95,6 +95,7 @@ impl Router {
         let models = self.shared.catalogue.models();
         let names = models.iter().map(|model| Arc::from(model.name().as_str()));
         self.tell(Input::Catalogued(names.collect()));
+        self.tell_of_files();
     }
 
     pub(super) async fn load(self, model: Arc<str>) {
@@ -149,16 +150,17 @@ impl Router {
                 found.format()
             ));
         }
-        let placement = self
-            .place(&host::Job {
-                model: model.into(),
-                digest: found.digest().to_string(),
-                memory_bytes: found.bytes(),
-                require: Vec::new(),
-                devices: Vec::new(),
-            })
-            .map_err(|error| error.to_string())?;
-        tracing::info!(model, node = %placement.node, why = %placement.why, "loading");
+        let decision = self.shared.policies.place(&host::Job {
+            model: model.into(),
+            digest: found.digest().to_string(),
+            memory_bytes: found.bytes(),
+            require: Vec::new(),
+            devices: Vec::new(),
+        });
+        let placement = decision
+            .answer
+            .map_err(|refusal| NoPlace(refusal).to_string())?;
+        tracing::info!(model, policy = %decision.by, why = %placement.why, "loading");
         Ok(ModelSpec {
             name: model.into(),
             files: vec![FileSource::Path(found.path().to_path_buf())],
@@ -201,6 +203,9 @@ impl Router {
         for replica in &replicas {
             self.tell(Input::Replica(self.for_core(replica)));
         }
+        self.shared
+            .latencies
+            .retain(|id| now.contains(&ReplicaId(id)));
         for gone in known.difference(&now) {
             self.tell(Input::ReplicaGone(*gone));
         }
@@ -229,6 +234,7 @@ impl Router {
     }
 
     fn for_core(&self, status: &ReplicaStatus) -> Replica {
+        let means = self.shared.latencies.of(status.id.0);
         Replica {
             id: ReplicaId(status.id.0),
             model: status.model.as_str().into(),
@@ -247,6 +253,8 @@ impl Router {
             capacity: status.info.as_ref().map_or(0, |info| info.sequences),
             cache_pages: status.load.cache_pages,
             cache_pages_used: status.load.cache_pages_used,
+            first_token_us: means.first_token_us,
+            token_us: means.token_us,
         }
     }
 

@@ -15,11 +15,12 @@ use skep_core::{Input, ModelState, ReplicaState};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::{LOOK_INTERVAL, RouteError, Router, Shape};
+use super::{LOOK_INTERVAL, NoPlace, RouteError, Router, Shape};
 use crate::fleet::{Exchange, SubmitError};
-use crate::host::scheduler::ScheduleError;
+use crate::host::scheduler::{Choice, Refusal};
 use crate::limits::MOVE_WAIT;
 use crate::protocol::Work;
+use crate::scheduling::Decision;
 
 /// Work that looks for a place.
 #[derive(Debug)]
@@ -41,8 +42,7 @@ pub(super) struct Moving(Pin<Box<dyn Future<Output = Result<Found, String>> + Se
 pub(super) struct Found {
     pub(super) exchange: Exchange,
     pub(super) replica: u64,
-    /// The scheduler's words.
-    pub(super) why: String,
+    pub(super) decision: Decision<Choice>,
     /// A suspect's turn, to be held until it gains something.
     pub(super) turn: Option<OwnedSemaphorePermit>,
 }
@@ -93,10 +93,8 @@ impl Router {
     pub(super) fn is_passing(&self, model: &str, error: &RouteError) -> bool {
         match error {
             RouteError::Submit(SubmitError::NotReady(_) | SubmitError::Unknown(_))
-            | RouteError::Schedule(ScheduleError::Refused(_)) => {
-                !matches!(self.standing(model), Standing::Never(_))
-            }
-            RouteError::Submit(_) | RouteError::Schedule(_) => false,
+            | RouteError::NoPlace(_) => !matches!(self.standing(model), Standing::Never(_)),
+            RouteError::Submit(_) => false,
         }
     }
 
@@ -136,14 +134,7 @@ impl Router {
         loop {
             let refused = match self.standing(model) {
                 Standing::Ready => match self.hand_over(search) {
-                    Ok((exchange, replica, why)) => {
-                        return Ok(Found {
-                            exchange,
-                            replica,
-                            why,
-                            turn,
-                        });
-                    }
+                    Ok(taken) => return Ok(Found { turn, ..taken }),
                     Err(error @ RouteError::Submit(SubmitError::TooLong(_))) => {
                         return Err(format!("{lost}; it cannot be continued: {error}"));
                     }
@@ -166,11 +157,31 @@ impl Router {
         }
     }
 
-    /// Asks the scheduler and submits. A replica that is lost takes nothing, so none has to be left out.
-    fn hand_over(&self, search: &Search) -> Result<(Exchange, u64, String), RouteError> {
-        let choice = self.choose(&search.shape.asked_of(&search.model))?;
-        let exchange = self.submit(choice.replica, search.work.clone())?;
-        Ok((exchange, choice.replica, choice.why))
+    /// Asks the scheduler and submits, to the first of its ranking that takes it. A replica that is lost takes nothing, so
+    /// none has to be left out.
+    fn hand_over(&self, search: &Search) -> Result<Found, RouteError> {
+        let asked = search.shape.asked_of(&search.model);
+        let decision = self.shared.policies.route(&asked);
+        let ranked = match &decision.answer {
+            Ok(choice) => choice.ranked.iter().map(|candidate| candidate.replica),
+            Err(refusal) => return Err(NoPlace(refusal.clone()).into()),
+        };
+        let mut refused = NoPlace(Refusal::Busy("no replica was ranked".into())).into();
+        for replica in ranked.collect::<Vec<_>>() {
+            match self.submit(replica, search.work.clone()) {
+                Ok(exchange) => {
+                    return Ok(Found {
+                        exchange,
+                        replica,
+                        decision,
+                        turn: None,
+                    });
+                }
+                Err(error @ SubmitError::TooLong(_)) => return Err(error.into()),
+                Err(error) => refused = error.into(),
+            }
+        }
+        Err(refused)
     }
 
     fn standing(&self, model: &str) -> Standing {

@@ -9,8 +9,11 @@ use skep_core::{Input, KeyId, Outcome, Refusal, RequestId, Usage};
 
 use super::Router;
 use super::trace::{Move, Trace};
+use crate::fleet::SubmitError;
+use crate::host::scheduler::Choice;
 use crate::keys::unix_now_s;
 use crate::limits::MOVES_TRACED;
+use crate::scheduling::{Decision, Policies};
 
 /// What the core said of one request. Written by whoever drives the core, read by the request.
 #[derive(Debug, Default)]
@@ -64,6 +67,9 @@ pub struct Slot {
     router: Router,
     ticket: Arc<Ticket>,
     arrived: Instant,
+    admitted_after_us: u64,
+    /// What its client calls it.
+    name: Option<Arc<str>>,
     trace: Option<Trace>,
     key: KeyId,
     model: Arc<str>,
@@ -82,6 +88,8 @@ impl Slot {
             router,
             ticket,
             arrived: Instant::now(),
+            admitted_after_us: 0,
+            name: None,
             trace: None,
             key,
             model,
@@ -107,6 +115,16 @@ impl Slot {
         self.arrived
     }
 
+    /// Remembers what its client calls it.
+    pub fn name(&mut self, name: &str) {
+        self.name = Some(name.into());
+    }
+
+    /// It has waited for its place and its model.
+    pub(super) fn admitted(&mut self) {
+        self.admitted_after_us = micros(self.arrived);
+    }
+
     /// Whether its time is up; wakes the task when it is.
     pub(super) fn poll_expired(&self, context: &Context<'_>) -> Poll<()> {
         self.ticket.poll(context, |told| told.expired.then_some(()))
@@ -116,23 +134,31 @@ impl Slot {
         std::future::poll_fn(|context| self.ticket.poll(context, |told| told.decision.take())).await
     }
 
-    pub(super) fn routed(&mut self, replica: u64, why: String) {
-        self.trace = Some(Trace {
-            request: self.id.0,
-            at_unix_s: unix_now_s(),
-            key: self.key.0,
-            model: self.model.clone(),
-            replica,
-            why,
-            routed_after_us: micros(self.arrived),
-            first_after_us: None,
-            took_us: 0,
-            prompt_tokens: 0,
-            cached_tokens: 0,
-            completion_tokens: 0,
-            moves: Vec::new(),
-            outcome: Outcome::Cut.into(),
-        });
+    /// It was decided where it goes, or that it goes nowhere.
+    pub(super) fn decided(&mut self, decision: &Decision<Choice>, policies: &Policies) {
+        let mut trace = Trace::new(decision, |replica| policies.home(replica));
+        trace.request = self.id.0;
+        trace.id.clone_from(&self.name);
+        trace.at_unix_s = unix_now_s();
+        trace.key = self.key.0;
+        trace.model = self.model.clone();
+        trace.admitted_after_us = self.admitted_after_us;
+        trace.routed_after_us = micros(self.arrived);
+        self.trace = Some(trace);
+    }
+
+    /// A replica has taken it.
+    pub(super) fn routed(&mut self, replica: u64) {
+        if let Some(trace) = &mut self.trace {
+            trace.taken_by(replica);
+        }
+    }
+
+    /// A replica has not.
+    pub(super) fn refused(&mut self, replica: u64, error: &SubmitError) {
+        if let Some(trace) = &mut self.trace {
+            trace.refused_by(replica, error.to_string());
+        }
     }
 
     pub(super) fn router(&self) -> &Router {
@@ -175,6 +201,10 @@ impl Slot {
             trace.cached_tokens = usage.cached_tokens;
             trace.completion_tokens = usage.completion_tokens;
             trace.outcome = outcome.into();
+            if let Some((first_us, token_us)) = trace.latency() {
+                let latencies = &self.router.shared.latencies;
+                latencies.note(trace.replica, first_us, token_us);
+            }
             self.router.shared.traces.add(trace);
         }
         self.router.tell(Input::Settled {

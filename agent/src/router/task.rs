@@ -13,8 +13,10 @@ use super::progress::{Progress, Rest};
 use super::replay::{Moving, Search};
 use super::{RouteError, Shape, Slot};
 use crate::fleet::Exchange;
+use crate::host::scheduler::Choice;
 use crate::limits::{MOVES_FRUITLESS_MAX, MOVES_MAX, REPLAY_TOKENS_MAX};
 use crate::protocol::{Error, Event, Work};
+use crate::scheduling::Decision;
 
 /// A piece of work under way. Dropping it cancels it.
 #[derive(Debug)]
@@ -103,7 +105,7 @@ impl Task {
                     Ok(found) => {
                         self.turn = found.turn;
                         self.place = Place::Running(found.exchange);
-                        self.arrive(found.replica, found.why, slot);
+                        self.arrive(found.replica, &found.decision, slot);
                         continue;
                     }
                     Err(why) => Event::Failed(Error::Lost(why)),
@@ -155,15 +157,19 @@ impl Task {
     }
 
     /// A replica has taken it.
-    fn arrive(&mut self, replica: u64, why: String, slot: &mut Slot) {
+    fn arrive(&mut self, replica: u64, decision: &Decision<Choice>, slot: &mut Slot) {
         match self.replica.replace(replica) {
-            None => slot.routed(replica, why),
+            None => {
+                let policies = slot.router().shared.policies.clone();
+                slot.decided(decision, &policies);
+                slot.routed(replica);
+            }
             Some(from) => {
                 self.moves += 1;
                 self.fruitless += 1;
                 slot.router().count_moved();
                 tracing::info!(
-                    request = %slot.id(), model = %slot.model(), from, to = replica, lost = self.lost, %why,
+                    request = %slot.id(), model = %slot.model(), from, to = replica, lost = self.lost, policy = %decision.by,
                     "a request goes on elsewhere"
                 );
                 slot.moved(from, replica, std::mem::take(&mut self.lost));

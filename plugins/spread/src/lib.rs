@@ -1,55 +1,48 @@
 //! The default scheduler: work goes where the most room is.
 //!
-//! A model is placed on the healthy node whose device keeps the most memory free, first among those that already hold its
+//! A model is placed on the device that keeps the most memory free, first among those whose node already holds its
 //! file. A request goes where the beginning of its conversation is cached, unless that replica is full and another is not;
-//! otherwise to the replica with the smallest share of its places taken.
+//! otherwise to the replica with the smallest share of its places taken, and of those to the fastest. What is degraded comes
+//! last. What is eligible at all is the SDK's [`Cluster`] to say; this is no more than an order.
 //! It knows nothing of time and keeps no more than it was told, beside a bounded list of recent conversations.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 #![warn(missing_docs)]
 
 extern crate alloc;
 
-mod affinity;
 mod place;
 mod route;
 
-use alloc::collections::BTreeMap;
-use alloc::string::String;
-
-use affinity::Affinity;
 use skep_sdk::scheduler::{
-    Change, Choice, Job, Node, Placement, Refusal, Replica, Request, Scheduler,
+    Affinity, Change, Choice, Cluster, Job, Placement, Refusal, Request, Scheduler,
 };
 
 /// What the host told so far.
 #[derive(Debug, Default)]
 pub struct Spread {
-    nodes: BTreeMap<String, Node>,
-    replicas: BTreeMap<u64, Replica>,
+    cluster: Cluster,
     affinity: Affinity,
 }
 
 impl Scheduler for Spread {
     fn observe(&mut self, change: Change) {
-        match change {
-            Change::Node(node) => drop(self.nodes.insert(node.id.clone(), node)),
-            Change::NodeGone(id) => drop(self.nodes.remove(&id)),
-            Change::Replica(replica) => drop(self.replicas.insert(replica.id, replica)),
-            Change::ReplicaGone(id) => {
-                self.replicas.remove(&id);
-                self.affinity.forget(id);
-            }
+        if let Change::ReplicaGone(id) = &change {
+            self.affinity.forget(*id);
         }
+        self.cluster.observe(change);
     }
 
     fn place(&mut self, job: Job) -> Result<Placement, Refusal> {
-        place::choose(self.nodes.values(), &job)
+        place::rank(&self.cluster, &job)
     }
 
     fn route(&mut self, request: Request) -> Result<Choice, Refusal> {
         let last = self.affinity.find(request.affinity);
-        let choice = route::choose(self.replicas.values(), &self.nodes, &request, last)?;
-        self.affinity.remember(request.affinity, choice.replica);
+        let choice = route::rank(&self.cluster, &request, last)?;
+        if let Some(first) = choice.ranked.first() {
+            self.affinity.remember(request.affinity, first.replica);
+            self.cluster.sent(first.replica);
+        }
         Ok(choice)
     }
 }

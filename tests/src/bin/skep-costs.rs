@@ -15,7 +15,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use skep::host::scheduler::{Change, Health, Node, Replica, ReplicaState, Request};
-use skep::host::{Model, Opening, Scheduler};
+use skep::host::{Known, Model, Opening, Scheduler};
 use skep::protocol::{Generation, Prompt, Settings, Timeouts, Work};
 use skep_hw::{Batch, Bounds, CpuSettings, Device, Graph, Index, Op, Plan, Sequence, Weight};
 
@@ -117,7 +117,8 @@ fn work(call: u32, count: u32) -> Work {
 fn policy(compiled: &Path) -> Result<Value> {
     let loaded = per_call(1, || Ok(Scheduler::load("measured", compiled).map(drop)?))?;
     let mut scheduler = Scheduler::load("measured", compiled)?;
-    scheduler.observe(&Change::Node(Node {
+    let mut known = Known::default();
+    known.take_in(&Change::Node(Node {
         id: "n".into(),
         name: "n".into(),
         health: Health::Healthy,
@@ -125,8 +126,8 @@ fn policy(compiled: &Path) -> Result<Value> {
         labels: Vec::new(),
         devices: Vec::new(),
         models: Vec::new(),
-    }))?;
-    scheduler.observe(&Change::Replica(Replica {
+    }));
+    known.take_in(&Change::Replica(Replica {
         id: 1,
         model: "m".into(),
         node: "n".into(),
@@ -137,7 +138,10 @@ fn policy(compiled: &Path) -> Result<Value> {
         capacity: 16,
         cache_pages: 64,
         cache_pages_used: 0,
-    }))?;
+        first_token_us: 0,
+        token_us: 0,
+    }));
+    scheduler.start(&known)?;
     let mut request = Request {
         model: "m".into(),
         prompt_bytes: 100,
@@ -147,7 +151,7 @@ fn policy(compiled: &Path) -> Result<Value> {
     };
     let route = per_call(10_000, || {
         request.affinity += 1;
-        Ok(scheduler.route(&request).map(drop)?)
+        Ok(scheduler.route(&request, &known).map(drop)?)
     })?;
     Ok(json!({ "scheduler_load_ns": loaded, "route_ns": route }))
 }

@@ -24,7 +24,7 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
     }
     let mut rows = Vec::new();
     for (name, path) in &all {
-        let world = if name == SCHEDULER {
+        let world = if plugins::SCHEDULERS.contains(&name.as_str()) {
             "scheduler"
         } else {
             "engine"

@@ -100,6 +100,8 @@ fn replica(id: u64, model: &str, state: ReplicaState) -> Input {
         capacity: 8,
         cache_pages: 100,
         cache_pages_used: 0,
+        first_token_us: 0,
+        token_us: 0,
     })
 }
 

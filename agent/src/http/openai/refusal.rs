@@ -7,7 +7,6 @@ use skep_core::Refusal;
 
 use crate::agent::Agent;
 use crate::fleet::SubmitError;
-use crate::host::scheduler as host;
 use crate::http::error::{ApiError, Kind};
 use crate::models::nearest;
 use crate::router::RouteError;
@@ -57,14 +56,8 @@ pub(super) fn refused(agent: &Agent, model: &str, refusal: Refusal) -> ApiError 
 pub(super) fn not_started(error: RouteError) -> ApiError {
     let soon = Duration::from_secs(1);
     match error {
-        RouteError::Schedule(host::ScheduleError::Refused(refusal)) => {
-            let (host::Refusal::Impossible(why)
-            | host::Refusal::Busy(why)
-            | host::Refusal::Unknown(why)) = refusal;
-            ApiError::unavailable(why, soon).with_code("no_place")
-        }
-        RouteError::Schedule(error) => {
-            ApiError::unavailable(error.to_string(), soon).with_code("scheduler_failed")
+        RouteError::NoPlace(refusal) => {
+            ApiError::unavailable(refusal.to_string(), soon).with_code("no_place")
         }
         RouteError::Submit(SubmitError::Refused(error)) => error.into(),
         RouteError::Submit(SubmitError::TooLong(bytes)) => ApiError::new(

@@ -67,7 +67,7 @@ pub(in crate::http) async fn answer(
         Request::Generate(asked, generations) => {
             generate(agent, caller, id, asked, generations).await
         }
-        Request::Embed(asked) => embed(agent, caller, asked).await,
+        Request::Embed(asked) => embed(agent, caller, id, asked).await,
     }
 }
 
@@ -125,7 +125,7 @@ async fn generate(
     let logprobs = generations.iter().any(|one| one.logprobs.is_some());
     let shape = shape(&generations);
     let works = generations.into_iter().map(Work::Generate).collect();
-    let mut job = start(agent, caller, &asked.model, works, shape).await?;
+    let mut job = start(agent, caller, id, &asked.model, works, shape).await?;
     let prefix = match asked.dialect {
         Dialect::Chat => "chatcmpl",
         Dialect::Completion => "cmpl",
@@ -165,6 +165,7 @@ async fn generate(
 async fn embed(
     agent: &Agent,
     caller: Caller,
+    id: &str,
     asked: Embeddings,
 ) -> Result<Response<Body>, ApiError> {
     let count = asked.inputs.len();
@@ -174,7 +175,7 @@ async fn embed(
         affinity: 0,
     };
     let works = vec![Work::Embed(asked.inputs)];
-    let mut job = start(agent, caller, &asked.model, works, shape).await?;
+    let mut job = start(agent, caller, id, &asked.model, works, shape).await?;
     if let (Some(width), Some(info)) = (asked.dimensions, &job.facts().info)
         && width != info.embedding_width
     {
@@ -201,15 +202,17 @@ async fn embed(
 async fn start(
     agent: &Agent,
     caller: Caller,
+    id: &str,
     model: &str,
     works: Vec<Work>,
     shape: Shape,
 ) -> Result<Job, ApiError> {
-    let slot = agent
+    let mut slot = agent
         .router
         .admit(caller.key(), &Arc::from(model))
         .await
         .map_err(|refusal| refused(agent, model, refusal))?;
+    slot.name(id);
     agent
         .router
         .start_work(slot, works, shape)

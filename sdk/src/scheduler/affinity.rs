@@ -4,18 +4,20 @@ use alloc::collections::{BTreeMap, VecDeque};
 
 /// Recent conversations, oldest forgotten first.
 #[derive(Debug, Default)]
-pub(crate) struct Affinity {
+pub struct Affinity {
     replicas: BTreeMap<u64, u64>,
     order: VecDeque<u64>,
 }
 
 impl Affinity {
-    pub(crate) fn find(&self, conversation: u64) -> Option<u64> {
+    /// The replica that answered a conversation last.
+    #[must_use]
+    pub fn find(&self, conversation: u64) -> Option<u64> {
         self.replicas.get(&conversation).copied()
     }
 
-    /// Zero names no conversation and is not kept.
-    pub(crate) fn remember(&mut self, conversation: u64, replica: u64) {
+    /// A conversation goes on at this replica. Zero names no conversation and is not kept.
+    pub fn remember(&mut self, conversation: u64, replica: u64) {
         if conversation == 0 {
             return;
         }
@@ -29,7 +31,8 @@ impl Affinity {
         }
     }
 
-    pub(crate) fn forget(&mut self, replica: u64) {
+    /// A replica is gone, and with it all prefixes in its cache.
+    pub fn forget(&mut self, replica: u64) {
         self.replicas.retain(|_, known| *known != replica);
         let replicas = &self.replicas;
         self.order
