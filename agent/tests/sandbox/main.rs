@@ -1,6 +1,7 @@
 //! Real worker processes with real components, most of them hostile: each is contained, and says what happened.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
@@ -12,3 +13,4 @@ mod death;
 mod hostile;
 mod many;
 mod scheduler;
+mod schedulers;
