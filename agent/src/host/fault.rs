@@ -51,8 +51,7 @@ pub(super) struct Call<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Limit {
     Time(Duration),
-    /// Fuel in units, and wall time.
-    Work(u64, Duration),
+    Fuel(u64),
 }
 
 impl Call<'_> {
@@ -66,14 +65,14 @@ impl Call<'_> {
         let (plugin, call) = (self.plugin.to_owned(), self.name);
         let trap = error.downcast_ref::<Trap>();
         match (trap, self.limit) {
-            (Some(Trap::Interrupt), Limit::Time(limit) | Limit::Work(_, limit)) => {
+            (Some(Trap::Interrupt), Limit::Time(limit)) => {
                 return Fault::Deadline {
                     plugin,
                     call,
                     limit,
                 };
             }
-            (Some(Trap::OutOfFuel), Limit::Work(units, _)) => {
+            (Some(Trap::OutOfFuel), Limit::Fuel(units)) => {
                 return Fault::Fuel {
                     plugin,
                     call,

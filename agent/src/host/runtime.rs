@@ -91,8 +91,7 @@ fn config(world: World) -> Config {
         // Wall time is what counts for a model, and epochs cost less than fuel.
         World::Engine | World::Upstream => config.epoch_interruption(true),
         // The same calls must give the same answers, also where they are cut off.
-        // Time bounds what fuel does not count, as moving memory in bulk.
-        World::Scheduler => config.consume_fuel(true).epoch_interruption(true),
+        World::Scheduler => config.consume_fuel(true),
     };
     config
 }

@@ -1,6 +1,6 @@
 //! The world `scheduler`: a plugin that says where models and requests go.
 //!
-//! Decides that it is a function of what it was told: it imports nothing, runs under fuel and a deadline, and is replaced by
+//! Decides that it is a function of what it was told: it imports nothing, runs under fuel, and is replaced by
 //! a fresh instance that hears all facts again when it fails. Refuses to know what a good answer is: `scheduling` does, and
 //! keeps the facts.
 
@@ -13,12 +13,11 @@ use wasmtime::{Engine, Store};
 use super::fault::{Call, Fault, Limit};
 use super::log::printable;
 use super::runtime::World;
-use super::state::{Caps, ticks};
-use super::ticker::Ticker;
+use super::state::Caps;
 use super::{load, runtime};
 use crate::limits::{
     CANDIDATE_WHY_BYTES, RANKED_MAX, SCHEDULER_FUEL, SCHEDULER_MEMORY_BYTES,
-    SCHEDULER_START_TIMEOUT, SCHEDULER_TIMEOUT, WHY_BYTES,
+    SCHEDULER_START_TIMEOUT, WHY_BYTES,
 };
 
 mod known;
@@ -55,7 +54,6 @@ pub enum SchedulerLoadError {
 pub struct Scheduler {
     plugin: String,
     engine: Engine,
-    ticker: Ticker,
     pre: InstancePre<Caps>,
     /// `None` until it is needed, and after a fault.
     running: Option<Running>,
@@ -95,7 +93,6 @@ impl Scheduler {
             }
             .into());
         }
-        let ticker = Ticker::start(engine.clone()).map_err(|error| unfit(error.into()))?;
         let mut linker = Linker::new(&engine);
         generated::skep::plugin::scheduler_types::add_to_linker::<
             _,
@@ -106,7 +103,6 @@ impl Scheduler {
         let mut scheduler = Self {
             plugin: plugin.to_owned(),
             engine,
-            ticker,
             pre,
             running: None,
         };
@@ -129,12 +125,9 @@ impl Scheduler {
         let mut store = Store::new(&self.engine, Caps::new(SCHEDULER_MEMORY_BYTES));
         store.limiter(|caps| caps);
         store.set_hostcall_fuel(SCHEDULER_ANSWER_BYTES);
-        store.set_epoch_deadline(ticks(SCHEDULER_TIMEOUT));
-        let armed = self.ticker.arm();
         let made = store
             .set_fuel(SCHEDULER_FUEL)
             .and_then(|()| generated::SchedulerPre::new(self.pre.clone())?.instantiate(&mut store));
-        drop(armed);
         let guest = made.map_err(|error| {
             let call = self.limited("instantiate");
             call.fault(&error, store.data(), None)
@@ -216,7 +209,7 @@ impl Scheduler {
         self.run(name, body)
     }
 
-    /// One call under fuel and a deadline. After a fault there is no instance.
+    /// One call under fuel. After a fault there is no instance.
     fn run<R>(
         &mut self,
         name: &'static str,
@@ -231,13 +224,10 @@ impl Scheduler {
                 what: "it could not be started again".to_owned(),
             });
         };
-        let armed = self.ticker.arm();
-        running.store.set_epoch_deadline(ticks(SCHEDULER_TIMEOUT));
         let result = running
             .store
             .set_fuel(SCHEDULER_FUEL)
             .and_then(|()| body(running.guest.skep_plugin_policy(), &mut running.store));
-        drop(armed);
         match result {
             Ok(answer) => {
                 self.running = Some(running);
@@ -254,7 +244,7 @@ impl Scheduler {
         Call {
             plugin: &self.plugin,
             name,
-            limit: Limit::Work(SCHEDULER_FUEL, SCHEDULER_TIMEOUT),
+            limit: Limit::Fuel(SCHEDULER_FUEL),
         }
     }
 }

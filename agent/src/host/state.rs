@@ -88,7 +88,7 @@ impl CallClock {
 }
 
 /// Rounded up, and one more since the first epoch may pass at once.
-pub(super) fn ticks(time: Duration) -> u64 {
+fn ticks(time: Duration) -> u64 {
     u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos()))
         .unwrap_or(u64::MAX)
         .saturating_add(1)

@@ -120,7 +120,9 @@ impl Policies {
     }
 
     /// Puts another policy in charge. The one before takes over again should it fail too often.
-    pub fn put_in_charge(&self, policy: Policy) {
+    pub fn put_in_charge(&self, mut policy: Policy) {
+        // It hears everything with the first call.
+        policy.rest();
         let mut inner = self.inner();
         tracing::info!(from = %inner.active.name, to = %policy.name, "scheduler policy changed");
         let mut before = std::mem::replace(&mut inner.active, policy);

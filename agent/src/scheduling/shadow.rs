@@ -87,7 +87,9 @@ pub(super) struct Live {
 }
 
 impl Shadow {
-    pub(super) fn start(policy: Policy, known: Known) -> std::io::Result<Self> {
+    pub(super) fn start(mut policy: Policy, known: Known) -> std::io::Result<Self> {
+        // It hears everything with the first call.
+        policy.rest();
         let (queue, told) = mpsc::sync_channel(SHADOW_QUEUE);
         let waiting = Arc::new(AtomicUsize::new(0));
         let report = Arc::new(Mutex::new(Report {

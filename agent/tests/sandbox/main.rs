@@ -1,6 +1,7 @@
 //! Real worker processes with real components, most of them hostile: each is contained, and says what happened.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
@@ -13,3 +14,4 @@ mod hostile;
 mod many;
 mod moved;
 mod scheduler;
+mod schedulers;

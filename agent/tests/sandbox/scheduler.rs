@@ -94,7 +94,7 @@ async fn every_vice_of_a_scheduler_is_contained() {
     let bench = Bench::new();
     for (vice, cause) in [
         ("loop", "used more than 20000000 units of work in `route`"),
-        ("fill", "ran longer than 0.25 s in `route`"),
+        ("fill", "used more than 20000000 units of work in `route`"),
         ("grow", "reached its memory limit of 64 MiB in `route`"),
         ("panic", "trapped in `route`"),
         ("talk", "`route`"),
@@ -206,6 +206,26 @@ async fn three_failures_bring_back_the_policy_before() {
         assert!(alone.route(&request("panic")).fault.is_some());
     }
     assert_eq!(standing(&alone, "built-in").0, Standing::Active);
+}
+
+/// Each fact takes less than a call may, and all together take too long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_learns_too_slowly_is_not_used() {
+    let bench = Bench::new();
+    let mut known = skep::host::Known::default();
+    for id in 0..2_000 {
+        known.take_in(&Change::Node(Node {
+            name: "slow".to_owned(),
+            ..node(&format!("node-{id}"))
+        }));
+    }
+    let started = std::time::Instant::now();
+    let error = astray(&bench).await.try_out(&known).unwrap_err();
+    assert!(
+        error.contains("ran longer than 1 s in `observe`"),
+        "{error}"
+    );
+    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

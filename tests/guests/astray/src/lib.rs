@@ -24,7 +24,13 @@ impl Scheduler for Astray {
     fn observe(&mut self, change: Change) {
         match change {
             Change::Replica(replica) => self.replicas.push(replica),
-            Change::Node(node) => self.nodes.push(node),
+            Change::Node(node) => {
+                // Some 5 million units: less than a call may take.
+                if node.name == "slow" {
+                    (0..1_000_000_u32).for_each(|turn| drop(black_box(turn)));
+                }
+                self.nodes.push(node);
+            }
             Change::NodeGone(_) | Change::ReplicaGone(_) => {}
         }
     }
@@ -60,7 +66,7 @@ impl Scheduler for Astray {
             "loop" => loop {
                 black_box(&self.replicas);
             },
-            // Bulk operations cost little fuel and much time.
+            // One instruction that takes as long as millions.
             "fill" => {
                 let mut room = alloc::vec![0_u8; 48 << 20];
                 let mut byte = 0_u8;
