@@ -18,7 +18,7 @@ pub use self::error::ConfigError;
 pub use self::layers::{SECTIONS, load};
 pub use self::settings::{
     HttpSettings, LogFormat, LogSettings, ModelSettings, NodeSettings, RequestSettings, Settings,
-    TelemetrySettings, TlsFiles,
+    StateSettings, TelemetrySettings, TlsFiles,
 };
 
 /// Everything that can be set; what is `None` has a default, written at [`Settings`].
@@ -29,6 +29,7 @@ pub struct Config {
     pub http: HttpConfig,
     pub requests: RequestConfig,
     pub models: ModelConfig,
+    pub state: StateConfig,
     pub telemetry: TelemetryConfig,
     pub log: LogConfig,
 }
@@ -101,6 +102,14 @@ pub struct ModelConfig {
     pub sequences: Option<u32>,
     /// How many bytes a model's cache of keys and values may take.
     pub cache_bytes: Option<u64>,
+}
+
+/// `[state]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateConfig {
+    /// What keeps the cluster's log on the disk: `sled` or `redb`; by default `sled`.
+    pub engine: Option<String>,
 }
 
 /// `[telemetry]`

@@ -9,7 +9,15 @@ use toml::{Table, Value};
 use super::{Config, ConfigError, Override, Source};
 
 /// The tables of the file; `SKEP_<SECTION>_<KEY>` in the environment overrides a key of one.
-pub const SECTIONS: [&str; 6] = ["node", "http", "requests", "models", "telemetry", "log"];
+pub const SECTIONS: [&str; 7] = [
+    "node",
+    "http",
+    "requests",
+    "models",
+    "state",
+    "telemetry",
+    "log",
+];
 
 /// No configuration of ours comes near; a wrong path to a model file would.
 const FILE_MAX_BYTES: u64 = 1 << 20;

@@ -7,7 +7,10 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Config, ConfigError, HttpConfig, LogConfig, ModelConfig, NodeConfig, RequestConfig};
+use super::{
+    Config, ConfigError, HttpConfig, LogConfig, ModelConfig, NodeConfig, RequestConfig, StateConfig,
+};
+use crate::store::EngineKind;
 
 /// A configuration that can be used as it stands.
 #[derive(Clone, Debug)]
@@ -16,6 +19,7 @@ pub struct Settings {
     pub http: HttpSettings,
     pub requests: RequestSettings,
     pub models: ModelSettings,
+    pub state: StateSettings,
     pub telemetry: TelemetrySettings,
     pub log: LogSettings,
 }
@@ -68,6 +72,11 @@ pub struct ModelSettings {
 }
 
 #[derive(Clone, Debug)]
+pub struct StateSettings {
+    pub engine: EngineKind,
+}
+
+#[derive(Clone, Debug)]
 pub struct TelemetrySettings {
     pub interval: Duration,
 }
@@ -93,6 +102,7 @@ impl TryFrom<Config> for Settings {
             http: http(config.http)?,
             requests: requests(&config.requests)?,
             models: models(config.models)?,
+            state: state(config.state)?,
             telemetry: TelemetrySettings {
                 // Once a second is as often as anything that reads it can use.
                 interval: Duration::from_millis(u64::from(ranged(
@@ -257,6 +267,20 @@ fn models(config: ModelConfig) -> Result<ModelSettings, ConfigError> {
     })
 }
 
+fn state(config: StateConfig) -> Result<StateSettings, ConfigError> {
+    let Some(name) = config.engine else {
+        return Ok(StateSettings {
+            engine: EngineKind::default(),
+        });
+    };
+    let engine = EngineKind::named(&name).ok_or_else(|| ConfigError::Value {
+        key: "state.engine",
+        found: format!("`{}`", name.escape_debug()),
+        expect: "give `sled` or `redb`".into(),
+    })?;
+    Ok(StateSettings { engine })
+}
+
 fn log(config: LogConfig) -> Result<LogSettings, ConfigError> {
     let format = match config.format.as_deref() {
         None | Some("text") => LogFormat::Text,
@@ -339,6 +363,7 @@ mod tests {
         assert!(!settings.http.require_key);
         assert_eq!(settings.models.default.as_deref(), Some("tiny"));
         assert_eq!(settings.models.idle_unload, None);
+        assert_eq!(settings.state.engine, EngineKind::Sled);
     }
 
     #[test]
@@ -375,6 +400,10 @@ mod tests {
         check("[log]\nfilter = \"a=b=c\"", &["log.filter"]);
         check("[node]\nname = \"\"", &["node.name"]);
         check("[telemetry]\ninterval_ms = 5", &["1000"]);
+        check(
+            "[state]\nengine = \"rocks\"",
+            &["state.engine", "`rocks`", "`redb`"],
+        );
     }
 
     #[test]

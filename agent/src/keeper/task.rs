@@ -285,7 +285,10 @@ impl Task {
                 new.push(payload);
             }
         }
-        if let Some(cluster) = ahead.cluster().filter(|cluster| cluster.id != entries.cluster) {
+        if let Some(cluster) = ahead
+            .cluster()
+            .filter(|cluster| cluster.id != entries.cluster)
+        {
             return Err(FollowError::OtherCluster {
                 ours: entries.cluster,
                 found: cluster.id,

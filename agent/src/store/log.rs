@@ -292,7 +292,11 @@ impl Log {
         if index == self.head.last {
             return Ok(self.head.digest);
         }
-        if let Some(snapshot) = self.head.snapshot.filter(|snapshot| snapshot.index == index) {
+        if let Some(snapshot) = self
+            .head
+            .snapshot
+            .filter(|snapshot| snapshot.index == index)
+        {
             return Ok(snapshot.digest);
         }
         if index == 0 && self.head.first == 1 {

@@ -52,10 +52,7 @@ pub struct Damage {
 }
 
 /// Opens the log in this folder, or makes one. Returns the lock as well, to be held as long as the log.
-pub(super) fn open(
-    folder: &Path,
-    kind: EngineKind,
-) -> Result<(Log, File, Recovered), StoreError> {
+pub(super) fn open(folder: &Path, kind: EngineKind) -> Result<(Log, File, Recovered), StoreError> {
     let start = Instant::now();
     let failed = |error: io::Error| StoreError::open(folder, &error);
     let lock = lock(folder)?;

@@ -112,7 +112,10 @@ async fn what_was_appended_is_there_when_opened_anew() {
         ));
         store.close().await;
         let (store, recovered) = place.open(engine);
-        assert!(!recovered.new && recovered.damage.is_none(), "{recovered:?}");
+        assert!(
+            !recovered.new && recovered.damage.is_none(),
+            "{recovered:?}"
+        );
         assert_eq!((recovered.first, recovered.last), (1, 300));
         check_records(&store, 1, 300).await;
         assert_eq!(store.value(1).await.unwrap(), Some(b"vote".to_vec()));
@@ -135,7 +138,9 @@ async fn snapshots_purges_and_truncations_last() {
             store.purge_up_to(10).await,
             Err(StoreError::OutOfRange { .. })
         ));
-        let content: Vec<u8> = (0..5_000_000_u32).map(|number| (number / 7) as u8).collect();
+        let content: Vec<u8> = (0..5_000_000_u32)
+            .map(|number| (number / 7) as u8)
+            .collect();
         store.save_snapshot(40, content.clone()).await.unwrap();
         store.purge_up_to(30).await.unwrap();
         store.truncate_after(45).await.unwrap();

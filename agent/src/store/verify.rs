@@ -67,25 +67,31 @@ fn chain(engine: &Guarded, head: &Head) -> Result<(), Broken> {
         digest = Some(Digest::ORIGIN);
     }
     let mut wrong = None;
-    let read = cells(engine, Table::Records, 0, STORE_RECORD_BYTES_MAX, &mut |index, cell| {
-        let checked = if index == expected && index <= head.last {
-            record::unseal(index, cell)
-        } else {
-            Err(format!("stands where record {expected} should be"))
-        };
-        let problem = match checked {
-            Ok(record) if digest.is_none_or(|digest| digest == record.previous) => {
-                digest = Some(record.digest);
-                (index == base.0 && record.digest != base.1)
-                    .then(|| "is not the one in the snapshot".to_owned())
-            }
-            Ok(_) => Some("does not follow the one before".to_owned()),
-            Err(why) => Some(why),
-        };
-        wrong = problem.map(|why| format!("record {index} {why}"));
-        expected = index.saturating_add(1);
-        wrong.is_none()
-    });
+    let read = cells(
+        engine,
+        Table::Records,
+        0,
+        STORE_RECORD_BYTES_MAX,
+        &mut |index, cell| {
+            let checked = if index == expected && index <= head.last {
+                record::unseal(index, cell)
+            } else {
+                Err(format!("stands where record {expected} should be"))
+            };
+            let problem = match checked {
+                Ok(record) if digest.is_none_or(|digest| digest == record.previous) => {
+                    digest = Some(record.digest);
+                    (index == base.0 && record.digest != base.1)
+                        .then(|| "is not the one in the snapshot".to_owned())
+                }
+                Ok(_) => Some("does not follow the one before".to_owned()),
+                Err(why) => Some(why),
+            };
+            wrong = problem.map(|why| format!("record {index} {why}"));
+            expected = index.saturating_add(1);
+            wrong.is_none()
+        },
+    );
     if let Some(wrong) = wrong {
         return damaged(wrong);
     }
@@ -207,10 +213,16 @@ pub(super) fn records(
 
 fn head(engine: &Guarded) -> Result<Option<Head>, EngineError> {
     let mut found = None;
-    cells(engine, Table::Head, 0, STORE_GROUP_BYTES, &mut |index, cell| {
-        found = Head::unseal(cell).filter(|_| index == 0);
-        false
-    })?;
+    cells(
+        engine,
+        Table::Head,
+        0,
+        STORE_GROUP_BYTES,
+        &mut |index, cell| {
+            found = Head::unseal(cell).filter(|_| index == 0);
+            false
+        },
+    )?;
     Ok(found)
 }
 
@@ -229,7 +241,8 @@ fn cells(
     let mut stopped = false;
     engine.scan(table.key(from), table.end(), &mut |key, part| {
         let (index, number) = record::parts_of(key);
-        let follows = current.is_some_and(|(at, last)| at == index && last.checked_add(1) == Some(number));
+        let follows =
+            current.is_some_and(|(at, last)| at == index && last.checked_add(1) == Some(number));
         if !follows {
             if let Some((at, _)) = current
                 && at != index

@@ -9,8 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::engine::EngineKind;
 use super::error::StoreError;
 use super::log::{Base, Draft, Log, Records};
-use super::recover::{self, Recovered};
 use super::record::Digest;
+use super::recover::{self, Recovered};
 use crate::limits::{STORE_GROUP, STORE_GROUP_BYTES, STORE_QUEUE};
 
 /// The log, for whoever writes or reads it. Cheap to clone; the log closes with the last clone.
