@@ -18,7 +18,7 @@ pub use self::error::ConfigError;
 pub use self::layers::{SECTIONS, load};
 pub use self::settings::{
     HttpSettings, LogFormat, LogSettings, ModelSettings, NodeSettings, RequestSettings,
-    SchedulerSettings, Settings, TelemetrySettings, TlsFiles,
+    SchedulerSettings, Settings, StateSettings, TelemetrySettings, TlsFiles,
 };
 
 /// Everything that can be set; what is `None` has a default, written at [`Settings`].
@@ -30,6 +30,7 @@ pub struct Config {
     pub requests: RequestConfig,
     pub models: ModelConfig,
     pub scheduler: SchedulerConfig,
+    pub state: StateConfig,
     pub telemetry: TelemetryConfig,
     pub log: LogConfig,
 }
@@ -111,6 +112,14 @@ pub struct SchedulerConfig {
     /// Who decides where models and requests go: `spread` (the default), `pack`, `built-in`, or the absolute path of a
     /// scheduler component.
     pub policy: Option<String>,
+}
+
+/// `[state]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateConfig {
+    /// What keeps the cluster's log on the disk: `sled` or `redb`; by default `sled`.
+    pub engine: Option<String>,
 }
 
 /// `[telemetry]`

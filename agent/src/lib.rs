@@ -19,6 +19,8 @@
 //! | thread `shadow` of [`scheduling`], while there is one | its queue | nobody: it counts and keeps what differs | [`scheduling::Policies`] |
 //! | the listener of [`http`] | connections, and the end | one task for each connection | [`http::Server`] |
 //! | one task per connection | its client | everything above | none |
+//! | thread `store` of [`store`] | what is to be written or read | whoever asked, once it is on the disk | [`store::Store`] |
+//! | the task of [`keeper`] | commands, and what the leader sent | `watch`es with the newest state and its number | [`keeper::Keeper`] |
 //! | `until_stopped` of [`boot`] | signals, a minute's timer | the listener, the router, the fleet | [`boot::Running`] |
 
 pub mod agent;

@@ -118,6 +118,12 @@ impl Paths {
         self.state.join("keys.json")
     }
 
+    /// The cluster's state and its log; see `store`.
+    #[must_use]
+    pub fn cluster(&self) -> PathBuf {
+        self.state.join("cluster")
+    }
+
     /// What the agent logged; the file before it ends in `.old`.
     #[must_use]
     pub fn log_file(&self) -> PathBuf {

@@ -10,6 +10,7 @@ mod assemble;
 mod bench;
 mod bindgen;
 mod ci;
+mod crash;
 mod plugins;
 mod python;
 mod server;
@@ -49,6 +50,7 @@ fn run() -> Result<()> {
         "plugins" => plugins::build_and_print(),
         "test" => test::run(&rest(&mut arguments)?),
         "bench" => bench::run(&rest(&mut arguments)?),
+        "crash" => crash::run(&rest(&mut arguments)?),
         "sim" => sim(&rest(&mut arguments)?),
         "bindgen" => bindgen::run(),
         "ci" => ci::run(),
@@ -95,6 +97,7 @@ cargo xtask VERB
   test [PART]    every test; PART is `rust` or `reference`
   bench [PART]   measure, beside the limits and the peers; PART is one or more of: start, idle, host,
                  kernels, models, gateway; --quick for a first look, --json FILE for programs
+  crash          the log against kill -9 and power loss: --cycles N of each kind and engine (1000); as root
   sim [VERB]     many cores on virtual time; alone it lists its verbs
   ci             format, rules, lints, plugins, tests, documents, licences
   bindgen        write the bindings to AMD's library anew from its header

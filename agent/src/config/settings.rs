@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use super::{
     Config, ConfigError, HttpConfig, LogConfig, ModelConfig, NodeConfig, RequestConfig,
-    SchedulerConfig,
+    SchedulerConfig, StateConfig,
 };
 use crate::scheduling::Source;
+use crate::store::EngineKind;
 
 /// A configuration that can be used as it stands.
 #[derive(Clone, Debug)]
@@ -21,6 +22,7 @@ pub struct Settings {
     pub requests: RequestSettings,
     pub models: ModelSettings,
     pub scheduler: SchedulerSettings,
+    pub state: StateSettings,
     pub telemetry: TelemetrySettings,
     pub log: LogSettings,
 }
@@ -78,6 +80,11 @@ pub struct SchedulerSettings {
 }
 
 #[derive(Clone, Debug)]
+pub struct StateSettings {
+    pub engine: EngineKind,
+}
+
+#[derive(Clone, Debug)]
 pub struct TelemetrySettings {
     pub interval: Duration,
 }
@@ -104,6 +111,7 @@ impl TryFrom<Config> for Settings {
             requests: requests(&config.requests)?,
             models: models(config.models)?,
             scheduler: scheduler(config.scheduler)?,
+            state: state(config.state)?,
             telemetry: TelemetrySettings {
                 // Once a second is as often as anything that reads it can use.
                 interval: Duration::from_millis(u64::from(ranged(
@@ -278,6 +286,20 @@ fn scheduler(config: SchedulerConfig) -> Result<SchedulerSettings, ConfigError> 
     Ok(SchedulerSettings { policy })
 }
 
+fn state(config: StateConfig) -> Result<StateSettings, ConfigError> {
+    let Some(name) = config.engine else {
+        return Ok(StateSettings {
+            engine: EngineKind::default(),
+        });
+    };
+    let engine = EngineKind::named(&name).ok_or_else(|| ConfigError::Value {
+        key: "state.engine",
+        found: format!("`{}`", name.escape_debug()),
+        expect: "give `sled` or `redb`".into(),
+    })?;
+    Ok(StateSettings { engine })
+}
+
 fn log(config: LogConfig) -> Result<LogSettings, ConfigError> {
     let format = match config.format.as_deref() {
         None | Some("text") => LogFormat::Text,
@@ -360,6 +382,7 @@ mod tests {
         assert!(!settings.http.require_key);
         assert_eq!(settings.models.default.as_deref(), Some("tiny"));
         assert_eq!(settings.models.idle_unload, None);
+        assert_eq!(settings.state.engine, EngineKind::Sled);
     }
 
     #[test]
@@ -397,6 +420,10 @@ mod tests {
         check("[node]\nname = \"\"", &["node.name"]);
         check("[telemetry]\ninterval_ms = 5", &["1000"]);
         check("[scheduler]\npolicy = \"spreed\"", &["`spreed`", "`pack`"]);
+        check(
+            "[state]\nengine = \"rocks\"",
+            &["state.engine", "`rocks`", "`redb`"],
+        );
     }
 
     #[test]

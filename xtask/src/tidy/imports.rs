@@ -111,10 +111,11 @@ const ALLOWED: [(&str, &[&str]); 6] = [
 const CORE: [&str; 5] = ["foca", "postcard", "rand", "serde", "thiserror"];
 
 /// An engine of others, and the only places in the agent that may name it.
-const NAMED_ONLY_IN: [(&str, &[&str]); 5] = [
+const NAMED_ONLY_IN: [(&str, &[&str]); 6] = [
     ("wasmtime", &["agent/src/host"]),
     ("wasmtime_wasi", &["agent/src/host"]),
     ("quinn", &["agent/src/net"]),
     ("axum", &["agent/src/http"]),
     ("sled", &["agent/src/store"]),
+    ("redb", &["agent/src/store"]),
 ];
