@@ -28,7 +28,7 @@ pub use self::facts::ModelFacts;
 pub use self::job::{Job, Step};
 pub use self::models::{ModelStanding, ModelStatus};
 pub use self::slot::Slot;
-pub use self::trace::{Trace, Traces};
+pub use self::trace::{Outcome as TraceOutcome, Trace, Traces};
 
 /// How requests find their replica; clones are one.
 #[derive(Clone, Debug)]
@@ -48,6 +48,8 @@ pub struct Parts {
     pub opening: crate::protocol::Settings,
     /// How many threads a worker computes with.
     pub threads: Option<u32>,
+    /// Devices that models may be placed on.
+    pub devices: Vec<String>,
 }
 
 /// What the scheduler is told of a request.
@@ -79,6 +81,7 @@ struct Shared {
     node: skep_core::NodeId,
     opening: crate::protocol::Settings,
     threads: Option<u32>,
+    devices: Vec<String>,
     started: Instant,
     /// Rung when the core wants to be woken earlier than the timer task knows.
     earlier: Notify,
@@ -113,6 +116,7 @@ impl Router {
                 node: parts.node.id,
                 opening: parts.opening,
                 threads: parts.threads,
+                devices: parts.devices,
                 started: Instant::now(),
                 earlier: Notify::new(),
                 facts: facts::Facts::default(),
@@ -308,7 +312,9 @@ impl Router {
                     }
                 }
                 Output::Observe(change) => self.observe(change),
-                output @ (Output::Load(_) | Output::Unload(_)) => later.push(output),
+                output @ (Output::Load(_) | Output::Unload(_) | Output::Evacuate { .. }) => {
+                    later.push(output);
+                }
             }
         }
         if let Some(next) = state.core.poll_timeout()
@@ -321,7 +327,19 @@ impl Router {
         for output in later {
             match output {
                 Output::Load(model) => drop(tokio::spawn(self.clone().load(model))),
-                Output::Unload(replica) => drop(tokio::spawn(self.clone().unload(replica))),
+                Output::Unload(replica) => {
+                    drop(tokio::spawn(
+                        self.clone().unload(replica, models::UNLOAD_GRACE),
+                    ));
+                }
+                Output::Evacuate {
+                    replica,
+                    grace,
+                    why,
+                } => {
+                    tracing::warn!(%replica, %why, "a model leaves its device");
+                    drop(tokio::spawn(self.clone().unload(replica, grace)));
+                }
                 _ => {}
             }
         }

@@ -55,6 +55,8 @@ fn what_is_typed_is_understood() {
         "skep keys new laptop --json",
         "skep logs -f -n 5",
         "skep plugin ls",
+        "skep top --once",
+        "skep top --json",
         "skep completions zsh",
         "skep --home /x ps",
         "skep ps --home /x",
@@ -69,6 +71,7 @@ fn what_is_typed_is_understood() {
         "skep run",
         "skep keys",
         "skep run tiny -t warm",
+        "skep top --once --json",
         "skep up x",
     ] {
         assert!(parse(bad).is_err(), "{bad}");
@@ -152,6 +155,10 @@ fn a_node_is_a_sheet() {
         ..Host::default()
     };
     let node = wire::Node {
+        id: "00".repeat(16),
+        health: "healthy".to_owned(),
+        why: None,
+        devices: Vec::new(),
         name: "work\x1bbench".to_owned(),
         version: "0.1.0".to_owned(),
         pid: 7,
@@ -223,6 +230,10 @@ fn replica(model: &str, state: &str) -> wire::Replica {
         restarts: 0,
         opened_in_ms: Some(80),
         device: "cpu".to_owned(),
+        node: "workbench".to_owned(),
+        devices: vec!["cpu".to_owned()],
+        health: "healthy".to_owned(),
+        causes: Vec::new(),
         info: Some(wire::ModelInfo {
             architecture: "llama".to_owned(),
             name: String::new(),

@@ -12,6 +12,7 @@ mod node;
 mod pull;
 mod refusal;
 mod replicas;
+mod top;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/models/{name}", delete(models::remove))
         .route("/models/{name}/load", post(models::load))
         .route("/models/{name}/unload", post(models::unload))
+        .route("/top", get(top::top))
         .route("/ps", get(replicas::list))
         .route("/requests", get(replicas::requests))
         .route("/keys", get(keys::list).post(keys::make))

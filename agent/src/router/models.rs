@@ -117,7 +117,8 @@ impl Router {
         self.look();
     }
 
-    pub(super) async fn unload(self, replica: ReplicaId) {
+    /// Ends a replica after its requests, which have the grace for that.
+    pub(super) async fn unload(self, replica: ReplicaId, grace: Duration) {
         let model = {
             let state = self.state();
             let mut replicas = state.core.registry().replicas();
@@ -125,8 +126,6 @@ impl Router {
                 .find(|known| known.id == replica)
                 .map(|known| known.model.clone())
         };
-        // The core unloads only what no request uses; the grace is for one that came just now.
-        let grace = Duration::from_secs(60);
         if let Some(model) = model
             && let Err(error) = self.shared.fleet.unload(&model, grace).await
         {
@@ -155,14 +154,16 @@ impl Router {
                 digest: found.digest().to_string(),
                 memory_bytes: found.bytes(),
                 require: Vec::new(),
-                devices: Vec::new(),
+                devices: self.shared.devices.clone(),
             })
             .map_err(|error| error.to_string())?;
-        tracing::info!(model, node = %placement.node, why = %placement.why, "loading");
+        let devices = placement.devices;
+        tracing::info!(model, node = %placement.node, ?devices, why = %placement.why, "loading");
         Ok(ModelSpec {
             name: model.into(),
             files: vec![FileSource::Path(found.path().to_path_buf())],
             plugin: ENGINE.into(),
+            devices,
             settings: self.shared.opening,
             threads: self.shared.threads,
             memory_bytes: None,
@@ -231,6 +232,7 @@ impl Router {
             id: ReplicaId(status.id.0),
             model: status.model.as_str().into(),
             node: self.shared.node,
+            devices: status.devices.iter().map(|id| id.as_str().into()).collect(),
             state: match &status.state {
                 fleet::ReplicaState::Starting | fleet::ReplicaState::Restarting { .. } => {
                     ReplicaState::Starting
@@ -271,6 +273,9 @@ impl Router {
         }
     }
 }
+
+/// The core unloads only what no request uses; this is for one that came just now.
+pub(super) const UNLOAD_GRACE: Duration = Duration::from_secs(60);
 
 /// The engine plugin that runs model files.
 const ENGINE: &str = "llama";
