@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use skep_core::NodeId;
-use skep_hw::telemetry::Snapshot;
 use tokio::sync::watch;
 
 use crate::config::Settings;
@@ -15,6 +14,7 @@ use crate::models::Catalogue;
 use crate::paths::Paths;
 use crate::plugins::Embedded;
 use crate::router::Router;
+use crate::telemetry::Machine;
 
 /// One agent: what it is and what it is made of. Shared by every request.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Agent {
     pub fleet: Fleet,
     pub router: Router,
     /// The newest look at the machine; none until the first.
-    pub telemetry: watch::Receiver<Option<Arc<Snapshot>>>,
+    pub telemetry: watch::Receiver<Option<Arc<Machine>>>,
     pub metrics: Arc<Metrics>,
     pub logs: LogRing,
     /// The plugins that this binary carries.

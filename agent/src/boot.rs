@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use skep_hw::telemetry::Places;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -24,12 +25,12 @@ use crate::paths::Paths;
 use crate::plugins;
 use crate::router::{Parts, Router};
 use crate::scheduling::{self, Policies, Policy};
+use crate::telemetry;
 
 mod endpoint;
 mod error;
 mod logging;
 mod stop;
-mod telemetry;
 mod tiny;
 
 pub use self::error::StartError;
@@ -55,7 +56,7 @@ pub struct Running {
     ending: watch::Sender<Ending>,
     serving: JoinHandle<()>,
     endpoint: endpoint::EndpointFile,
-    telemetry: telemetry::Sampler,
+    telemetry: JoinHandle<()>,
     signals: stop::Signals,
     /// Given up last, when nothing of this agent is left.
     lock: Lock,
@@ -91,8 +92,10 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     tracing::debug!(node = %identity.node(), "identity");
     let (keys, first_key) = Keys::open(&paths)?;
 
-    let telemetry = telemetry::Sampler::start(settings.telemetry.interval, &paths)?;
-    let newest = telemetry.newest();
+    let mut telemetry =
+        telemetry::Watch::start(settings.telemetry.interval, &places(&settings, &paths))
+            .map_err(StartError::Telemetry)?;
+    let machine = telemetry.machine();
     let catalogue = Arc::new(Catalogue::open(&paths.models())?);
     tiny::materialise(&catalogue)?;
 
@@ -106,7 +109,9 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
 
     let port = Port::bind(&settings.http).await?;
     let url = endpoint::url(&port, &settings.http);
-    let node = telemetry::node(identity.node(), settings.node.name.as_deref(), &newest).await;
+    let node = telemetry
+        .first(identity.node(), settings.node.name.as_deref())
+        .await;
     let node_name = node.name.clone();
     let router = Router::start(Parts {
         core: core_settings(&settings),
@@ -120,8 +125,9 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
             cache_bytes: settings.models.cache_bytes,
         },
         threads: settings.node.threads.map(std::num::NonZero::get),
+        devices: settings.models.devices.clone(),
     });
-    telemetry::follow(newest.clone(), router.clone());
+    let telemetry = telemetry.follow(router.clone());
 
     let local = Secret::generate()?;
     let endpoint = endpoint::EndpointFile::write(&paths, &url, &local)?;
@@ -133,7 +139,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         catalogue,
         fleet,
         router,
-        telemetry: newest,
+        telemetry: machine,
         metrics: Arc::new(Metrics::new()),
         logs,
         plugins: plugins::EMBEDDED,
@@ -160,6 +166,15 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         signals,
         lock,
     })
+}
+
+fn places(settings: &Settings, paths: &Paths) -> Places {
+    let usual = Places::default();
+    Places {
+        disks: vec![paths.data.clone()],
+        sysfs: settings.telemetry.sysfs.clone().unwrap_or(usual.sysfs),
+        ..usual
+    }
 }
 
 fn read_settings(start: &Start, paths: &Paths) -> Result<Settings, StartError> {

@@ -26,6 +26,7 @@ mod run;
 mod scheduler;
 mod table;
 mod terminal;
+mod top;
 mod up;
 mod version;
 
@@ -77,6 +78,11 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Load(named) => models::load(&client()?, &named.model)?,
         Command::Unload(named) => models::unload(&client()?, &named.model)?,
         Command::Ps(listed) => ps::list(&client()?, listed.json)?,
+        Command::Top(wish) => {
+            let paths = paths().ok();
+            let client = move || connect(paths.as_ref());
+            top::top(Box::new(client), &wish)?;
+        }
         Command::Node(listed) => node::show(&client()?, listed.json)?,
         Command::Keys(keys) => match keys.command {
             KeysCommand::Ls(listed) => keys::list(&client()?, listed.json)?,

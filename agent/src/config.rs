@@ -103,6 +103,9 @@ pub struct ModelConfig {
     pub sequences: Option<u32>,
     /// How many bytes a model's cache of keys and values may take.
     pub cache_bytes: Option<u64>,
+    /// The devices that models may be placed on, as `skep node` names them; by default `cpu`, which is
+    /// what this version computes on.
+    pub devices: Option<Vec<String>>,
 }
 
 /// `[scheduler]`
@@ -128,6 +131,8 @@ pub struct StateConfig {
 pub struct TelemetryConfig {
     /// How often the machine is looked at.
     pub interval_ms: Option<u32>,
+    /// Where the kernel shows its devices; by default `/sys`. A container may see its host's elsewhere.
+    pub sysfs: Option<PathBuf>,
 }
 
 /// `[log]`

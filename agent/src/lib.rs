@@ -9,14 +9,14 @@
 //!
 //! | task or thread | woken by | tells | its door |
 //! |---|---|---|---|
-//! | thread `telemetry` | its interval | a `watch` with the newest look at the machine | [`agent::Agent::telemetry`] |
+//! | threads `telemetry`, `nvidia`, `amd` | their interval | `follow` of [`telemetry`] | inside `telemetry` |
 //! | thread `spawner` of [`fleet`] | requests for a process | the process | inside `fleet` |
 //! | one `tend` per replica | its worker's socket, its own timers | the exchanges of its requests | [`fleet::Fleet`] |
 //! | `follow_fleet` of [`router`] | the fleet's changes | the core, and through it the scheduler | [`router::Router`] |
 //! | `keep_time` of [`router`] | the core's earliest timer | the core | [`router::Router`] |
 //! | one `load` or `unload` at a time per model | the core | the core, when it failed | [`router::Router::want`] |
-//! | `follow` of [`boot`] | the newest look | the core: this node's free memory | none |
 //! | thread `shadow` of [`scheduling`], while there is one | its queue | nobody: it counts and keeps what differs | [`scheduling::Policies`] |
+//! | `follow` of [`telemetry`] | looks at the machine, and their absence | the log, the core, a `watch` with the newest look | [`agent::Agent::telemetry`] |
 //! | the listener of [`http`] | connections, and the end | one task for each connection | [`http::Server`] |
 //! | one task per connection | its client | everything above | none |
 //! | thread `store` of [`store`] | what is to be written or read | whoever asked, once it is on the disk | [`store::Store`] |
@@ -49,6 +49,7 @@ pub mod protocol;
 pub mod router;
 pub mod scheduling;
 pub mod store;
+pub mod telemetry;
 pub mod version;
 pub mod wire;
 pub mod worker;

@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use crate::router::Job;
 
+mod health;
 mod render;
 
 pub use self::render::render;

@@ -57,6 +57,8 @@ pub struct Parts {
     pub opening: crate::protocol::Settings,
     /// How many threads a worker computes with.
     pub threads: Option<u32>,
+    /// Devices that models may be placed on.
+    pub devices: Vec<String>,
 }
 
 /// What the scheduler is told of a request.
@@ -105,6 +107,7 @@ struct Shared {
     node: skep_core::NodeId,
     opening: crate::protocol::Settings,
     threads: Option<u32>,
+    devices: Vec<String>,
     started: Instant,
     /// Rung when the core wants to be woken earlier than the timer task knows.
     earlier: Notify,
@@ -143,6 +146,7 @@ impl Router {
                 node: parts.node.id,
                 opening: parts.opening,
                 threads: parts.threads,
+                devices: parts.devices,
                 started: Instant::now(),
                 earlier: Notify::new(),
                 facts: facts::Facts::default(),
@@ -381,8 +385,18 @@ impl Router {
             match output {
                 Output::Load(model) => drop(tokio::spawn(self.clone().load(model))),
                 Output::LoadAt { model, nodes } => self.load_at(&model, &nodes),
-                Output::Unload(replica) | Output::Evacuate { replica, .. } => {
-                    drop(tokio::spawn(self.clone().unload(replica)))
+                Output::Unload(replica) => {
+                    drop(tokio::spawn(
+                        self.clone().unload(replica, models::UNLOAD_GRACE),
+                    ));
+                }
+                Output::Evacuate {
+                    replica,
+                    grace,
+                    why,
+                } => {
+                    tracing::warn!(%replica, %why, "a model leaves its device");
+                    drop(tokio::spawn(self.clone().unload(replica, grace)));
                 }
                 _ => {}
             }

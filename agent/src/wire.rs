@@ -4,6 +4,7 @@
 //! added, never renamed. Refuses to know where a figure comes from.
 
 mod scheduling;
+mod top;
 
 use serde::{Deserialize, Serialize};
 use skep_hw::telemetry::Snapshot;
@@ -11,10 +12,14 @@ use skep_hw::telemetry::Snapshot;
 pub use self::scheduling::{
     Chosen, Difference, Differences, RolledBack, Scheduler, SchedulerWish, Schedulers, Shadow,
 };
+pub use self::top::{Cause, Device, Requests, Top};
 
 /// `GET /api/v1/node`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Node {
+    /// Its identity in a cluster.
+    #[serde(default)]
+    pub id: String,
     /// What people call this machine.
     pub name: String,
     pub version: String,
@@ -28,6 +33,15 @@ pub struct Node {
     pub computes_on: String,
     /// Resident memory of the agent itself.
     pub resident_bytes: Option<u64>,
+    /// `healthy`, `degraded`, `lost`
+    #[serde(default)]
+    pub health: String,
+    /// Why, when it is less than healthy.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// What models may run on: the processor, then the accelerators; empty before the first look.
+    #[serde(default)]
+    pub devices: Vec<Device>,
     /// The last look at the machine; none before the first.
     pub hardware: Option<Snapshot>,
 }
@@ -100,6 +114,18 @@ pub struct Replica {
     pub opened_in_ms: Option<u64>,
     /// What it computes on.
     pub device: String,
+    /// The name of the node that it runs on.
+    #[serde(default)]
+    pub node: String,
+    /// What it was placed on there.
+    #[serde(default)]
+    pub devices: Vec<String>,
+    /// `healthy`, or `degraded` when it does not compute where it was placed.
+    #[serde(default)]
+    pub health: String,
+    /// What speaks against it; empty when nothing does.
+    #[serde(default)]
+    pub causes: Vec<Cause>,
     /// What was opened, once it was.
     pub info: Option<ModelInfo>,
 }

@@ -21,8 +21,11 @@ fn main() {
 
     let samples = 200;
     let (wall, cpu) = (Instant::now(), processor_time());
+    // As if a second passed between them, so that what is read rarely has its share.
+    let mut now = Instant::now();
     for _ in 0..samples {
-        telemetry.sample(Instant::now());
+        now += Duration::from_secs(1);
+        telemetry.sample(now);
     }
     println!("detection: {detected:?}");
     println!(

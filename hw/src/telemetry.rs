@@ -109,7 +109,7 @@ impl Telemetry {
             .flat_map(|v| v.sample(now))
             .collect();
         Snapshot {
-            host: self.host.sample(),
+            host: self.host.sample(now),
             devices,
             sources: self
                 .vendors
@@ -131,9 +131,9 @@ impl HostWatch {
         Self(host::HostSource::detect(places))
     }
 
-    /// Reads what changes.
-    pub fn sample(&mut self) -> Host {
-        self.0.sample()
+    /// Reads what changes; space, networks and sensors every five seconds at most.
+    pub fn sample(&mut self, now: Instant) -> Host {
+        self.0.sample(now)
     }
 }
 

@@ -72,7 +72,7 @@ impl Running {
         };
         self.agent.fleet.shutdown(grace).await;
         drop(self.endpoint);
-        drop(self.telemetry);
+        self.telemetry.abort();
         drop(self.lock);
         tracing::info!(?stop, "stopped");
         stop

@@ -59,6 +59,9 @@ pub(super) enum Command {
     Unload(Named),
     /// List the models that are loaded, and their workers
     Ps(Listed),
+    /// Watch nodes, devices, models and requests live
+    #[command(after_help = TOP_HELP)]
+    Top(Top),
     /// Show this machine: processor, memory, accelerators, and what is wrong with them
     Node(Listed),
     /// Show why a request went where it did
@@ -140,6 +143,16 @@ pub(super) struct Run {
 #[derive(Debug, Args)]
 pub(super) struct Listed {
     /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Top {
+    /// Print one picture and leave
+    #[arg(long, conflicts_with = "json")]
+    pub(super) once: bool,
+    /// Print one snapshot as JSON and leave
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -317,6 +330,9 @@ Examples:
   skep scheduler use ./my-scheduler.wasm
 
 A scheduler that fails three times is replaced by the one before it.";
+const TOP_HELP: &str = "\
+Keys: q quits, Tab goes to the next table, Up and Down choose a row and show why it is as it is,
+Left and Right sort by another column.";
 
 const DOCTOR_HELP: &str = "\
 Exit status: 0 nothing wrong, 1 warnings, 2 something must be mended";

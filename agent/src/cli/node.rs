@@ -8,7 +8,7 @@ use super::table::Hue;
 use super::terminal::{Paint, printable, say};
 use super::{Failure, figures, print_json};
 use crate::client::Client;
-use crate::wire::Node;
+use crate::wire::{self, Node};
 
 pub(super) fn show(client: &Client, json: bool) -> Result<(), Failure> {
     let node: Node = client.get("/api/v1/node")?;
@@ -43,8 +43,14 @@ pub(super) fn render(node: &Node, paint: Paint, now_unix_s: u64) -> String {
         return sheet.lines.join("\n");
     };
     host(&mut sheet, &hardware.host);
+    if let Some(why) = &node.why {
+        let text = format!("{}: {}", node.health, printable(why));
+        sheet.line("", &paint.yellow(text));
+    }
     for device in &hardware.devices {
-        sheet.device(device);
+        let id = &device.identity.id.0;
+        let judged = node.devices.iter().find(|judged| judged.id == *id);
+        sheet.device(device, judged);
     }
     if hardware.devices.is_empty() {
         sheet.line("accelerators", "none found");
@@ -135,15 +141,31 @@ impl Sheet {
         }
     }
 
-    fn device(&mut self, device: &Device) {
+    fn device(&mut self, device: &Device, judged: Option<&wire::Device>) {
         let identity = &device.identity;
         let name = identity.name.as_deref().unwrap_or("unnamed device");
-        let (hue, verdict) = verdict(&device.verdict);
+        // An agent of an earlier version judged nothing beyond the reading.
+        let (hue, verdict) = match judged {
+            Some(judged) => (
+                match judged.health.as_str() {
+                    "healthy" => Hue::Good,
+                    "lost" => Hue::Bad,
+                    _ => Hue::Doubtful,
+                },
+                judged.health.clone(),
+            ),
+            None => verdict(&device.verdict),
+        };
         let verdict = hue.paint(&verdict, self.paint);
         self.line(
             "accelerator",
             &format!("{} {} · {verdict}", identity.index, printable(name)),
         );
+        self.line("", &self.paint.dim(printable(&identity.id.0)));
+        for cause in judged.iter().flat_map(|judged| &judged.causes) {
+            let text = format!("{} ({})", cause.text, cause.evidence);
+            self.line("", &hue.paint(&printable(&text), self.paint));
+        }
         let reading = &device.reading;
         let memory = &reading.memory;
         let mut now = Vec::new();

@@ -19,6 +19,11 @@ pub(super) fn list(client: &Client, json: bool) -> Result<(), Failure> {
             let text = format!("{}: {why}", replica.model);
             complain(&format!("{} {}", paint.yellow("note:"), printable(&text)));
         }
+        for cause in &replica.causes {
+            let (health, what) = (&replica.health, &cause.text);
+            let text = format!("{} is {health}: {what} ({})", replica.model, cause.evidence);
+            complain(&format!("{} {}", paint.yellow("note:"), printable(&text)));
+        }
     }
     Ok(())
 }
@@ -63,7 +68,14 @@ pub(super) fn render(replicas: &Replicas, paint: Paint) -> String {
             or_dash(kind(replica)).into(),
             or_dash(replica.pid.map(|pid| pid.to_string())).into(),
             Cell::new(replica.restarts.to_string(), restarts),
-            or_dash(Some(replica.device.clone()).filter(|device| !device.is_empty())).into(),
+            Cell::new(
+                or_dash(Some(replica.device.clone()).filter(|device| !device.is_empty())),
+                if replica.causes.is_empty() {
+                    Hue::Plain
+                } else {
+                    Hue::Doubtful
+                },
+            ),
         ]);
     }
     table.render(paint)

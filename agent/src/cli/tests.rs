@@ -71,6 +71,8 @@ fn what_is_typed_is_understood() {
         "skep scheduler shadow off",
         "skep scheduler diff --json",
         "skep explain last --json",
+        "skep top --once",
+        "skep top --json",
         "skep completions zsh",
         "skep --home /x ps",
         "skep ps --home /x",
@@ -85,6 +87,7 @@ fn what_is_typed_is_understood() {
         "skep run",
         "skep keys",
         "skep run tiny -t warm",
+        "skep top --once --json",
         "skep up x",
         "skep scheduler",
         "skep scheduler use",
@@ -171,6 +174,10 @@ fn a_node_is_a_sheet() {
         ..Host::default()
     };
     let node = wire::Node {
+        id: "00".repeat(16),
+        health: "healthy".to_owned(),
+        why: None,
+        devices: Vec::new(),
         name: "work\x1bbench".to_owned(),
         version: "0.1.0".to_owned(),
         pid: 7,
@@ -242,6 +249,10 @@ fn replica(model: &str, state: &str) -> wire::Replica {
         restarts: 0,
         opened_in_ms: Some(80),
         device: "cpu".to_owned(),
+        node: "workbench".to_owned(),
+        devices: vec!["cpu".to_owned()],
+        health: "healthy".to_owned(),
+        causes: Vec::new(),
         info: Some(wire::ModelInfo {
             architecture: "llama".to_owned(),
             name: String::new(),

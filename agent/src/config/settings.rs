@@ -72,6 +72,8 @@ pub struct ModelSettings {
     pub context_tokens: Option<u32>,
     pub sequences: Option<u32>,
     pub cache_bytes: Option<u64>,
+    /// Never empty.
+    pub devices: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -87,6 +89,7 @@ pub struct StateSettings {
 #[derive(Clone, Debug)]
 pub struct TelemetrySettings {
     pub interval: Duration,
+    pub sysfs: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -113,14 +116,16 @@ impl TryFrom<Config> for Settings {
             scheduler: scheduler(config.scheduler)?,
             state: state(config.state)?,
             telemetry: TelemetrySettings {
-                // Once a second is as often as anything that reads it can use.
+                // Once a second is as often as anything that reads it can use, and what a fault that is
+                // to be known within three seconds needs.
                 interval: Duration::from_millis(u64::from(ranged(
                     "telemetry.interval_ms",
                     config.telemetry.interval_ms,
-                    2_000,
+                    1_000,
                     1_000,
                     3_600_000,
                 )?)),
+                sysfs: config.telemetry.sysfs,
             },
             log: log(config.log)?,
         })
@@ -263,6 +268,14 @@ fn models(config: ModelConfig) -> Result<ModelSettings, ConfigError> {
         None => None,
         some => Some(ranged("models.sequences", some, 1, 1, 4_096)?),
     };
+    let devices = config.devices.unwrap_or_else(|| vec!["cpu".into()]);
+    if devices.is_empty() || devices.len() > 256 || devices.iter().any(String::is_empty) {
+        return Err(ConfigError::Value {
+            key: "models.devices",
+            found: format!("{} names", devices.len()),
+            expect: "give 1 to 256 devices, as `skep node` names them, or leave it out".into(),
+        });
+    }
     Ok(ModelSettings {
         default: (!default.is_empty()).then_some(default),
         // Clients give up after a minute; half of it leaves time for the answer.
@@ -273,6 +286,7 @@ fn models(config: ModelConfig) -> Result<ModelSettings, ConfigError> {
         context_tokens,
         sequences,
         cache_bytes: config.cache_bytes,
+        devices,
     })
 }
 
@@ -418,6 +432,7 @@ mod tests {
         check("[log]\nformat = \"xml\"", &["`xml`", "`json`"]);
         check("[log]\nfilter = \"a=b=c\"", &["log.filter"]);
         check("[node]\nname = \"\"", &["node.name"]);
+        check("[models]\ndevices = []", &["models.devices", "skep node"]);
         check("[telemetry]\ninterval_ms = 5", &["1000"]);
         check("[scheduler]\npolicy = \"spreed\"", &["`spreed`", "`pack`"]);
         check(

@@ -8,7 +8,7 @@ use rustix::process::{Resource, getrlimit};
 use skep_hw::telemetry::{Host, Places, Snapshot, Telemetry, Verdict};
 
 use super::{Report, Severity};
-use crate::wire::Node;
+use crate::wire::{Device, Node};
 
 pub(super) fn look(report: &mut Report, node: Option<&Node>) {
     processor(report);
@@ -19,6 +19,10 @@ pub(super) fn look(report: &mut Report, node: Option<&Node>) {
     let snapshot =
         told.unwrap_or_else(|| Telemetry::detect(&Places::default()).sample(Instant::now()));
     limits(report, &snapshot.host);
+    match node {
+        Some(node) if !node.devices.is_empty() => judged(report, &node.devices),
+        _ => unjudged(report, &snapshot),
+    }
     accelerators(report, &snapshot);
 }
 
@@ -101,7 +105,51 @@ fn limits(report: &mut Report, host: &Host) {
     }
 }
 
-fn accelerators(report: &mut Report, snapshot: &Snapshot) {
+/// What a running agent makes of its devices.
+fn judged(report: &mut Report, devices: &[Device]) {
+    for device in devices.iter().filter(|device| !device.causes.is_empty()) {
+        let name = device.name.as_deref().unwrap_or("an accelerator");
+        let severity = match device.health.as_str() {
+            "lost" => Severity::Error,
+            _ => Severity::Warning,
+        };
+        let title = format!("{name} ({}) is {}", device.id, device.health);
+        let finding = report.find(severity, "device_unwell", title);
+        for cause in &device.causes {
+            finding.seen(format!("{}: {}", cause.text, cause.evidence));
+        }
+        finding.mend = device
+            .causes
+            .iter()
+            .find_map(|cause| mend(&cause.code, device));
+    }
+}
+
+/// What helps against a cause.
+fn mend(code: &str, device: &Device) -> Option<String> {
+    let index = device.index.unwrap_or_default();
+    let nvidia = device.kind == "nvidia";
+    Some(match code {
+        "heat" => "look at fans, dust and the air around the machine".to_owned(),
+        "power_brake" | "hardware_slowdown" => "look at the power supply and its cables".to_owned(),
+        "retirement_failed" => "replace the card".to_owned(),
+        "fallback" => "skep logs   (the worker says why it does not use the device)".to_owned(),
+        "silent" | "silent_long" => {
+            "sudo dmesg | tail   (the driver hangs; restart the machine if it stays so)".to_owned()
+        }
+        "lost" | "xid_79" => "restart the machine; if it happens again, reseat the card".to_owned(),
+        "uncorrected_errors" | "retirement_pending" if nvidia => {
+            format!("sudo nvidia-smi --gpu-reset -i {index}   (with nothing running on it)")
+        }
+        xid if xid.starts_with("xid_") => {
+            format!("sudo nvidia-smi --gpu-reset -i {index}   (with nothing running on it)")
+        }
+        _ => return None,
+    })
+}
+
+/// What its own look says, without an agent.
+fn unjudged(report: &mut Report, snapshot: &Snapshot) {
     for device in &snapshot.devices {
         let name = device.identity.name.as_deref().unwrap_or("an accelerator");
         let severity = match &device.verdict {
@@ -112,7 +160,13 @@ fn accelerators(report: &mut Report, snapshot: &Snapshot) {
         let title = format!("{name} is not well");
         let finding = report.find(severity, "device_unwell", title);
         finding.seen(device.verdict.to_string());
+        finding
+            .evidence
+            .extend(device.verdict.evidence(&device.reading));
     }
+}
+
+fn accelerators(report: &mut Report, snapshot: &Snapshot) {
     if !snapshot.devices.is_empty() {
         let title = "there are accelerators, and they are not used: this version computes on the \
                      processor only";

@@ -30,6 +30,7 @@ struct Now {
     wire: Option<Arc<Wire>>,
     info: Option<ModelInfo>,
     device: String,
+    computes_on: String,
     pid: Option<u32>,
     restarts: u32,
     opened_in: Option<Duration>,
@@ -48,6 +49,7 @@ impl Replica {
             wire: None,
             info: None,
             device: String::new(),
+            computes_on: String::new(),
             pid: None,
             restarts: 0,
             opened_in: None,
@@ -82,6 +84,8 @@ impl Replica {
             state: now.state.clone(),
             info: now.info.clone(),
             device: now.device.clone(),
+            devices: self.spec.devices.clone(),
+            computes_on: now.computes_on.clone(),
             load,
             living: u32::try_from(living).unwrap_or(u32::MAX),
             pid: now.pid,
@@ -156,6 +160,7 @@ impl Replica {
             now.wire = Some(Arc::clone(wire));
             now.info = Some(opened.info);
             now.device = opened.device;
+            now.computes_on = opened.computes_on;
             now.opened_in = Some(Duration::from_millis(opened.took_ms));
         }
         self.set_state(ReplicaState::Ready);

@@ -64,6 +64,8 @@ pub struct ModelSpec {
     pub files: Vec<FileSource>,
     /// The name of the engine plugin that runs it.
     pub plugin: String,
+    /// What it was placed on; empty where nobody said.
+    pub devices: Vec<String>,
     pub settings: Settings,
     /// How many kernel threads; `None`: one for each core that the process may use.
     pub threads: Option<u32>,

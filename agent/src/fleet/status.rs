@@ -25,6 +25,10 @@ pub struct ReplicaStatus {
     pub info: Option<ModelInfo>,
     /// What it computes on, for people; empty until it is ready.
     pub device: String,
+    /// What it was placed on, by id.
+    pub devices: Vec<String>,
+    /// The kind of what it computes on, as `cpu`; empty until it is ready.
+    pub computes_on: String,
     /// How full it was at its last step.
     pub load: Load,
     /// Requests that are under way, as the agent counts them.

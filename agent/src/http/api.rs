@@ -13,6 +13,7 @@ mod pull;
 mod refusal;
 mod replicas;
 mod scheduler;
+mod top;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/models/{name}", delete(models::remove))
         .route("/models/{name}/load", post(models::load))
         .route("/models/{name}/unload", post(models::unload))
+        .route("/top", get(top::top))
         .route("/ps", get(replicas::list))
         .route("/requests", get(replicas::requests))
         .route("/requests/{request}", get(scheduler::explain))

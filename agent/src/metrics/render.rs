@@ -13,7 +13,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 use skep_hw::telemetry::{Device, Snapshot};
 
-use super::{Metrics, ModelLabels};
+use super::{Metrics, ModelLabels, health};
 use crate::agent::Agent;
 use crate::fleet::ReplicaState;
 
@@ -27,9 +27,10 @@ pub fn render(agent: &Agent) -> Result<String, fmt::Error> {
     standing(&mut registry, agent);
     replicas(&mut registry, agent);
     scheduling::scheduling(&mut registry, agent.router.policies());
-    if let Some(snapshot) = agent.telemetry.borrow().as_deref() {
-        host(&mut registry, snapshot);
-        devices(&mut registry, &snapshot.devices);
+    if let Some(machine) = agent.telemetry.borrow().as_deref() {
+        host(&mut registry, &machine.snapshot);
+        devices(&mut registry, &machine.snapshot.devices);
+        health::devices(&mut registry, machine);
     }
     let mut text = String::with_capacity(8 << 10);
     encode(&mut text, &registry)?;
@@ -207,7 +208,7 @@ fn devices(registry: &mut Registry, devices: &[Device]) {
         device: String,
     }
     type Figure = (&'static str, &'static str, fn(&Device) -> Option<f64>);
-    let figures: [Figure; 7] = [
+    let figures: [Figure; 6] = [
         (
             "gpu_utilisation_ratio",
             "Share of time in which a kernel ran",
@@ -229,11 +230,6 @@ fn devices(registry: &mut Registry, devices: &[Device]) {
             "gpu_energy_joules",
             "Energy since the driver was loaded",
             |d| d.reading.power.energy_joules,
-        ),
-        (
-            "gpu_healthy",
-            "1 when nothing speaks against the device",
-            |d| Some(f64::from(u8::from(d.verdict.is_healthy()))),
         ),
     ];
     for (name, help, read) in figures {

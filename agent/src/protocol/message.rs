@@ -132,6 +132,8 @@ pub struct Opened {
     pub info: ModelInfo,
     /// What it computes on, for people.
     pub device: String,
+    /// The kind of that: `cpu`, or as the scheduler's devices have it.
+    pub computes_on: String,
     /// How long opening took, in milliseconds.
     pub took_ms: u64,
 }

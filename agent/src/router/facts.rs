@@ -85,7 +85,7 @@ pub(super) fn for_scheduler(change: skep_core::Change) -> host::Change {
             id: replica.id.0,
             model: replica.model.to_string(),
             node: replica.node.to_string(),
-            devices: vec!["cpu".into()],
+            devices: replica.devices.iter().map(ToString::to_string).collect(),
             state: match replica.state {
                 skep_core::ReplicaState::Starting => host::ReplicaState::Starting,
                 skep_core::ReplicaState::Ready => host::ReplicaState::Ready,

@@ -118,7 +118,8 @@ impl Router {
         self.look();
     }
 
-    pub(super) async fn unload(self, replica: ReplicaId) {
+    /// Ends a replica after its requests, which have the grace for that.
+    pub(super) async fn unload(self, replica: ReplicaId, grace: Duration) {
         let model = {
             let state = self.state();
             let mut replicas = state.core.registry().replicas();
@@ -126,8 +127,6 @@ impl Router {
                 .find(|known| known.id == replica)
                 .map(|known| known.model.clone())
         };
-        // The core unloads only what no request uses; the grace is for one that came just now.
-        let grace = Duration::from_secs(60);
         if let Some(model) = model
             && let Err(error) = self.shared.fleet.unload(&model, grace).await
         {
@@ -155,16 +154,21 @@ impl Router {
             digest: found.digest().to_string(),
             memory_bytes: found.bytes(),
             require: Vec::new(),
-            devices: Vec::new(),
+            devices: self.shared.devices.clone(),
         });
         let placement = decision
             .answer
             .map_err(|refusal| NoPlace(refusal).to_string())?;
-        tracing::info!(model, policy = %decision.by, why = %placement.why, "loading");
+        let home = self.shared.node.to_string();
+        let mut ranked = placement.ranked.into_iter();
+        let spot = ranked.find(|spot| spot.node == home);
+        let devices = spot.map(|spot| spot.devices).unwrap_or_default();
+        tracing::info!(model, policy = %decision.by, ?devices, why = %placement.why, "loading");
         Ok(ModelSpec {
             name: model.into(),
             files: vec![FileSource::Path(found.path().to_path_buf())],
             plugin: ENGINE.into(),
+            devices,
             settings: self.shared.opening,
             threads: self.shared.threads,
             memory_bytes: None,
@@ -239,7 +243,7 @@ impl Router {
             id: ReplicaId(status.id.0),
             model: status.model.as_str().into(),
             node: self.shared.node,
-            devices: vec!["cpu".into()],
+            devices: status.devices.iter().map(|id| id.as_str().into()).collect(),
             state: match &status.state {
                 fleet::ReplicaState::Starting | fleet::ReplicaState::Restarting { .. } => {
                     ReplicaState::Starting
@@ -282,6 +286,9 @@ impl Router {
         }
     }
 }
+
+/// The core unloads only what no request uses; this is for one that came just now.
+pub(super) const UNLOAD_GRACE: Duration = Duration::from_secs(60);
 
 /// The engine plugin that runs model files.
 const ENGINE: &str = "llama";

@@ -44,6 +44,7 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
         Opened {
             info,
             device: device.name().to_owned(),
+            computes_on: device.kind().to_owned(),
             took_ms,
         },
     ))

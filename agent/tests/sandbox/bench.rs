@@ -69,6 +69,7 @@ impl Bench {
             name: name.to_owned(),
             files: vec![FileSource::Path(path.to_owned())],
             plugin: plugin.to_owned(),
+            devices: Vec::new(),
             settings: Settings::default(),
             threads: Some(1),
             memory_bytes: Some(1 << 30),

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use sysinfo::{Components, CpuRefreshKind, MemoryRefreshKind, Networks, RefreshKind, System};
 
@@ -26,6 +27,7 @@ pub(super) struct HostSource {
     procfs: PathBuf,
     /// The first reading of processor time has nothing to be compared with.
     warm: bool,
+    slow_read_at: Option<Instant>,
 }
 
 impl HostSource {
@@ -62,18 +64,23 @@ impl HostSource {
             disks: places.disks.clone(),
             procfs: places.procfs.clone(),
             warm: false,
+            slow_read_at: None,
         }
     }
 
     /// Reads what changes.
-    pub(super) fn sample(&mut self) -> Host {
+    pub(super) fn sample(&mut self, now: Instant) -> Host {
+        let due = |at: Instant| now.saturating_duration_since(at) >= SLOW_EVERY;
+        if self.slow_read_at.is_none_or(due) {
+            self.facts.disks = self.disks.iter().map(|path| disk(path)).collect();
+            self.facts.networks = self.networks();
+            self.facts.temperatures = self.temperatures();
+            self.slow_read_at = Some(now);
+        }
         let mut host = self.facts.clone();
         host.uptime_s = System::uptime().ok();
         self.cpu(&mut host.cpu);
         host.memory = self.memory();
-        host.disks = self.disks.iter().map(|path| disk(path)).collect();
-        host.networks = self.networks();
-        host.temperatures = self.temperatures();
         self.warm = true;
         host
     }
@@ -162,6 +169,10 @@ impl HostSource {
         found
     }
 }
+
+/// Space, networks and sensors take two thirds of a sample, and nobody decides anything by them within
+/// seconds.
+const SLOW_EVERY: Duration = Duration::from_secs(5);
 
 /// Resident memory of a process in bytes, or `None` when there is no such process or it is not
 /// ours to see.

@@ -17,7 +17,9 @@ use crate::registry::{Device, Health, Node, ReplicaState};
 use crate::time::Time;
 
 impl Core {
-    pub(super) fn on_node(&mut self, now: Time, node: Node) {
+    pub(super) fn on_node(&mut self, now: Time, mut node: Node) {
+        // Whoever looked at it before it was told to stop does not take that back.
+        node.draining |= self.draining && self.registry.home() == Some(node.id);
         let before = self.registry.node(&node.id).cloned();
         if !self.registry.set_node(&node) {
             return;

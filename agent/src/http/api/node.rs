@@ -5,12 +5,23 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 
+use super::top;
 use crate::agent::Agent;
+use crate::telemetry::Level;
 use crate::{version, wire};
 
 pub(super) async fn node(State(agent): State<Arc<Agent>>) -> Json<wire::Node> {
-    let hardware = agent.telemetry.borrow().clone();
-    Json(wire::Node {
+    Json(describe(&agent, true))
+}
+
+/// This node, with all its readings or without.
+pub(super) fn describe(agent: &Agent, whole: bool) -> wire::Node {
+    let machine = agent.telemetry.borrow().clone();
+    let level = machine
+        .as_ref()
+        .map_or(Level::Healthy, |machine| machine.node);
+    wire::Node {
+        id: agent.node.to_string(),
         name: agent.node_name.clone(),
         version: version::VERSION.to_owned(),
         pid: std::process::id(),
@@ -20,8 +31,13 @@ pub(super) async fn node(State(agent): State<Arc<Agent>>) -> Json<wire::Node> {
         // The kernels of this version are the processor's.
         computes_on: "cpu".to_owned(),
         resident_bytes: skep_hw::telemetry::resident_bytes(std::process::id()),
-        hardware: hardware.as_deref().cloned(),
-    })
+        health: level.name().to_owned(),
+        why: machine.as_ref().and_then(|machine| machine.why.clone()),
+        devices: machine.as_deref().map(top::devices).unwrap_or_default(),
+        hardware: machine
+            .filter(|_| whole)
+            .map(|machine| machine.snapshot.clone()),
+    }
 }
 
 pub(super) async fn version() -> Json<wire::Version> {

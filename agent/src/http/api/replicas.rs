@@ -6,10 +6,12 @@ use std::time::UNIX_EPOCH;
 use axum::Json;
 use axum::extract::State;
 
+use super::top;
 use crate::agent::Agent;
 use crate::fleet::{ReplicaState, ReplicaStatus};
 use crate::protocol::{Abilities, ModelInfo};
 use crate::router::Trace;
+use crate::telemetry::{self, Level};
 use crate::wire;
 
 pub(super) async fn list(State(agent): State<Arc<Agent>>) -> Json<wire::Replicas> {
@@ -29,7 +31,7 @@ pub(super) fn all(agent: &Agent) -> Vec<wire::Replica> {
     let replicas = agent.router.fleet().replicas();
     replicas
         .into_iter()
-        .map(|status| describe(status, &traces))
+        .map(|status| describe(agent, status, &traces))
         .collect()
 }
 
@@ -40,7 +42,9 @@ pub(super) fn of(agent: &Agent, model: &str) -> Option<wire::Replica> {
         .find(|replica| replica.model == model)
 }
 
-fn describe(status: ReplicaStatus, traces: &[Trace]) -> wire::Replica {
+fn describe(agent: &Agent, status: ReplicaStatus, traces: &[Trace]) -> wire::Replica {
+    let fallen = telemetry::fallback(&status);
+    let level = fallen.as_ref().map_or(Level::Healthy, |cause| cause.level);
     let (state, why) = match status.state {
         ReplicaState::Starting => ("starting", None),
         ReplicaState::Ready => ("ready", None),
@@ -49,6 +53,10 @@ fn describe(status: ReplicaStatus, traces: &[Trace]) -> wire::Replica {
         ReplicaState::Failed { why } => ("failed", Some(why)),
     };
     wire::Replica {
+        node: agent.node_name.clone(),
+        health: level.name().to_owned(),
+        causes: fallen.iter().map(top::cause).collect(),
+        devices: status.devices,
         tokens_per_s: rate(&status.model, traces),
         id: status.id.0,
         model: status.model,

@@ -1,0 +1,113 @@
+//! How everything stands now: nodes, devices, replicas, requests.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::extract::State;
+use skep_hw::telemetry::{Device, Host, Vendor};
+
+use super::{node, replicas};
+use crate::agent::Agent;
+use crate::telemetry::{self, Level, Machine, Standing};
+use crate::wire;
+
+pub(super) async fn top(State(agent): State<Arc<Agent>>) -> Json<wire::Top> {
+    let (running, waiting) = agent.router.running_and_waiting();
+    let counters = agent.router.counters();
+    let mut latest = agent.router.traces();
+    latest.truncate(LATEST);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    Json(wire::Top {
+        at_unix_ms: now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
+        nodes: vec![node::describe(&agent, false)],
+        replicas: replicas::all(&agent),
+        requests: wire::Requests {
+            running,
+            waiting,
+            arrived: counters.arrived,
+            refused: counters.refused,
+            answered: counters.answered,
+            failed: counters.failed,
+            cut: counters.cut,
+            prompt_tokens: counters.usage.prompt_tokens,
+            completion_tokens: counters.usage.completion_tokens,
+            latest,
+        },
+    })
+}
+
+/// The processor, then the accelerators.
+pub(super) fn devices(machine: &Machine) -> Vec<wire::Device> {
+    let mut devices = vec![processor(&machine.snapshot.host)];
+    let accelerators = machine.snapshot.devices.iter().zip(&machine.standings);
+    devices.extend(accelerators.map(|(device, standing)| accelerator(device, standing)));
+    devices
+}
+
+pub(super) fn cause(cause: &telemetry::Cause) -> wire::Cause {
+    wire::Cause {
+        code: cause.code.clone(),
+        health: cause.level.name().to_owned(),
+        text: cause.text.clone(),
+        evidence: cause.evidence.clone(),
+    }
+}
+
+fn processor(host: &Host) -> wire::Device {
+    let memory = &host.memory;
+    let total = memory.limit_bytes.or(memory.total_bytes);
+    let free = memory.usable_bytes.or(memory.available_bytes);
+    wire::Device {
+        id: "cpu".to_owned(),
+        kind: "cpu".to_owned(),
+        name: host.cpu.brand.clone(),
+        health: Level::Healthy.name().to_owned(),
+        utilisation_percent: host.cpu.utilisation_percent,
+        memory_total_bytes: total,
+        memory_used_bytes: total
+            .zip(free)
+            .map(|(total, free)| total.saturating_sub(free)),
+        temperature_celsius: host
+            .temperatures
+            .iter()
+            .map(|sensor| sensor.celsius)
+            .max_by(f32::total_cmp),
+        ..wire::Device::default()
+    }
+}
+
+fn accelerator(device: &Device, standing: &Standing) -> wire::Device {
+    let (identity, reading) = (&device.identity, &device.reading);
+    let age = Instant::now().saturating_duration_since(standing.read_at);
+    wire::Device {
+        id: identity.id.to_string(),
+        kind: match identity.vendor {
+            Vendor::Nvidia => "nvidia".to_owned(),
+            Vendor::Amd => "amd".to_owned(),
+        },
+        index: Some(identity.index),
+        name: identity.name.clone(),
+        health: standing.level.name().to_owned(),
+        since_unix_s: Some(standing.since_unix_s),
+        causes: standing.causes.iter().map(cause).collect(),
+        read_ms_ago: Some(millis(age)),
+        utilisation_percent: reading.utilisation_percent,
+        memory_total_bytes: reading.memory.memory_total_bytes,
+        memory_used_bytes: reading.memory.memory_used_bytes,
+        temperature_celsius: reading.thermal.chip_celsius,
+        power_watts: reading.power.power_watts,
+        power_limit_watts: reading.power.limit_watts,
+        processes: reading
+            .processes
+            .as_ref()
+            .and_then(|all| u32::try_from(all.len()).ok()),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// More requests than a large terminal has lines.
+const LATEST: usize = 64;
