@@ -5,6 +5,7 @@ use std::sync::Arc;
 use skep_core::NodeId;
 use tokio::sync::watch;
 
+use crate::cluster::Cluster;
 use crate::config::Settings;
 use crate::fleet::Fleet;
 use crate::keys::Keys;
@@ -28,6 +29,7 @@ pub struct Agent {
     pub catalogue: Arc<Catalogue>,
     pub fleet: Fleet,
     pub router: Router,
+    pub cluster: Cluster,
     /// The newest look at the machine; none until the first.
     pub telemetry: watch::Receiver<Option<Arc<Machine>>>,
     pub metrics: Arc<Metrics>,

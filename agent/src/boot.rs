@@ -4,7 +4,7 @@
 //! was. Refuses to know what any part does.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use skep_hw::telemetry::Places;
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::agent::Agent;
+use crate::cluster::{self, Cluster, Readings};
 use crate::config::{self, Override, Settings, Source};
 use crate::fleet::{Fleet, FleetSettings};
 use crate::http::{Ending, Port, Server};
@@ -129,16 +130,33 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     });
     let telemetry = telemetry.follow(router.clone());
 
+    let itself: Arc<OnceLock<Weak<Agent>>> = Arc::default();
+    let asked = itself.clone();
+    let cluster = Cluster::start(cluster::Parts {
+        folder: paths.cluster(),
+        identity: Arc::new(identity),
+        name: node_name.clone(),
+        settings: settings.cluster.clone(),
+        engine: settings.state.engine,
+        router: router.clone(),
+        readings: Readings::new(move || {
+            let agent = asked.get().and_then(Weak::upgrade);
+            agent.map_or_else(Vec::new, |agent| crate::http::readings(&agent))
+        }),
+    })
+    .await?;
+
     let local = Secret::generate()?;
     let endpoint = endpoint::EndpointFile::write(&paths, &url, &local)?;
     let agent = Arc::new(Agent {
-        node: identity.node(),
+        node: router.node(),
         node_name,
         paths,
         keys,
         catalogue,
         fleet,
         router,
+        cluster,
         telemetry: machine,
         metrics: Arc::new(Metrics::new()),
         logs,
@@ -147,6 +165,8 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         started_unix_s: unix_now_s(),
         settings,
     });
+    // Nobody else sets it.
+    let _ = itself.set(Arc::downgrade(&agent));
     // Before anybody is told that it serves, and so can be told to stop.
     let signals = stop::Signals::new().map_err(StartError::Signals)?;
     let ending = watch::Sender::new(Ending::Serving);

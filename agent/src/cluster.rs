@@ -56,6 +56,27 @@ pub struct ClusterSettings {
     pub announce: bool,
 }
 
+/// What this node says of itself when another asks for everything.
+#[derive(Clone)]
+pub struct Readings(Arc<dyn Fn() -> Vec<u8> + Send + Sync>);
+
+impl Readings {
+    /// Asks this whenever somebody wants to know.
+    pub fn new(of: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(of))
+    }
+
+    fn now(&self) -> Vec<u8> {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Readings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Readings")
+    }
+}
+
 /// What a cluster needs to begin.
 #[derive(Debug)]
 pub struct Parts {
@@ -66,8 +87,8 @@ pub struct Parts {
     pub settings: ClusterSettings,
     pub engine: crate::store::EngineKind,
     pub router: Router,
-    /// The newest look at the machine.
-    pub telemetry: tokio::sync::watch::Receiver<Option<Arc<skep_hw::telemetry::Snapshot>>>,
+    /// What this node says of itself when another asks for everything, in JSON.
+    pub readings: Readings,
 }
 
 /// This node's place in a cluster. Copies are one.

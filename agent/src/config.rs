@@ -30,6 +30,7 @@ pub struct Config {
     pub requests: RequestConfig,
     pub models: ModelConfig,
     pub scheduler: SchedulerConfig,
+    pub cluster: ClusterConfig,
     pub state: StateConfig,
     pub telemetry: TelemetryConfig,
     pub log: LogConfig,
@@ -115,6 +116,21 @@ pub struct SchedulerConfig {
     /// Who decides where models and requests go: `spread` (the default), `pack`, `built-in`, or the absolute path of a
     /// scheduler component.
     pub policy: Option<String>,
+}
+
+/// `[cluster]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClusterConfig {
+    /// Where to listen for other nodes, UDP, `ADDRESS:PORT`; by default every address and `http.listen`'s port. Nothing
+    /// listens before this node has, or invites, others.
+    pub listen: Option<String>,
+    /// Under which `ADDRESS:PORT` others reach this node, where it cannot tell; port 0: the one that it listens on.
+    pub advertise: Option<String>,
+    /// How long a node's certificate holds; renewed at half of it.
+    pub certificate_life_s: Option<u32>,
+    /// Whether to tell the local network (mDNS) that this node is there, while it listens for others.
+    pub announce: Option<bool>,
 }
 
 /// `[state]`

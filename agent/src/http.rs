@@ -24,6 +24,7 @@ mod page;
 mod patience;
 mod tls;
 
+pub use self::api::readings;
 pub use self::error::{ApiError, Kind};
 pub use self::guard::Caller;
 pub use self::listener::{Ending, ListenError, Port};

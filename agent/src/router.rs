@@ -212,6 +212,12 @@ impl Router {
         self.state().core.is_draining()
     }
 
+    /// This node.
+    #[must_use]
+    pub fn node(&self) -> skep_core::NodeId {
+        self.shared.node
+    }
+
     /// Takes in what is new of this node.
     pub fn update_node(&self, change: impl FnOnce(&mut skep_core::Node)) {
         let known = {

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::cluster::ClusterError;
 use crate::config::ConfigError;
 use crate::http::ListenError;
 use crate::identity::{IdentityError, LockError};
@@ -36,6 +37,8 @@ pub enum StartError {
     Fleet(#[from] crate::fleet::StartError),
     #[error(transparent)]
     Listen(#[from] ListenError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     #[error("could not listen for signals")]
     Signals(#[source] io::Error),
     #[error("could not write how to reach this agent")]
@@ -51,11 +54,14 @@ impl StartError {
             // EX_CONFIG
             Self::Config(_) | Self::Paths(_) => 78,
             // EX_TEMPFAIL: another agent, or another program on the port.
-            Self::Lock(LockError::Taken { .. }) | Self::Listen(ListenError::Bind { .. }) => 75,
+            Self::Lock(LockError::Taken { .. })
+            | Self::Listen(ListenError::Bind { .. })
+            | Self::Cluster(ClusterError::Socket(_)) => 75,
             Self::Listen(ListenError::Tls(_)) => 78,
             // EX_DATAERR
             Self::Identity(IdentityError::Damaged { .. })
-            | Self::Keys(KeysError::Damaged { .. }) => 65,
+            | Self::Keys(KeysError::Damaged { .. })
+            | Self::Cluster(ClusterError::Damaged(_) | ClusterError::Log(_)) => 65,
             // EX_SOFTWARE
             Self::SchedulerSource(_) | Self::Scheduler(_) => 70,
             // EX_CANTCREAT
@@ -66,6 +72,7 @@ impl StartError {
             | Self::Catalogue(_)
             | Self::Executable(_)
             | Self::Fleet(_)
+            | Self::Cluster(_)
             | Self::Signals(_)
             | Self::Endpoint(_) => 73,
         }

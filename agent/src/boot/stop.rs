@@ -70,6 +70,8 @@ impl Running {
             Stop::Drained => WORKER_GRACE,
             Stop::Cut | Stop::Failed => CUT_GRACE,
         };
+        // While its models still run, so that what others asked here is answered or goes on elsewhere.
+        self.agent.cluster.stop().await;
         self.agent.fleet.shutdown(grace).await;
         drop(self.endpoint);
         self.telemetry.abort();

@@ -30,7 +30,7 @@ pub(super) fn render(trace: &Trace, paint: Paint, ago: impl Fn(u64) -> String) -
     let head = format!("request {}{id} to {}", trace.request, trace.model);
     let mut text = format!(
         "{}, {}, {outcome}\n",
-        paint.bold(&printable(&head)),
+        paint.bold(printable(&head)),
         ago(trace.at_unix_s)
     );
     let mut line = |what: &str, said: String| {

@@ -38,13 +38,14 @@ pub(super) fn put_in_shadow(client: &Client, policy: &str) -> Result<(), Failure
         policy => Some(named(policy)?),
     };
     let now: Schedulers = client.post("/api/v1/scheduler/shadow", &SchedulerWish { policy })?;
-    Ok(match now.shadow {
+    match now.shadow {
         None => say("no scheduler is in shadow")?,
         Some(shadow) => say(format!(
             "`{}` is asked beside the active one and not heeded; `skep scheduler diff` shows where they differ",
             printable(&shadow.name)
         ))?,
-    })
+    }
+    Ok(())
 }
 
 pub(super) fn differences(client: &Client, json: bool) -> Result<(), Failure> {
@@ -133,7 +134,7 @@ pub(super) fn render_differences(
             one.model,
             ago(one.at_unix_s)
         );
-        text += &format!("\n\n{}", paint.bold(&printable(&head)));
+        text += &format!("\n\n{}", paint.bold(printable(&head)));
         for (who, chosen) in [(&one.active, &one.live), (&shadow.name, &one.shadow)] {
             let line = format!("{who}: {} ({})", place(chosen), chosen.why);
             text += &format!("\n  {}", printable(&line));

@@ -155,9 +155,7 @@ impl Life {
 
     pub(super) async fn readings(&self, node: NodeId) -> Result<Vec<u8>, ClusterError> {
         if node == self.me() {
-            let newest = self.parts.telemetry.borrow().clone();
-            let readings = newest.and_then(|snapshot| serde_json::to_vec(&*snapshot).ok());
-            return Ok(readings.unwrap_or_default());
+            return Ok(self.parts.readings.now());
         }
         let link = self
             .net()

@@ -60,11 +60,7 @@ async fn answer(life: Arc<Life>, call: Call) -> Result<(), FrameError> {
             let loaded = loaded.unwrap_or_else(|_| Err("it takes too long to load".into()));
             answers.send(&loaded).await?;
         }
-        Ask::Readings => {
-            let newest = life.parts.telemetry.borrow().clone();
-            let readings = newest.and_then(|snapshot| serde_json::to_vec(&*snapshot).ok());
-            answers.send(&readings.unwrap_or_default()).await?;
-        }
+        Ask::Readings => answers.send(&life.parts.readings.now()).await?,
     }
     answers.end();
     Ok(())

@@ -9,12 +9,13 @@ use toml::{Table, Value};
 use super::{Config, ConfigError, Override, Source};
 
 /// The tables of the file; `SKEP_<SECTION>_<KEY>` in the environment overrides a key of one.
-pub const SECTIONS: [&str; 8] = [
+pub const SECTIONS: [&str; 9] = [
     "node",
     "http",
     "requests",
     "models",
     "scheduler",
+    "cluster",
     "state",
     "telemetry",
     "log",

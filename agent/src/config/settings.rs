@@ -2,15 +2,16 @@
 //!
 //! The defaults stand here, each with its reason.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Config, ConfigError, HttpConfig, LogConfig, ModelConfig, NodeConfig, RequestConfig,
-    SchedulerConfig, StateConfig,
+    ClusterConfig, Config, ConfigError, HttpConfig, LogConfig, ModelConfig, NodeConfig,
+    RequestConfig, SchedulerConfig, StateConfig,
 };
+use crate::cluster::ClusterSettings;
 use crate::scheduling::Source;
 use crate::store::EngineKind;
 
@@ -22,6 +23,7 @@ pub struct Settings {
     pub requests: RequestSettings,
     pub models: ModelSettings,
     pub scheduler: SchedulerSettings,
+    pub cluster: ClusterSettings,
     pub state: StateSettings,
     pub telemetry: TelemetrySettings,
     pub log: LogSettings,
@@ -108,12 +110,15 @@ impl TryFrom<Config> for Settings {
     type Error = ConfigError;
 
     fn try_from(config: Config) -> Result<Self, ConfigError> {
+        let http = http(config.http)?;
+        let listen = http.listen;
         Ok(Self {
             node: node(config.node)?,
-            http: http(config.http)?,
+            http,
             requests: requests(&config.requests)?,
             models: models(config.models)?,
             scheduler: scheduler(config.scheduler)?,
+            cluster: cluster(&config.cluster, listen)?,
             state: state(config.state)?,
             telemetry: TelemetrySettings {
                 // Once a second is as often as anything that reads it can use, and what a fault that is
@@ -298,6 +303,42 @@ fn scheduler(config: SchedulerConfig) -> Result<SchedulerSettings, ConfigError> 
         expect: "give `spread`, `pack`, `built-in`, or the absolute path of a component".into(),
     })?;
     Ok(SchedulerSettings { policy })
+}
+
+fn cluster(config: &ClusterConfig, http: SocketAddr) -> Result<ClusterSettings, ConfigError> {
+    let address = |key: &'static str, text: &Option<String>| {
+        let parsed = text.as_ref().map(|text| {
+            text.parse::<SocketAddr>().map_err(|_| ConfigError::Value {
+                key,
+                found: format!("`{}`", text.escape_debug()),
+                expect: "give an IP address and a port, as `192.168.1.10:7420` or `[::]:7420`"
+                    .into(),
+            })
+        });
+        parsed.transpose()
+    };
+    let listen = address("cluster.listen", &config.listen)?;
+    let advertise = address("cluster.advertise", &config.advertise)?;
+    if let Some(advertise) = advertise.filter(|advertise| advertise.ip().is_unspecified()) {
+        return Err(ConfigError::Value {
+            key: "cluster.advertise",
+            found: format!("`{advertise}`"),
+            expect: "give the address that other machines call this one by".into(),
+        });
+    }
+    Ok(ClusterSettings {
+        listen: listen.unwrap_or_else(|| SocketAddr::from((Ipv6Addr::UNSPECIFIED, http.port()))),
+        advertise,
+        // A week is as long as a stolen key is of use.
+        certificate_life: seconds(
+            "cluster.certificate_life_s",
+            config.certificate_life_s,
+            7 * 86_400,
+            10,
+            7 * 86_400,
+        )?,
+        announce: config.announce.unwrap_or(true),
+    })
 }
 
 fn state(config: StateConfig) -> Result<StateSettings, ConfigError> {

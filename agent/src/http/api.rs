@@ -15,6 +15,8 @@ mod replicas;
 mod scheduler;
 mod top;
 
+pub use self::top::readings;
+
 use std::sync::Arc;
 
 use axum::Router;

@@ -18,11 +18,13 @@ pub struct ModelFacts {
     pub info: Option<ModelInfo>,
 }
 
+type ByModel = HashMap<Arc<str>, Arc<ModelFacts>>;
+
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    by_model: RwLock<HashMap<Arc<str>, Arc<ModelFacts>>>,
+    by_model: RwLock<ByModel>,
     /// The same of other nodes' models.
-    elsewhere: RwLock<BTreeMap<NodeId, HashMap<Arc<str>, Arc<ModelFacts>>>>,
+    elsewhere: RwLock<BTreeMap<NodeId, ByModel>>,
 }
 
 impl Facts {

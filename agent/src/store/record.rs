@@ -119,10 +119,8 @@ pub(super) fn parts_of(key: &Key) -> (u64, u16) {
 
 /// Writes a cell: in parts, so that no value is ever large.
 pub(super) fn put(batch: &mut Batch, table: Table, index: u64, cell: &[u8]) {
-    let mut part = 0;
-    for piece in cell.chunks(STORE_PART_BYTES) {
+    for (part, piece) in (0..).zip(cell.chunks(STORE_PART_BYTES)) {
         batch.put(table.part(index, part), piece.to_vec());
-        part += 1;
     }
 }
 

@@ -27,8 +27,6 @@ pub(super) struct Look {
     pub(super) at: Instant,
     pub(super) devices: Vec<Device>,
     pub(super) sources: Vec<Source>,
-    /// There is nothing to see, so no further look follows.
-    pub(super) last: bool,
 }
 
 /// The threads. Each ends when this is dropped, or, held by a driver, with the process.
@@ -87,16 +85,15 @@ fn vendor(
         let mut watch = VendorWatch::detect(vendor, &places);
         move || {
             let devices = watch.sample(Instant::now());
-            let last = watch.is_empty();
             let look = Look {
                 at: Instant::now(),
                 devices,
                 sources: watch.sources().to_vec(),
-                last,
             };
             put(seen.of(vendor), look);
             seen.news.notify_one();
-            !last
+            // Where there is nothing to see, no further look follows.
+            !watch.is_empty()
         }
     })
 }

@@ -12,16 +12,25 @@ use crate::agent::Agent;
 use crate::telemetry::{self, Level, Machine, Standing};
 use crate::wire;
 
+/// What this node says of itself to another: as `GET /api/v1/top`, of itself alone, with all its readings.
+pub fn readings(agent: &Agent) -> Vec<u8> {
+    serde_json::to_vec(&here(agent, true)).unwrap_or_default()
+}
+
 pub(super) async fn top(State(agent): State<Arc<Agent>>) -> Json<wire::Top> {
+    Json(here(&agent, false))
+}
+
+fn here(agent: &Agent, whole: bool) -> wire::Top {
     let (running, waiting) = agent.router.running_and_waiting();
     let counters = agent.router.counters();
     let mut latest = agent.router.traces();
     latest.truncate(LATEST);
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    Json(wire::Top {
+    wire::Top {
         at_unix_ms: now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
-        nodes: vec![node::describe(&agent, false)],
-        replicas: replicas::all(&agent),
+        nodes: vec![node::describe(agent, whole)],
+        replicas: replicas::all(agent),
         requests: wire::Requests {
             running,
             waiting,
@@ -34,7 +43,7 @@ pub(super) async fn top(State(agent): State<Arc<Agent>>) -> Json<wire::Top> {
             completion_tokens: counters.usage.completion_tokens,
             latest,
         },
-    })
+    }
 }
 
 /// The processor, then the accelerators.
