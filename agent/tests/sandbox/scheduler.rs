@@ -105,7 +105,7 @@ async fn every_vice_of_a_scheduler_is_contained() {
         ),
         (
             "deny",
-            "nonsense: it called `deny` unknown, and replica 8 is ready",
+            "nonsense: it called `deny` unknown, and replica 7 is ready",
         ),
         ("twice", "nonsense: it ranked replica 7 twice"),
         (

@@ -193,29 +193,28 @@ struct Disk {
 }
 
 impl Disk {
+    /// None where this may not be done, which it says.
     fn new() -> Option<Self> {
         let disk = Self {
-            home: tempfile::tempdir().ok()?,
+            home: tempfile::tempdir().unwrap(),
         };
         let image = disk.image();
-        let made = std::fs::File::create(&image)
+        std::fs::File::create(&image)
             .and_then(|file| file.set_len(64 << 20))
-            .is_ok()
-            && quiet(Command::new("mkfs.ext4").arg("-q").arg(&image));
-        std::fs::create_dir(disk.mounted()).ok()?;
-        // A shutdown on a system that cannot would leave everything as it was, and prove nothing.
-        if made
-            && disk.mount()
-            && disk.cut()
-            && std::fs::write(disk.mounted().join("x"), "x").is_err()
-        {
-            disk.unmount();
-            if disk.mount() {
-                return Some(disk);
-            }
+            .unwrap();
+        std::fs::create_dir(disk.mounted()).unwrap();
+        let made = quiet(Command::new("mkfs.ext4").arg("-q").arg(&image));
+        let perl = quiet(Command::new("perl").args(["-e", "1"]));
+        if !(made && perl && disk.mount()) {
+            eprintln!("not tried: power loss needs root, loop devices, ext4 and perl");
+            return None;
         }
-        eprintln!("not tried: power loss needs root, loop devices, ext4 and perl");
-        None
+        // A shutdown that does nothing would leave everything as it was, and prove nothing.
+        assert!(disk.cut(), "could not shut the file system down");
+        let written = std::fs::write(disk.mounted().join("x"), "x");
+        assert!(written.is_err(), "it goes on after the shutdown");
+        disk.restore();
+        Some(disk)
     }
 
     fn image(&self) -> PathBuf {
@@ -245,8 +244,8 @@ impl Disk {
 
     /// Nothing reaches the disk from now on, the journal included.
     fn cut(&self) -> bool {
-        const SHUTDOWN: &str =
-            r#"open(F, "<", $ARGV[0]) or die; ioctl(F, 0x8004587d, pack("I", 2)) or die"#;
+        // What is handed over must be a variable: perl writes to it.
+        const SHUTDOWN: &str = r#"open(F, "<", $ARGV[0]) or die; my $how = pack("I", 2); ioctl(F, 0x8004587d, $how) or die"#;
         quiet(
             Command::new("perl")
                 .args(["-e", SHUTDOWN])
