@@ -3,6 +3,7 @@
 #![allow(
     unsafe_code,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a counting allocator must implement an unsafe trait; a test may fail"
 )]
 
