@@ -4,7 +4,7 @@
 //! that everything is gone that no `fsync` made safe; then it is mounted again. Only acknowledgements that
 //! were read before the shutdown count. `SKEP_CRASH_CYCLES` sets the cycles of each kind and engine.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -47,6 +47,8 @@ impl Writer {
             .arg(folder)
             .arg(engine)
             .stdout(Stdio::piped())
+            // A line at most, said as it ends.
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let acknowledged = Arc::new(AtomicU64::new(0));
@@ -77,7 +79,11 @@ impl Writer {
     fn opened(&mut self) -> Opened {
         let Ok(line) = self.said.recv_timeout(HANG) else {
             let _ = self.child.kill();
-            panic!("it did not open: {:?}", self.child.wait());
+            let mut said = String::new();
+            if let Some(mut errors) = self.child.stderr.take() {
+                let _ = errors.read_to_string(&mut said);
+            }
+            panic!("it did not open: {:?}: {said}", self.child.wait());
         };
         let mut words = line.splitn(5, ' ');
         assert_eq!(words.next(), Some("open"), "{line}");
@@ -340,13 +346,13 @@ fn corruptions(engine: &str) {
     let (mut output, mut errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let errors = std::thread::spawn(move || {
         let mut text = Vec::new();
-        let _ = std::io::Read::read_to_end(&mut errors, &mut text);
+        let _ = errors.read_to_end(&mut text);
         String::from_utf8_lossy(&text).into_owned()
     });
     let (sender, ended) = mpsc::channel();
     std::thread::spawn(move || {
         let mut text = String::new();
-        let _ = std::io::Read::read_to_string(&mut output, &mut text);
+        let _ = output.read_to_string(&mut text);
         let _ = sender.send(text);
     });
     let said = ended.recv_timeout(4 * HANG);
