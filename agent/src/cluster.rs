@@ -157,15 +157,18 @@ impl Cluster {
         self.life().invite(role, name, valid).await
     }
 
-    /// Leaves the cluster that this node founded for itself, and joins the token's. What it kept of the old
-    /// one is set aside.
+    /// Leaves the cluster that this node founded for itself, and joins the token's; or joins anew the one
+    /// that it is in. What it kept of the old one is set aside.
     ///
     /// # Errors
     /// When this node has others already, or the cluster does not let it in; it stays where it was then.
     pub async fn join(&self, token: &Token, name: Option<String>) -> Result<Joined, ClusterError> {
         let _changing = self.0.changing.lock().await;
         let old = self.life();
-        if old.keeper.view().members().len() > 1 || !old.leads() {
+        let alone = old.leads() && old.keeper.view().members().len() <= 1;
+        // A member may come again, when it was away too long to come back by its key.
+        let again = !old.leads() && old.cluster() == Some(token.cluster);
+        if !alone && !again {
             return Err(ClusterError::HasOthers);
         }
         old.stop_listening().await;
