@@ -23,8 +23,6 @@ pub struct Agent {
     pub settings: Settings,
     pub paths: Paths,
     pub node: NodeId,
-    /// What people call this machine.
-    pub node_name: String,
     pub keys: Keys,
     pub catalogue: Arc<Catalogue>,
     pub fleet: Fleet,

@@ -135,7 +135,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let cluster = Cluster::start(cluster::Parts {
         folder: paths.cluster(),
         identity: Arc::new(identity),
-        name: node_name.clone(),
+        name: node_name,
         settings: settings.cluster.clone(),
         engine: settings.state.engine,
         router: router.clone(),
@@ -150,7 +150,6 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let endpoint = endpoint::EndpointFile::write(&paths, &url, &local)?;
     let agent = Arc::new(Agent {
         node: router.node(),
-        node_name,
         paths,
         keys,
         catalogue,

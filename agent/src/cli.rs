@@ -8,17 +8,21 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 mod arguments;
+mod ca;
 mod chat;
 mod complete;
+mod discover;
 mod doctor;
 mod events;
 mod explain;
 mod failure;
 mod figures;
+mod join;
 mod keys;
 mod logs;
 mod models;
 mod node;
+mod nodes;
 mod plugin;
 mod ps;
 mod pull;
@@ -26,16 +30,20 @@ mod run;
 mod scheduler;
 mod table;
 mod terminal;
+mod token;
 mod top;
 mod up;
 mod version;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
 
 use self::failure::{Exit, Failure};
 
-use self::arguments::{Arguments, Command, KeysCommand, PluginCommand, SchedulerCommand};
+use self::arguments::{
+    Arguments, CaCommand, Command, KeysCommand, PluginCommand, SchedulerCommand, TokenCommand,
+};
 use self::terminal::Paint;
 use crate::client::{Client, Endpoint};
 use crate::paths::Paths;
@@ -83,7 +91,27 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
             let client = move || connect(paths.as_ref());
             top::top(Box::new(client), &wish)?;
         }
-        Command::Node(listed) => node::show(&client()?, listed.json)?,
+        Command::Nodes(listed) => nodes::list(&client()?, listed.json)?,
+        Command::Node(wish) => match wish.command {
+            None => node::show(&client()?, wish.json)?,
+            Some(command) => nodes::act(&client()?, &command)?,
+        },
+        Command::Token(token) => match token.command {
+            TokenCommand::New {
+                role,
+                name,
+                ttl,
+                json,
+            } => token::make(&client()?, &role, name, ttl, json)?,
+            TokenCommand::Ls(listed) => token::list(&client()?, listed.json)?,
+            TokenCommand::Revoke { token } => token::revoke(&client()?, &token)?,
+        },
+        Command::Join(wish) => return join::join(home.as_deref(), &client()?, &wish),
+        Command::Discover(listed) => discover::discover(&client()?, listed.json)?,
+        Command::Ca(ca) => match ca.command {
+            None => ca::show(&client()?, ca.json)?,
+            Some(CaCommand::Rotate) => ca::rotate(&client()?, ca.json)?,
+        },
         Command::Keys(keys) => match keys.command {
             KeysCommand::Ls(listed) => keys::list(&client()?, listed.json)?,
             KeysCommand::New { name, json } => keys::make(&client()?, name, json)?,

@@ -17,6 +17,7 @@ mod follow;
 mod govern;
 mod invite;
 mod life;
+mod neighbours;
 mod nodes;
 mod papers;
 mod remote;
@@ -35,6 +36,7 @@ pub use self::authorities::AuthorityStatus;
 pub use self::error::ClusterError;
 pub use self::facts::{DeviceFacts, Facts};
 pub use self::invite::{Invitation, Joined};
+pub use self::neighbours::Neighbour;
 pub use self::nodes::{NodeState, NodeStatus, TokenStatus};
 pub use self::remote::Remote;
 
@@ -157,22 +159,33 @@ impl Cluster {
         self.life().invite(role, name, valid).await
     }
 
-    /// Leaves the cluster that this node founded for itself, and joins the token's; or joins anew the one
-    /// that it is in. What it kept of the old one is set aside.
+    /// Leaves the cluster that this node founded for itself, and joins the token's. What it kept of the old
+    /// one is set aside. `at` names further places to look for it, `HOST:PORT`; `leave`: also one with others.
     ///
     /// # Errors
     /// When this node has others already, or the cluster does not let it in; it stays where it was then.
-    pub async fn join(&self, token: &Token, name: Option<String>) -> Result<Joined, ClusterError> {
+    pub async fn join(
+        &self,
+        mut token: Token,
+        at: &[String],
+        name: Option<String>,
+        leave: bool,
+    ) -> Result<Joined, ClusterError> {
         let _changing = self.0.changing.lock().await;
         let old = self.life();
-        let alone = old.leads() && old.keeper.view().members().len() <= 1;
-        // A member may come again, when it was away too long to come back by its key.
-        let again = !old.leads() && old.cluster() == Some(token.cluster);
-        if !alone && !again {
+        let others = old.keeper.view().members().len() > 1;
+        if old.leads() && others {
+            return Err(ClusterError::Leads);
+        }
+        if (others || !old.leads()) && !leave {
             return Err(ClusterError::HasOthers);
         }
+        if old.cluster() == Some(token.cluster) && old.leads() {
+            return Err(ClusterError::Itself);
+        }
+        invite::look_there_first(&mut token, at).await?;
         old.stop_listening().await;
-        let joined = invite::join(&self.0.parts, token, name).await;
+        let joined = invite::join(&self.0.parts, &token, name).await;
         let joined = match joined {
             Ok(joined) => joined,
             Err(error) => {
@@ -181,10 +194,10 @@ impl Cluster {
             }
         };
         old.end().await;
-        joined.install(&self.0.parts)?;
+        let report = joined.install(&self.0.parts)?;
         let life = Life::begin(self.0.parts.clone()).await?;
         *self.0.life.write().unwrap_or_else(PoisonError::into_inner) = life;
-        Ok(joined.report)
+        Ok(report)
     }
 
     /// Says good-bye to the others.
@@ -224,6 +237,22 @@ impl Cluster {
     /// When this node does not lead.
     pub async fn rotate_authority(&self) -> Result<AuthorityStatus, ClusterError> {
         self.life().rotate().await
+    }
+
+    /// Who else is on the local network; takes some seconds.
+    ///
+    /// # Errors
+    /// When multicast cannot be used here.
+    pub async fn neighbours(&self) -> Result<Vec<Neighbour>, ClusterError> {
+        self.life().neighbours().await
+    }
+
+    /// What this node is called.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let view = self.view();
+        let member = view.member(self.me());
+        member.map_or_else(|| self.0.parts.name.clone(), |member| member.name.clone())
     }
 
     /// The newest look of any node at its machine, in JSON.

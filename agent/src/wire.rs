@@ -3,12 +3,17 @@
 //! Decides the names and units of every field. They are kept from version to version: fields are
 //! added, never renamed. Refuses to know where a figure comes from.
 
+mod cluster;
 mod scheduling;
 mod top;
 
 use serde::{Deserialize, Serialize};
 use skep_hw::telemetry::Snapshot;
 
+pub use self::cluster::{
+    Authorities, Authority, ClusterNode, ClusterNodes, DeviceFacts, Invitation, JoinToken,
+    JoinTokens, JoinWish, Joined, Neighbour, Neighbours, NewLabels, NewName, NewToken, NodeState,
+};
 pub use self::scheduling::{
     Chosen, Difference, Differences, RolledBack, Scheduler, SchedulerWish, Schedulers, Shadow,
 };

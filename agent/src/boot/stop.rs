@@ -63,6 +63,11 @@ impl Running {
         self.end(Stop::Cut).await
     }
 
+    /// Ends without having served.
+    pub async fn stop(self) {
+        self.end(Stop::Cut).await;
+    }
+
     /// Ends what is left, in the opposite order of the start.
     async fn end(self, stop: Stop) -> Stop {
         self.flush_keys();

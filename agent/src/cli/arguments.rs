@@ -7,13 +7,18 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-/// One private AI node from one binary.
+mod cluster;
+
+pub(super) use self::cluster::{Ca, CaCommand, Join, Node, NodeCommand, Token, TokenCommand};
+use self::cluster::{JOIN_HELP, NODE_HELP, TOKEN_HELP};
+
+/// One private AI cluster from one binary.
 #[derive(Debug, Parser)]
 #[command(
     name = "skep",
     version,
-    about = "One private AI node from one binary: it runs language models on this machine",
-    long_about = "skep runs language models on this machine and serves them to any OpenAI client.\n\n\
+    about = "One private AI cluster from one binary: it runs language models on the machines you have",
+    long_about = "skep runs language models on the machines you have and serves them to any OpenAI client.\n\n\
         Start it with `skep up`; in another terminal ask the small model that comes with it:\n\n    \
         skep run tiny \"The borrow checker\"",
     after_help = AFTER_HELP,
@@ -62,8 +67,21 @@ pub(super) enum Command {
     /// Watch nodes, devices, models and requests live
     #[command(after_help = TOP_HELP)]
     Top(Top),
-    /// Show this machine: processor, memory, accelerators, and what is wrong with them
-    Node(Listed),
+    /// List the machines of the cluster
+    Nodes(Listed),
+    /// Show this machine or another, or change what a machine is to the cluster
+    #[command(after_help = NODE_HELP)]
+    Node(Node),
+    /// Make, list and revoke the tokens that let machines in
+    #[command(after_help = TOKEN_HELP)]
+    Token(Token),
+    /// Make this machine a member of a cluster
+    #[command(after_help = JOIN_HELP)]
+    Join(Join),
+    /// List the machines on the local network, and why each is usable or not
+    Discover(Listed),
+    /// Show the authority that certifies the cluster's nodes, or let a new one take over
+    Ca(Ca),
     /// Show why a request went where it did
     #[command(after_help = EXPLAIN_HELP)]
     Explain(Explain),
@@ -275,6 +293,7 @@ First steps:
   skep up                               start the agent (leave it running)
   skep run tiny \"The borrow checker\"    ask the model that comes with it
   skep pull https://example.org/m.gguf  bring a better one
+  skep token new                        let another machine in; it says what to type there
   skep doctor                           when something is wrong
 
 Environment:

@@ -45,6 +45,9 @@ fn help_reads_well() {
         "doctor",
         "scheduler",
         "explain",
+        "token",
+        "join",
+        "node",
     ] {
         let mut command = Arguments::command().term_width(100);
         command.build();
@@ -72,6 +75,21 @@ fn what_is_typed_is_understood() {
         "skep scheduler diff --json",
         "skep explain last --json",
         "skep top --once",
+        "skep nodes --json",
+        "skep node",
+        "skep node --json",
+        "skep node show attic --json",
+        "skep node approve attic",
+        "skep node rename attic loft",
+        "skep node label attic gpu=3090 noisy-",
+        "skep token new --role voter --name attic --ttl 2h --json",
+        "skep token ls --json",
+        "skep token revoke 0011223344556677",
+        "skep join skep-join-x --at 10.0.0.1:7420 --at h:1 --name attic --leave",
+        "skep join - --listen 127.0.0.1:0 --set log.format=json",
+        "skep discover --json",
+        "skep ca --json",
+        "skep ca rotate --json",
         "skep top --json",
         "skep completions zsh",
         "skep --home /x ps",
@@ -92,6 +110,12 @@ fn what_is_typed_is_understood() {
         "skep scheduler",
         "skep scheduler use",
         "skep explain",
+        "skep token",
+        "skep token new --role king",
+        "skep token new --ttl soon",
+        "skep join",
+        "skep node drain",
+        "skep node label attic",
     ] {
         assert!(parse(bad).is_err(), "{bad}");
     }

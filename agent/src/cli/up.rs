@@ -3,24 +3,42 @@
 //! Decides what is told on a terminal while it starts and once it serves; the start itself is
 //! `boot`'s.
 
-use std::io::IsTerminal as _;
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use super::arguments::Up;
 use super::terminal::{Paint, complain, printable};
-use super::{Failure, figures};
+use super::waiting::Waiting;
+use super::{Failure, figures, join};
 use crate::agent::Agent;
 use crate::boot::{self, Start};
 use crate::config::Override;
 use crate::keys::Secret;
+use crate::pki::TokenError;
+use crate::wire::{JoinWish, Joined};
 
 pub(super) fn up(home: Option<&Path>, wish: &Up) -> Result<ExitCode, Failure> {
+    run(home, wish, None)
+}
+
+/// The same, and joins a cluster first; ends when it does not get in.
+pub(super) fn up_and_join(
+    home: Option<&Path>,
+    wish: &Up,
+    joining: JoinWish,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    run(home, wish, Some((joining, json)))
+}
+
+fn run(
+    home: Option<&Path>,
+    wish: &Up,
+    joining: Option<(JoinWish, bool)>,
+) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let start = Start {
         home: home.map(Path::to_owned),
@@ -30,25 +48,47 @@ pub(super) fn up(home: Option<&Path>, wish: &Up) -> Result<ExitCode, Failure> {
     let runtime = boot::runtime()
         .map_err(|error| Failure::new(format!("the system gives no threads: {error}")))?;
     runtime.block_on(async {
-        let mut told = Told::begin();
+        let waiting =
+            Waiting::begin("starting (the first start compiles the plugins, which takes a while)");
         let running = match boot::start(start).await {
             Ok(running) => running,
             Err(error) => {
-                told.end();
+                drop(waiting);
                 Failure::chain(&error).report(Paint::for_stderr());
                 return Ok(ExitCode::from(error.exit_code()));
             }
         };
+        if let Some((joining, json)) = joining {
+            waiting.now("joining");
+            let joined = enter(&running.agent, joining).await;
+            let told = joined.and_then(|joined| join::tell(&joined, json));
+            if let Err(failure) = told {
+                drop(waiting);
+                running.stop().await;
+                return Err(failure);
+            }
+        }
         let (agent, first_key) = (Arc::clone(&running.agent), running.first_key.clone());
         // Asked to stop while its model loads, it stops.
         let mut stopping = pin!(running.until_stopped());
         let stop = tokio::select! {
             stop = &mut stopping => stop,
-            () = told.serving(&agent, first_key.as_ref(), started) => stopping.await,
+            () = serving(waiting, &agent, first_key.as_ref(), started) => stopping.await,
         };
-        told.end();
         Ok(ExitCode::from(stop.exit_code()))
     })
+}
+
+async fn enter(agent: &Agent, wish: JoinWish) -> Result<Joined, Failure> {
+    let token = wish
+        .token
+        .parse()
+        .map_err(|error: TokenError| Failure::chain(&error))?;
+    let joined = agent
+        .cluster
+        .join(token, &wish.at, wish.name, wish.leave)
+        .await;
+    joined.map_err(|error| Failure::chain(&error))
 }
 
 /// Flags are settings like any other.
@@ -82,90 +122,57 @@ fn overrides(wish: &Up) -> Result<Vec<Override>, Failure> {
     Ok(overrides)
 }
 
-/// What a person at a terminal sees of the start. A service has the log.
-struct Told {
-    bar: Option<ProgressBar>,
-    paint: Paint,
-}
-
-impl Told {
-    fn begin() -> Self {
-        let paint = Paint::for_stderr();
-        if !std::io::stderr().is_terminal() {
-            return Self { bar: None, paint };
+/// Waits for the default model, then tells a person at a terminal where everything is. A service has the log.
+async fn serving(waiting: Waiting, agent: &Agent, first_key: Option<&Secret>, started: Instant) {
+    let ready = match &agent.settings.models.default {
+        None => None,
+        Some(model) => {
+            waiting.now(format!("loading `{model}`"));
+            let patience = Duration::from_secs(15 * 60);
+            Some((model.clone(), agent.router.ready(model, patience).await))
         }
-        let bar = ProgressBar::new_spinner();
-        if let Ok(style) = ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}") {
-            bar.set_style(style);
-        }
-        bar.set_message("starting (the first start compiles the plugins, which takes a while)");
-        bar.enable_steady_tick(Duration::from_millis(100));
-        Self {
-            bar: Some(bar),
-            paint,
-        }
+    };
+    let seen = waiting.is_seen();
+    drop(waiting);
+    if !seen {
+        return;
     }
-
-    fn end(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
+    let paint = Paint::for_stderr();
+    let url = printable(&agent.url).into_owned();
+    let took = figures::duration(started.elapsed());
+    complain("");
+    complain(&format!(
+        "  {} {}",
+        paint.bold("skep is up"),
+        paint.dim(format!("after {took}"))
+    ));
+    complain("");
+    let line = |label: &str, text: &str| {
+        complain(&format!("  {}{text}", paint.dim(format!("{label:<9}"))));
+    };
+    line("page", &paint.cyan(format!("{url}/")));
+    line("API", &format!("{url}/v1   (any OpenAI client)"));
+    if let Some(key) = first_key {
+        line("key", &paint.bold(key.reveal()));
+        line(
+            "",
+            &paint.yellow("shown only this once; needed beyond this machine"),
+        );
     }
-
-    /// Waits for the default model, then tells where everything is.
-    async fn serving(&mut self, agent: &Agent, first_key: Option<&Secret>, started: Instant) {
-        let ready = match &agent.settings.models.default {
-            None => None,
-            Some(model) => {
-                if let Some(bar) = &self.bar {
-                    bar.set_message(format!("loading `{model}`"));
-                }
-                let patience = Duration::from_secs(15 * 60);
-                Some((model.clone(), agent.router.ready(model, patience).await))
-            }
-        };
-        let told = self.bar.is_some();
-        self.end();
-        if !told {
-            return;
+    match &ready {
+        Some((model, Ok(()))) => {
+            line("model", &format!("{model} is ready"));
+            line("try", &format!("skep run {model} \"The borrow checker\""));
         }
-        let paint = self.paint;
-        let url = printable(&agent.url).into_owned();
-        let took = figures::duration(started.elapsed());
-        complain("");
-        complain(&format!(
-            "  {} {}",
-            paint.bold("skep is up"),
-            paint.dim(format!("after {took}"))
-        ));
-        complain("");
-        let line = |label: &str, text: &str| {
-            complain(&format!("  {}{text}", paint.dim(format!("{label:<9}"))));
-        };
-        line("page", &paint.cyan(format!("{url}/")));
-        line("API", &format!("{url}/v1   (any OpenAI client)"));
-        if let Some(key) = first_key {
-            line("key", &paint.bold(key.reveal()));
+        Some((model, Err(why))) => {
             line(
-                "",
-                &paint.yellow("shown only this once; needed beyond this machine"),
+                "model",
+                &format!("{} {}", paint.red(format!("{model}:")), printable(why)),
             );
+            line("", "`skep doctor` looks around");
         }
-        match &ready {
-            Some((model, Ok(()))) => {
-                line("model", &format!("{model} is ready"));
-                line("try", &format!("skep run {model} \"The borrow checker\""));
-            }
-            Some((model, Err(why))) => {
-                line(
-                    "model",
-                    &format!("{} {}", paint.red(format!("{model}:")), printable(why)),
-                );
-                line("", "`skep doctor` looks around");
-            }
-            None => line("model", "none is loaded at start (`models.default`)"),
-        }
-        line("stop", "Ctrl-C");
-        complain("");
+        None => line("model", "none is loaded at start (`models.default`)"),
     }
+    line("stop", "Ctrl-C");
+    complain("");
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use skep_core::AuthorityId;
 use skep_core::state::{Action, AuthorityStanding, Certificate, State};
 
@@ -17,7 +17,7 @@ use crate::keys::unix_now_s;
 use crate::pki::{Authority, pin, validity};
 
 /// An authority, for people.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AuthorityStatus {
     /// SHA-256 of its public key: what tokens pin.
     pub pin: String,

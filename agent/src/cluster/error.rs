@@ -59,9 +59,20 @@ pub enum ClusterError {
     UnknownNode(String),
     /// This node has others already.
     #[error(
-        "this node is a member of a cluster with others already; `skep node remove` it there first, or give `--home` for another"
+        "this node is a member of a cluster with others already; add `--leave` to leave that one for good"
     )]
     HasOthers,
+    /// It cannot leave those whose state it keeps.
+    #[error(
+        "this node leads a cluster with others; `skep node remove` them first, or use another `--home`"
+    )]
+    Leads,
+    /// The token is its own.
+    #[error("the token was made by this very node; use it on the machine that is to join")]
+    Itself,
+    /// Nobody can be heard.
+    #[error("cannot hear neighbours: {0}; does this network let multicast through (UDP 5353)?")]
+    Neighbours(String),
     /// The system gave no randomness.
     #[error("the system gives no random numbers")]
     Random,

@@ -33,12 +33,12 @@ pub struct Facts {
 }
 
 /// A device of a node, for people.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeviceFacts {
     pub id: String,
     pub kind: String,
     /// `healthy`, `degraded` or `lost`.
-    pub health: &'static str,
+    pub health: String,
     /// The cause, when it is not healthy.
     pub why: Option<String>,
     pub memory_bytes: u64,
@@ -60,7 +60,7 @@ impl DeviceFacts {
                 Self {
                     id: device.id.clone(),
                     kind: device.kind.clone(),
-                    health,
+                    health: health.to_owned(),
                     why,
                     memory_bytes: device.memory_bytes,
                     memory_free_bytes: device.memory_free_bytes,

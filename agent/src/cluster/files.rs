@@ -64,10 +64,14 @@ impl Files {
 
     /// Begins a life of this node that is later than every one before; durable when this returns.
     pub(super) fn next_generation(&self) -> Result<u64, ClusterError> {
-        let last: u64 = self.read("generation")?.unwrap_or(0);
-        let next = last.saturating_add(1);
+        let next = self.generation()?.saturating_add(1);
         self.set_generation(next)?;
         Ok(next)
+    }
+
+    /// The number of the latest life; 0 before the first.
+    pub(super) fn generation(&self) -> Result<u64, ClusterError> {
+        Ok(self.read("generation")?.unwrap_or(0))
     }
 
     /// This life has this number now.

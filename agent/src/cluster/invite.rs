@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use skep_core::state::{Action, Issue, Role};
 use skep_core::{ClusterId, NodeId};
 
@@ -19,7 +19,7 @@ use crate::net::{JoinAnswer, JoinAsk, JoinError, Socket, Welcome, knock};
 use crate::pki::{Badge, Pin, Token, pin};
 
 /// A token that was made, to be shown once.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Invitation {
     /// What the other machine needs. Whoever has it can join.
     pub token: String,
@@ -35,7 +35,7 @@ pub struct Invitation {
 }
 
 /// A cluster that was joined.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Joined {
     pub cluster: String,
     /// Where it was reached.
@@ -50,7 +50,7 @@ pub struct Joined {
 #[derive(Debug)]
 pub(super) struct Accepted {
     welcome: Welcome,
-    pub(super) report: Joined,
+    report: Joined,
 }
 
 impl Life {
@@ -115,6 +115,24 @@ impl Life {
         found.truncate(ADDRESSES_SHOWN);
         found
     }
+}
+
+/// Puts places that an operator names before those that the token does.
+pub(super) async fn look_there_first(token: &mut Token, at: &[String]) -> Result<(), ClusterError> {
+    let mut first = Vec::new();
+    for place in at.iter().take(ADDRESSES_SHOWN) {
+        let found = tokio::net::lookup_host(place).await;
+        let found = found.map_err(|error| {
+            let place = place.escape_debug();
+            ClusterError::Denied(format!(
+                "`{place}` is no place to look: {error}; give `--at HOST:PORT`"
+            ))
+        })?;
+        first.extend(found.take(ADDRESSES_SHOWN));
+    }
+    first.append(&mut token.addresses);
+    token.addresses = first;
+    Ok(())
 }
 
 /// Asks the token's cluster to be let in, at each of its addresses until one lets us.
@@ -256,10 +274,13 @@ fn check(
 
 impl Accepted {
     /// Puts the welcome where the next life finds it, and what was there aside.
-    pub(super) fn install(&self, parts: &Parts) -> Result<(), ClusterError> {
+    pub(super) fn install(self, parts: &Parts) -> Result<Joined, ClusterError> {
         let old = Files::open(parts.folder.clone())?;
-        old.set_aside()?;
+        let generation = old.generation()?;
+        let aside = old.set_aside()?;
         let files = Files::open(parts.folder.clone())?;
+        // Where it was a member before, it must not seem to be a memory of itself.
+        files.set_generation(generation)?;
         files.set_welcome(&self.welcome)?;
         if !self.welcome.pending {
             let authority = self.welcome.authorities.first().cloned();
@@ -268,7 +289,10 @@ impl Accepted {
                 authority: authority.unwrap_or_default(),
             })?;
         }
-        Ok(())
+        Ok(Joined {
+            set_aside: Some(aside),
+            ..self.report
+        })
     }
 }
 

@@ -18,10 +18,10 @@ use super::remote::Remote;
 use super::{ClusterError, Parts, advertised, authorities, papers};
 use crate::keeper::{Keeper, ProposeError};
 use crate::keys::unix_now_s;
-use crate::limits::{SNAPSHOTS_SENT, VISITORS_WAITING};
+use crate::limits::{DECIDED_WAIT, SNAPSHOTS_SENT, VISITORS_WAITING};
 use crate::net::{
-    Ask, Closed, Entrance, Gate, Hello, Link, Links, Roster, Seen, Socket, Swim, SwimHandle,
-    Welcome,
+    Ask, Beacon, Closed, Entrance, Gate, Hello, Link, Links, Roster, Seen, Socket, Swim,
+    SwimHandle, Welcome,
 };
 use crate::pki::Authority;
 
@@ -53,6 +53,7 @@ pub(super) struct Net {
     pub(super) links: Links,
     pub(super) swim: SwimHandle,
     pub(super) seen: watch::Receiver<Arc<Seen>>,
+    _beacon: Arc<Option<Beacon>>,
     tasks: Arc<Mutex<JoinSet<()>>>,
 }
 
@@ -187,11 +188,16 @@ impl Life {
             .encode()
             .map_err(|error| ClusterError::Log(error.to_string()))?;
         let link = self.leader_link().await?;
-        let answer: Result<(), String> = link
+        let answer: Result<u64, String> = link
             .call(&Ask::Propose(bytes))
             .await
             .map_err(|why| ClusterError::leaderless(&name, why))?;
-        answer.map(|()| Vec::new()).map_err(ClusterError::Denied)
+        let index = answer.map_err(ClusterError::Denied)?;
+        // Whoever asked may look here for what was decided there.
+        let mut changes = self.keeper.changes();
+        let here = changes.wait_for(|known| *known >= index);
+        let _ = tokio::time::timeout(DECIDED_WAIT, here).await;
+        Ok(Vec::new())
     }
 
     /// Who may speak here, as the state (or, before that came, the welcome) says.
@@ -267,6 +273,7 @@ impl Life {
             links: links.clone(),
             swim: handle.clone(),
             seen: seen.clone(),
+            _beacon: Arc::new(self.announce(socket.address().port())),
             tasks: Arc::default(),
         };
         *self.net_slot() = Some(net.clone());

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use skep_core::NodeId;
 use skep_core::state::{Member, Standing, State};
 
@@ -15,7 +15,7 @@ use crate::net::Ask;
 use crate::pki::validity;
 
 /// Where a node stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
     /// It is there and works.
@@ -29,7 +29,7 @@ pub enum NodeState {
 }
 
 /// A node, for people.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NodeStatus {
     pub id: String,
     pub name: String,
@@ -57,7 +57,7 @@ pub struct NodeStatus {
 }
 
 /// A join token, for people; never its secret.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TokenStatus {
     pub id: String,
     pub role: String,

@@ -121,7 +121,8 @@ fn futures_now(exchange: &mut crate::fleet::Exchange) -> Option<Option<Event>> {
 }
 
 /// A member wants the cluster to decide something. Voters may; others only about themselves.
-async fn propose(life: &Arc<Life>, from: skep_core::NodeId, bytes: &[u8]) -> Result<(), String> {
+/// The log's end afterwards is the answer.
+async fn propose(life: &Arc<Life>, from: skep_core::NodeId, bytes: &[u8]) -> Result<u64, String> {
     let command = Command::decode(bytes).map_err(|error| error.to_string())?;
     let view = life.keeper.view();
     let voter = view
@@ -138,7 +139,8 @@ async fn propose(life: &Arc<Life>, from: skep_core::NodeId, bytes: &[u8]) -> Res
         return Err("this node does not lead".into());
     }
     let decided = life.decide(command.action).await;
-    decided.map(|_| ()).map_err(|error| error.to_string())
+    decided.map_err(|error| error.to_string())?;
+    Ok(life.keeper.index())
 }
 
 /// A member wants a new certificate for its own key.

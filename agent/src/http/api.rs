@@ -4,6 +4,7 @@
 //! checked before a request comes here, and whoever changes anything has shown a key.
 
 mod body;
+mod cluster;
 mod keys;
 mod lines;
 mod logs;
@@ -43,6 +44,21 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/scheduler/use", post(scheduler::put_in_charge))
         .route("/scheduler/shadow", post(scheduler::put_in_shadow))
         .route("/scheduler/differences", get(scheduler::differences))
+        .route("/cluster/nodes", get(cluster::nodes))
+        .route(
+            "/cluster/nodes/{node}",
+            get(cluster::node).delete(cluster::remove),
+        )
+        .route("/cluster/nodes/{node}/{verb}", post(cluster::change))
+        .route(
+            "/cluster/tokens",
+            get(cluster::tokens).post(cluster::invite),
+        )
+        .route("/cluster/tokens/{token}", delete(cluster::revoke))
+        .route("/cluster/ca", get(cluster::authorities))
+        .route("/cluster/ca/rotate", post(cluster::rotate))
+        .route("/cluster/join", post(cluster::join))
+        .route("/cluster/neighbours", get(cluster::neighbours))
         .route("/keys", get(keys::list).post(keys::make))
         .route("/keys/{key}", delete(keys::revoke))
         .route("/logs", get(logs::logs))

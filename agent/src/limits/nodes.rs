@@ -128,5 +128,23 @@ pub const FACTS_PLACED_MAX: usize = 16;
 /// How often a busy node tells others what changed: a scheduler needs no finer picture.
 pub const FACTS_PERIOD: Duration = Duration::from_millis(100);
 
+/// Neighbours on the local network that are listed: anybody there can say anything.
+pub const NEIGHBOURS_MAX: usize = 64;
+
+/// Bytes of what one of them says of itself in one word.
+pub const NEIGHBOUR_TEXT_BYTES: usize = 256;
+
+/// How long a join token is good unless it is said: time to walk to the other machine.
+pub const TOKEN_LIFE: Duration = Duration::from_mins(15);
+
+/// Shorter, and nobody could use it.
+pub const TOKEN_LIFE_MIN: Duration = Duration::from_secs(10);
+
+/// Longer, and it would be lying about.
+pub const TOKEN_LIFE_MAX: Duration = Duration::from_secs(skep_core::limits::TOKEN_TTL_S_MAX);
+
+/// How long a node waits for its own copy of what was decided at its word.
+pub const DECIDED_WAIT: Duration = Duration::from_secs(1);
+
 /// How long another node waits for a model to be loaded here.
 pub const LOAD_ASK_TIMEOUT: Duration = Duration::from_mins(10);

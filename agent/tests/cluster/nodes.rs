@@ -105,7 +105,7 @@ impl Node {
     pub(crate) async fn with(&self, name: &str, certificate_life: Duration) -> Self {
         let (token, _) = self.invite(Role::Worker, None).await;
         let other = Self::start_with(name, certificate_life).await;
-        other.cluster.join(&token, None).await.unwrap();
+        other.cluster.join(token, &[], None, false).await.unwrap();
         other
     }
 
@@ -243,7 +243,8 @@ impl Machine {
 
 /// What a node of ours says of being let in.
 pub(crate) async fn join(node: &Node, token: &Token) -> Result<(), ClusterError> {
-    node.cluster.join(token, None).await.map(|_| ())
+    let joined = node.cluster.join(token.clone(), &[], None, false);
+    joined.await.map(|_| ())
 }
 
 /// Waits until it is so.

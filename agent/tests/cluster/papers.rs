@@ -108,9 +108,13 @@ async fn a_member_may_join_its_own_cluster_again_and_no_other() {
     let error = join(&worker, &elsewhere).await.unwrap_err().to_string();
     assert!(error.contains("with others already"), "{error}");
     let (own, _) = hive.invite(Role::Worker, None).await;
-    join(&worker, &own).await.unwrap();
+    let again = worker.cluster.join(own, &[], None, true);
+    again.await.unwrap();
     until_reaches(&worker, &hive).await;
     assert_eq!(hive.state().members().len(), 2);
+    let (own, _) = other.invite(Role::Worker, None).await;
+    let error = join(&other, &own).await.unwrap_err().to_string();
+    assert!(error.contains("this very node"), "{error}");
     let error = join(&hive, &own).await.unwrap_err().to_string();
-    assert!(error.contains("with others already"), "{error}");
+    assert!(error.contains("leads a cluster with others"), "{error}");
 }

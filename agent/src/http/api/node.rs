@@ -22,7 +22,7 @@ pub(super) fn describe(agent: &Agent, whole: bool) -> wire::Node {
         .map_or(Level::Healthy, |machine| machine.node);
     wire::Node {
         id: agent.node.to_string(),
-        name: agent.node_name.clone(),
+        name: agent.cluster.name(),
         version: version::VERSION.to_owned(),
         pid: std::process::id(),
         started_unix_s: agent.started_unix_s,

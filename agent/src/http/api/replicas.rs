@@ -53,7 +53,7 @@ fn describe(agent: &Agent, status: ReplicaStatus, traces: &[Trace]) -> wire::Rep
         ReplicaState::Failed { why } => ("failed", Some(why)),
     };
     wire::Replica {
-        node: agent.node_name.clone(),
+        node: agent.cluster.name(),
         health: level.name().to_owned(),
         causes: fallen.iter().map(top::cause).collect(),
         devices: status.devices,

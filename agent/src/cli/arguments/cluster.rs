@@ -1,0 +1,205 @@
+//! What can be typed about the cluster.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::{Listed, Up};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Token {
+    #[command(subcommand)]
+    pub(in crate::cli) command: TokenCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum TokenCommand {
+    /// Make a token that lets one machine in, and show it, this once
+    New {
+        /// What the machine becomes: a `worker` runs models; a `voter` also decides for the cluster, once
+        /// somebody approves it
+        #[arg(long, value_parser = ["worker", "voter"], default_value = "worker")]
+        role: String,
+        /// Let in only a machine that comes by this name
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// How long it is good, as `15m`, `2h` or `1d`
+        #[arg(long, value_name = "TIME", default_value = "15m", value_parser = time)]
+        ttl: Duration,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the tokens: who came with which, and which are still good
+    Ls(Listed),
+    /// Let nobody in by this token any more
+    Revoke {
+        /// Its id, as `skep token ls` shows it
+        token: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Join {
+    /// What `skep token new` printed on a node of the cluster; `-` reads it from standard input
+    pub(in crate::cli) token: String,
+    /// Look for the cluster here first, as `192.168.1.10:7420`; may be repeated
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(in crate::cli) at: Vec<String>,
+    /// What this machine is to be called [default: its host name]
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) name: Option<String>,
+    /// Leave a cluster with others for it
+    #[arg(long)]
+    pub(in crate::cli) leave: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+    /// Where no agent runs yet, one is started here, with these
+    #[command(flatten)]
+    pub(in crate::cli) up: Up,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(in crate::cli) struct Node {
+    #[command(subcommand)]
+    pub(in crate::cli) command: Option<NodeCommand>,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum NodeCommand {
+    /// Show another machine of the cluster
+    Show {
+        /// Its name, or the beginning of its id
+        node: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a node that awaits approval be a member
+    Approve {
+        /// Its name, or the beginning of its id
+        node: String,
+    },
+    /// Give a node no new work; what runs there may finish
+    Drain {
+        /// Its name, or the beginning of its id
+        node: String,
+    },
+    /// Give a drained node work again
+    Resume {
+        /// Its name, or the beginning of its id
+        node: String,
+    },
+    /// Let a node be a member no more; it comes back only by a new token
+    Remove {
+        /// Its name, or the beginning of its id
+        node: String,
+    },
+    /// Call a node something else
+    Rename {
+        /// Its name, or the beginning of its id
+        node: String,
+        /// What it is to be called
+        name: String,
+    },
+    /// Set labels that models can require, or remove them
+    Label {
+        /// Its name, or the beginning of its id
+        node: String,
+        /// `KEY=VALUE` sets one, `KEY-` removes it
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        labels: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Ca {
+    #[command(subcommand)]
+    pub(in crate::cli) command: Option<CaCommand>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum CaCommand {
+    /// Let a new authority sign; the one before stays trusted until its last certificate is over
+    Rotate,
+}
+
+/// `90`, `90s`, `15m`, `2h`, `1d`
+fn time(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+    let (number, unit) = text.split_at(digits.len());
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err("write it as `90s`, `15m`, `2h` or `1d`".to_owned()),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "write it as `90s`, `15m`, `2h` or `1d`".to_owned())?;
+    Ok(Duration::from_secs(number.saturating_mul(seconds)))
+}
+
+pub(super) const TOKEN_HELP: &str = "\
+Examples:
+  skep token new                         for one machine, for a quarter of an hour
+  skep token new --name attic --ttl 2h   only for a machine of that name
+  skep token new --role voter            it also decides for the cluster, once approved
+  ssh attic skep join \"$(skep token new)\"
+
+Whoever has a token can join with it, once; treat it as a password.";
+
+pub(super) const JOIN_HELP: &str = "\
+Examples:
+  skep join skep-join-AbCd...
+  skep join skep-join-AbCd... --at 192.168.1.10:7420
+  skep join - < token.txt
+
+Where no agent runs on this machine, one is started in the foreground, as by `skep up`.
+What this node kept of its own cluster before is set aside, not deleted.
+
+A node that was away until its certificate ended comes back by itself, by its key, as long as
+it was not removed; a removed one needs a new token and `--leave`.";
+
+pub(super) const NODE_HELP: &str = "\
+Examples:
+  skep node                              this machine
+  skep node show attic
+  skep node drain attic                  before it is switched off
+  skep node label attic gpu=3090 noisy-";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        let check = |text: &str, seconds: u64| {
+            assert_eq!(time(text), Ok(Duration::from_secs(seconds)), "{text}");
+        };
+        check("90", 90);
+        check("15m", 900);
+        check("2h", 7_200);
+        check("1d", 86_400);
+        for bad in [
+            "",
+            "m",
+            "-1m",
+            "1.5h",
+            "1 week",
+            "99999999999999999999d",
+            "1µ",
+        ] {
+            assert!(time(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Who else is on the local network, and what stands in the way of working with them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use skep_core::state::Standing;
+
+use super::life::Life;
+use super::{ClusterError, local_addresses};
+use crate::net::{Beacon, Card, Heard, PROTOCOL, PROTOCOL_OLDEST, answers, hear};
+
+/// Somebody who was heard on the local network. Until they have joined, all of it is only what they say.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Neighbour {
+    pub name: String,
+    /// Its identity.
+    pub node: Option<String>,
+    /// The identity of its cluster.
+    pub cluster: Option<String>,
+    pub version: Option<String>,
+    pub addresses: Vec<SocketAddr>,
+    /// Whether it is a member of this cluster, and answers.
+    pub usable: bool,
+    /// Why, or why not, and what to do about it.
+    pub why: String,
+}
+
+impl Life {
+    /// Says on the local network that this node is there, if it may. That it cannot is no reason not to listen.
+    pub(super) fn announce(&self, port: u16) -> Option<Beacon> {
+        let addresses = announced();
+        if !self.parts.settings.announce || addresses.is_empty() {
+            return None;
+        }
+        let card = Card {
+            node: self.me(),
+            cluster: self.cluster()?,
+            name: self.parts.name.clone(),
+            port,
+            addresses,
+        };
+        Beacon::light(&card)
+            .inspect_err(|error| tracing::info!(%error, "cannot tell neighbours of this node"))
+            .ok()
+    }
+
+    /// Listens for a while to who is there.
+    pub(super) async fn neighbours(self: &Arc<Self>) -> Result<Vec<Neighbour>, ClusterError> {
+        if announced().is_empty() {
+            return Err(ClusterError::Neighbours(
+                "this machine is on no network but loopback".into(),
+            ));
+        }
+        let heard = hear(PATIENCE)
+            .await
+            .map_err(|error| ClusterError::Neighbours(error.to_string()))?;
+        let mut looks = tokio::task::JoinSet::new();
+        for one in heard {
+            let life = Arc::clone(self);
+            looks.spawn(async move { life.judge(one).await });
+        }
+        let mut neighbours = looks.join_all().await;
+        neighbours.sort_by(|one, other| (&one.name, &one.node).cmp(&(&other.name, &other.node)));
+        Ok(neighbours)
+    }
+
+    async fn judge(&self, heard: Heard) -> Neighbour {
+        let (usable, why) = self.verdict(&heard).await;
+        Neighbour {
+            name: heard.name,
+            node: heard.node.map(|node| node.to_string()),
+            cluster: heard.cluster.map(|cluster| cluster.to_string()),
+            version: heard.software,
+            addresses: heard.addresses,
+            usable,
+            why,
+        }
+    }
+
+    async fn verdict(&self, heard: &Heard) -> (bool, String) {
+        let (Some(node), Some(cluster), Some((oldest, newest))) =
+            (heard.node, heard.cluster, heard.protocol)
+        else {
+            return (false, "it does not say what it is; not a skep?".into());
+        };
+        if node == self.me() {
+            return (true, "this node".into());
+        }
+        if newest < PROTOCOL_OLDEST || oldest > PROTOCOL {
+            return (
+                false,
+                format!(
+                    "it speaks versions {oldest} to {newest} of the protocol, this node {PROTOCOL_OLDEST} to {PROTOCOL}: \
+                     `skep update` on the older one"
+                ),
+            );
+        }
+        let mut reached = false;
+        for address in &heard.addresses {
+            reached = reached || answers(*address).await;
+        }
+        if !reached {
+            let at = heard
+                .addresses
+                .first()
+                .map_or_else(|| "any address".to_owned(), ToString::to_string);
+            return (
+                false,
+                format!("it does not answer on UDP {at}: does a firewall stand between?"),
+            );
+        }
+        let view = self.keeper.view();
+        let member = view.member(node);
+        match member.map(|member| member.standing) {
+            Some(Standing::Pending) => (
+                false,
+                format!("it awaits approval: `skep node approve {}`", heard.name),
+            ),
+            Some(_) => (true, "a member of this cluster".into()),
+            None if self.cluster() == Some(cluster) => (
+                false,
+                "it was removed from this cluster; `skep token new` makes a token for its return"
+                    .into(),
+            ),
+            None => (
+                false,
+                "it is of another cluster: `skep token new` there, then `skep join TOKEN` here (or the other way round)"
+                    .into(),
+            ),
+        }
+    }
+}
+
+/// What neighbours may be told.
+fn announced() -> Vec<IpAddr> {
+    let mut addresses = local_addresses();
+    addresses.retain(|ip| !ip.is_loopback());
+    addresses
+}
+
+/// Everybody answers within a second or so (RFC 6762, section 6).
+const PATIENCE: Duration = Duration::from_secs(2);
