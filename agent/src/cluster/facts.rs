@@ -306,7 +306,11 @@ mod tests {
         // Each name is a few hundred bytes at most, and there is nothing else.
         let names = 6 * (FACTS_REPLICAS_MAX + FACTS_DEVICES_MAX) + FACTS_REPLICAS_MAX;
         let bytes = postcard::to_stdvec(&facts).unwrap();
-        assert!(bytes.len() < names * FACTS_TEXT_BYTES_MAX, "{}", bytes.len());
+        assert!(
+            bytes.len() < names * FACTS_TEXT_BYTES_MAX,
+            "{}",
+            bytes.len()
+        );
         let text = String::from_utf8_lossy(&bytes);
         assert!(!text.contains("\u{1b}é"));
     }

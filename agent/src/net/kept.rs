@@ -99,11 +99,7 @@ impl Kept {
             return old.hello().generation > new.hello().generation;
         }
         let caller = |link: &Link| {
-            if link.dialed() {
-                self.me
-            } else {
-                link.node()
-            }
+            if link.dialed() { self.me } else { link.node() }
         };
         caller(old) < caller(new)
     }

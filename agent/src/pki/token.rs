@@ -306,7 +306,12 @@ mod tests {
             text_of(VERSION + 1, &whole).parse::<Token>(),
             Err(TokenError::Newer)
         );
-        for text in ["skep-join-", "skep-join-=", "skep-join-\u{0}", "SKEP-JOIN-AA"] {
+        for text in [
+            "skep-join-",
+            "skep-join-=",
+            "skep-join-\u{0}",
+            "SKEP-JOIN-AA",
+        ] {
             assert!(text.parse::<Token>().is_err());
         }
     }

@@ -82,18 +82,17 @@ async fn only_members_are_let_in() {
         (
             "it is not a certificate that can be read",
             Some(Shown {
-                chain: [
-                    Shown::of(&member).chain,
-                    vec![ours.authority.clone(); 9],
-                ]
-                .concat(),
+                chain: [Shown::of(&member).chain, vec![ours.authority.clone(); 9]].concat(),
                 key: key.private_key(),
             }),
         ),
         (
             "it is not a certificate that can be read",
             Some(Shown {
-                chain: vec![Shown::of(&member).chain[0].clone(), vec![0x30; 60_000].into()],
+                chain: vec![
+                    Shown::of(&member).chain[0].clone(),
+                    vec![0x30; 60_000].into(),
+                ],
                 key: key.private_key(),
             }),
         ),

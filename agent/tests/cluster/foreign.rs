@@ -141,7 +141,9 @@ pub(crate) async fn call(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Anybody(provider)));
     let mut config = match shown {
-        Some(shown) => config.with_client_auth_cert(shown.chain, shown.key).unwrap(),
+        Some(shown) => config
+            .with_client_auth_cert(shown.chain, shown.key)
+            .unwrap(),
         None => config.with_no_client_auth(),
     };
     config.alpn_protocols = vec![protocol.to_vec()];
@@ -256,7 +258,9 @@ impl Hand {
         let connection = call(&endpoint, address, MEMBERS, Some(Shown::of(machine))).await;
         let connection = connection.map_err(|error| error.to_string())?;
         let mut send = connection.open_uni().await.map_err(|e| e.to_string())?;
-        send.write_all(&frame(hello)).await.map_err(|e| e.to_string())?;
+        send.write_all(&frame(hello))
+            .await
+            .map_err(|e| e.to_string())?;
         let _ = send.finish();
         let heard = async {
             let receive = connection.accept_uni().await.map_err(|e| e.to_string())?;
@@ -448,8 +452,6 @@ impl ServerCertVerifier for Anybody {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

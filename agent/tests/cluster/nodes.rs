@@ -225,7 +225,9 @@ impl Machine {
 
     /// Joins as an honest machine does; what the cluster said, when that was no.
     pub(crate) async fn join(&mut self, token: &Token, name: &str) -> Result<(), String> {
-        let answered = self.knock(token, |badge| self.ask(token, name, badge)).await;
+        let answered = self
+            .knock(token, |badge| self.ask(token, name, badge))
+            .await;
         match answered.map_err(|error| error.to_string())? {
             (JoinAnswer::Welcome(welcome), from) => {
                 self.papers = Some((

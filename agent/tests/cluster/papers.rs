@@ -8,9 +8,7 @@ use skep::net::Ask;
 use skep_core::state::{Action, Role, Standing};
 
 use crate::foreign::Hand;
-use crate::nodes::{
-    Node, READINGS, WEEK, join, logging, papers_of, reaches, until, until_reaches,
-};
+use crate::nodes::{Node, READINGS, WEEK, join, logging, papers_of, reaches, until, until_reaches};
 
 const SHORT: Duration = Duration::from_secs(4);
 
@@ -69,7 +67,10 @@ async fn a_node_that_slept_past_its_certificate_comes_back() {
     let worker = Node::start_in(folder, "worker", Duration::from_secs(2)).await;
     until_reaches(&worker, &short).await;
     until_reaches(&short, &worker).await;
-    logging.log.says("a node came back without a valid certificate").await;
+    logging
+        .log
+        .says("a node came back without a valid certificate")
+        .await;
     logging.log.says("this node is in the cluster again").await;
     drop(hive);
 }

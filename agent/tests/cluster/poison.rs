@@ -37,7 +37,12 @@ fn ten_thousand_poisoned_messages_harm_nobody() {
         since.as_nanos().to_string()
     });
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["poison::under_attack", "--exact", "--ignored", "--nocapture"])
+        .args([
+            "poison::under_attack",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+        ])
         .env("SKEP_SEED", &seed)
         .output()
         .unwrap();
@@ -190,7 +195,7 @@ async fn poison(
             [(body.len() as u32).to_le_bytes().to_vec(), body].concat()
         }
         6 => frame(&extreme_work(dice)),
-        // A hundred thousand messages of nothing.
+        // Twenty thousand messages of nothing.
         7 => frame(&Ask::Submit {
             replica: dice.next(),
             work: Arc::new(generate(Prompt::Chat(vec![
@@ -199,7 +204,7 @@ async fn poison(
                     content: String::new(),
                     name: None
                 };
-                100_000
+                20_000
             ]))),
         }),
         8 => frame(&Ask::Propose(dice.bytes(8_192))),
@@ -365,15 +370,20 @@ async fn tell_poisoned_facts(
     let hand = Hand::of(member, address).await;
     let me = Peer {
         node: member.id(),
-        generation: 1 << 20,
-        address: hand.endpoint.local_addr().unwrap(),
+        generation: crate::foreign::hello().generation,
+        address: crate::foreign::hello().address,
     };
     let connection = hand.connection.clone();
     let speaking = tokio::spawn({
         let (me, to) = (me.clone(), hive.id());
         async move { swim(connection, me, to, address).await }
     });
-    let name = || hive.cluster.nodes().into_iter().find(|node| node.name == "evil");
+    let name = || {
+        hive.cluster
+            .nodes()
+            .into_iter()
+            .find(|node| node.name == "evil")
+    };
     let is_up = || name().is_some_and(|node| node.state == skep::cluster::NodeState::Up);
     let mut told = 0;
     let began = Instant::now();
@@ -420,7 +430,11 @@ fn extreme_facts(dice: &mut Dice) -> Facts {
     };
     let replica = |id: u64| Replica {
         id: ReplicaId(id),
-        model: if id % 2 == 0 { "shared".into() } else { long.as_str().into() },
+        model: if id % 2 == 0 {
+            "shared".into()
+        } else {
+            long.as_str().into()
+        },
         node: NodeId([0xff; 16]),
         devices: vec!["cpu".into(); 200],
         state: match id % 3 {
@@ -447,7 +461,9 @@ fn extreme_facts(dice: &mut Dice) -> Facts {
             devices: vec![device; 1 + dice.below(80) as usize],
         },
         replicas: (0..many).map(|n| replica(number.wrapping_sub(n))).collect(),
-        models: (0..200).map(|n| format!("model-{n}-{number}").into()).collect(),
+        models: (0..200)
+            .map(|n| format!("model-{n}-{number}").into())
+            .collect(),
         loaded: vec![
             (
                 "shared".into(),
@@ -483,9 +499,11 @@ async fn swim(connection: quinn::Connection, me: Peer, to: NodeId, address: std:
                 let _ = connection.send_datagram(bytes.into());
             }
         }
-        let wait = core.poll_timeout().map_or(Duration::from_millis(100), |Time(at)| {
-            at.saturating_sub(started.elapsed())
-        });
+        let wait = core
+            .poll_timeout()
+            .map_or(Duration::from_millis(100), |Time(at)| {
+                at.saturating_sub(started.elapsed())
+            });
         match tokio::time::timeout(wait, connection.read_datagram()).await {
             Ok(Ok(bytes)) => {
                 let _ = core.handle_datagram(now(), to, &bytes);
@@ -521,7 +539,8 @@ impl Dice {
     }
 
     fn bytes(&mut self, most: u64) -> Vec<u8> {
-        (0..self.below(most + 1)).map(|_| self.next() as u8).collect()
+        (0..self.below(most + 1))
+            .map(|_| self.next() as u8)
+            .collect()
     }
 }
-

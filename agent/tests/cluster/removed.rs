@@ -65,7 +65,10 @@ async fn a_token_from_before_does_not_bring_a_removed_node_back() {
     hive.cluster.decide(removed).await.unwrap();
     for token in [first, second] {
         let why = member.join(&token, "member").await.unwrap_err();
-        assert!(why.contains("was removed") || why.contains("was used"), "{why}");
+        assert!(
+            why.contains("was removed") || why.contains("was used"),
+            "{why}"
+        );
     }
     assert_eq!(hive.state().members().len(), 1);
 }

@@ -17,7 +17,10 @@ async fn lets_in(hive: &Node, forge: &Forge, member: &Machine) -> bool {
     let (mut token, made) = hive.invite(Role::Worker, None).await;
     token.addresses.clear();
     let got = intrude_for_a_moment(made.addresses[0], shown).await;
-    hive.cluster.decide(Action::RevokeToken(token.id)).await.unwrap();
+    hive.cluster
+        .decide(Action::RevokeToken(token.id))
+        .await
+        .unwrap();
     got
 }
 
@@ -39,7 +42,10 @@ async fn every_node_ends_with_the_new_authority() {
     let member = hive.impostor("member").await;
     until_reaches(&worker, &hive).await;
     until_reaches(&sleeper, &hive).await;
-    until("the sleeper follows", || sleeper.state().members().len() == 4).await;
+    until("the sleeper follows", || {
+        sleeper.state().members().len() == 4
+    })
+    .await;
     let (before, _) = hive.invite(Role::Worker, None).await;
     let bed = sleeper.folder.clone();
     sleeper.cluster.stop().await;

@@ -28,7 +28,10 @@ async fn nodes_one_version_apart_work_together_and_others_say_why_not() {
     let member = hive.impostor("member").await;
     let address = hive.address().await;
 
-    for newer in [speaks(PROTOCOL_OLDEST, PROTOCOL), speaks(PROTOCOL, PROTOCOL + 1)] {
+    for newer in [
+        speaks(PROTOCOL_OLDEST, PROTOCOL),
+        speaks(PROTOCOL, PROTOCOL + 1),
+    ] {
         let hand = Hand::greet(&member, address, &newer).await.unwrap();
         assert_eq!(hand.hello.protocol, PROTOCOL);
         let readings: Vec<u8> = hand.call(&Ask::Readings).await.unwrap();
@@ -44,7 +47,10 @@ async fn nodes_one_version_apart_work_together_and_others_say_why_not() {
 
     for (apart, oldest) in [
         (speaks(PROTOCOL + 1, PROTOCOL + 2), PROTOCOL + 1),
-        (speaks(PROTOCOL_OLDEST - 1, PROTOCOL_OLDEST - 1), PROTOCOL_OLDEST - 1),
+        (
+            speaks(PROTOCOL_OLDEST - 1, PROTOCOL_OLDEST - 1),
+            PROTOCOL_OLDEST - 1,
+        ),
         (speaks(u16::MAX, u16::MAX), u16::MAX),
     ] {
         logging.log.clear();
@@ -59,7 +65,9 @@ async fn nodes_one_version_apart_work_together_and_others_say_why_not() {
         }
         logging
             .log
-            .says(&format!("speaks versions {oldest} to {newest} of the protocol"))
+            .says(&format!(
+                "speaks versions {oldest} to {newest} of the protocol"
+            ))
             .await;
         logging.log.says("skep update").await;
     }
