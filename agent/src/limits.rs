@@ -18,6 +18,10 @@ const MIB: usize = 1 << 20;
 /// batch of a thousand embeddings of 4,096 numbers is 16 MB; a length past this is damage.
 pub const FRAME_BYTES_MAX: usize = 64 * MIB;
 
+/// Messages of a conversation, inputs to embed, texts to stop at: elements of a list whose elements may be
+/// empty. Eight million of nothing would fit into what a member may ask.
+pub const LIST_ELEMENTS_MAX: usize = 65_536;
+
 /// How much may wait to be written to one worker. A worker that reads nothing for so long is
 /// overloaded, and more requests would only wait.
 pub const OUTBOX_BYTES_MAX: usize = 64 * MIB;

@@ -193,7 +193,7 @@ async fn only_the_node_that_was_called_is_believed() {
             }
         };
         logging.log.clear();
-        let fake = Fake::start(member.address.unwrap(), shown);
+        let fake = Fake::start(member.address.unwrap(), shown).await;
         until("the node calls", || fake.seen().calls > 0).await;
         logging.log.says(reason).await;
         let seen = fake.seen();

@@ -42,7 +42,7 @@ impl Shown {
         }
     }
 
-    /// The same for a server; nobody looks whether the key fits.
+    /// As TLS wants it; nobody looks whether the key fits.
     fn certified(self) -> rustls::sign::CertifiedKey {
         let PrivateKeyDer::Pkcs8(key) = self.key else {
             panic!("ours are PKCS #8");
@@ -141,9 +141,9 @@ pub(crate) async fn call(
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Anybody(provider)));
     let mut config = match shown {
-        Some(shown) => config
-            .with_client_auth_cert(shown.chain, shown.key)
-            .unwrap(),
+        Some(shown) => {
+            config.with_client_cert_resolver(Arc::new(Shows(Arc::new(shown.certified()))))
+        }
         None => config.with_no_client_auth(),
     };
     config.alpn_protocols = vec![protocol.to_vec()];
@@ -335,7 +335,7 @@ pub(crate) struct Seen {
 }
 
 impl Fake {
-    pub(crate) fn start(address: SocketAddr, shown: Shown) -> Self {
+    pub(crate) async fn start(address: SocketAddr, shown: Shown) -> Self {
         let provider = Arc::new(ring::default_provider());
         let mut config = rustls::ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
@@ -347,7 +347,16 @@ impl Fake {
         config.max_early_data_size = u32::MAX;
         let config = QuicServerConfig::try_from(config).unwrap();
         let config = quinn::ServerConfig::with_crypto(Arc::new(config));
-        let endpoint = Endpoint::server(config, address).unwrap();
+        let endpoint = loop {
+            match Endpoint::server(config.clone(), address) {
+                Ok(endpoint) => break endpoint,
+                // Whoever had the port a moment ago has not let go of it yet.
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        };
         let seen: Arc<Mutex<Seen>> = Arc::default();
         let task = tokio::spawn(look(endpoint.clone(), seen.clone()));
         Self {
@@ -414,6 +423,20 @@ impl rustls::server::ResolvesServerCert for Shows {
         _hello: rustls::server::ClientHello<'_>,
     ) -> Option<Arc<rustls::sign::CertifiedKey>> {
         Some(self.0.clone())
+    }
+}
+
+impl rustls::client::ResolvesClientCert for Shows {
+    fn resolve(
+        &self,
+        _root_hint_subjects: &[&[u8]],
+        _schemes: &[SignatureScheme],
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        Some(self.0.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

@@ -78,7 +78,7 @@ async fn a_joiner_tells_nothing_to_whoever_is_not_of_the_tokens_cluster() {
     ];
     for (what, shown) in liars {
         logging.log.clear();
-        let fake = Fake::start("127.0.0.1:0".parse().unwrap(), shown);
+        let fake = Fake::start("127.0.0.1:0".parse().unwrap(), shown).await;
         let joiner = Node::start("joiner").await;
         let error = join(&joiner, &towards(&token, fake.address)).await;
         let error = error.unwrap_err().to_string();
@@ -109,7 +109,7 @@ async fn a_liar_among_the_tokens_addresses_does_not_keep_a_joiner_out() {
     let liar = Machine::new();
     let theirs = Forge::of(&elsewhere);
     let shown = theirs.shown(&liar.identity, &theirs.honest(liar.id()));
-    let fake = Fake::start("127.0.0.1:0".parse().unwrap(), shown);
+    let fake = Fake::start("127.0.0.1:0".parse().unwrap(), shown).await;
     token.addresses = vec![fake.address, made.addresses[0]];
     let joiner = Node::start("joiner").await;
     join(&joiner, &token).await.unwrap();
