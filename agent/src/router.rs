@@ -8,16 +8,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use skep_core::{
-    Arrival, Core, Counters, Input, KeyId, Outcome, Output, Refusal, ReplicaId, RequestId, Time,
-};
+use skep_core::{Arrival, Core, Counters, Input, KeyId, Output, Refusal, RequestId, Time};
 use tokio::sync::Notify;
 
-use crate::fleet::{Fleet, SubmitError};
-use crate::host::scheduler::{self, Refusal as ScheduleRefusal};
+use crate::fleet::Fleet;
+use crate::host::scheduler;
 use crate::models::Catalogue;
-use crate::protocol::Work;
-use crate::scheduling::{Chosen, Policies};
+use crate::scheduling::Policies;
 
 mod elsewhere;
 mod facts;
@@ -26,6 +23,7 @@ mod latency;
 mod models;
 mod progress;
 mod replay;
+mod send;
 mod slot;
 mod task;
 mod trace;
@@ -35,8 +33,8 @@ pub use self::facts::ModelFacts;
 pub use self::job::{Job, Step};
 pub use self::models::{ModelStanding, ModelStatus};
 pub use self::replay::MoveCounts;
+pub use self::send::{NoPlace, RouteError, Shape};
 pub use self::slot::Slot;
-use self::task::Task;
 pub use self::trace::{Considered, Move, Outcome as TracedOutcome, Trace, Traces};
 
 /// How requests find their replica; clones are one.
@@ -60,43 +58,6 @@ pub struct Parts {
     /// Devices that models may be placed on.
     pub devices: Vec<String>,
 }
-
-/// What the scheduler is told of a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Shape {
-    pub prompt_bytes: usize,
-    pub max_tokens: Option<u32>,
-    /// A hash of the conversation's beginning; 0: none.
-    pub affinity: u64,
-}
-
-impl Shape {
-    fn asked_of(&self, model: &str) -> scheduler::Request {
-        scheduler::Request {
-            model: model.to_owned(),
-            prompt_bytes: u32::try_from(self.prompt_bytes).unwrap_or(u32::MAX),
-            max_tokens: self.max_tokens.unwrap_or(u32::MAX),
-            affinity: self.affinity,
-            priority: 0,
-        }
-    }
-}
-
-/// Why an admitted request did not start. It is settled.
-#[derive(Debug, thiserror::Error)]
-pub enum RouteError {
-    /// The scheduler found no place.
-    #[error(transparent)]
-    NoPlace(#[from] NoPlace),
-    /// The place did not take it.
-    #[error(transparent)]
-    Submit(#[from] SubmitError),
-}
-
-/// The scheduler's refusal, in its own words.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{}", self.why())]
-pub struct NoPlace(pub ScheduleRefusal);
 
 #[derive(Debug)]
 struct Shared {
@@ -174,33 +135,6 @@ impl Router {
         Ok(slot)
     }
 
-    /// Sends an admitted request's work where the scheduler says. If that replica has just been lost, the job waits for
-    /// the next one.
-    ///
-    /// # Errors
-    /// When there is no place, or the place does not take it; the slot is given back.
-    pub fn start_work(
-        &self,
-        mut slot: Slot,
-        works: Vec<Work>,
-        shape: Shape,
-    ) -> Result<Job, RouteError> {
-        let works: Vec<Arc<Work>> = works.into_iter().map(Arc::new).collect();
-        let facts = self.shared.facts.of(slot.model());
-        match self.send(&mut slot, &works, shape) {
-            Ok(tasks) => Ok(Job::new(slot, tasks, shape, facts)),
-            Err(error) if self.is_passing(slot.model(), &error) => {
-                let wait = |work| Task::waiting(work, &slot, shape, &error);
-                let tasks = works.into_iter().map(wait).collect();
-                Ok(Job::new(slot, tasks, shape, facts))
-            }
-            Err(error) => {
-                slot.settle(Outcome::Failed, skep_core::Usage::default());
-                Err(error)
-            }
-        }
-    }
-
     /// No new requests from now on.
     pub fn drain(&self) {
         self.tell(Input::Drain);
@@ -271,53 +205,6 @@ impl Router {
     #[must_use]
     pub fn fleet(&self) -> &Fleet {
         &self.shared.fleet
-    }
-
-    fn send(
-        &self,
-        slot: &mut Slot,
-        works: &[Arc<Work>],
-        shape: Shape,
-    ) -> Result<Vec<Task>, RouteError> {
-        let policies = &self.shared.policies;
-        let decision = policies.route(&shape.asked_of(slot.model()));
-        slot.decided(&decision, policies);
-        let choice = decision.answer.map_err(NoPlace)?;
-        let mut rest = choice.ranked.iter().peekable();
-        while let Some(candidate) = rest.next() {
-            match self.submit_all(candidate.replica, works) {
-                Ok(tasks) => {
-                    tracing::debug!(request = %slot.id(), replica = candidate.replica, policy = %decision.by, why = %choice.why, "routed");
-                    slot.routed(candidate.replica);
-                    self.tell(Input::Started {
-                        request: slot.id(),
-                        replica: ReplicaId(candidate.replica),
-                    });
-                    return Ok(tasks);
-                }
-                Err(error) => {
-                    slot.refused(candidate.replica, &error);
-                    // What no replica would take is not offered to all of them.
-                    let hopeless =
-                        matches!(error, SubmitError::TooLong(_) | SubmitError::Refused(_));
-                    if rest.peek().is_none() || hopeless {
-                        return Err(error.into());
-                    }
-                }
-            }
-        }
-        // A ranking that was checked is not empty.
-        Err(NoPlace(ScheduleRefusal::Busy("no replica was ranked".into())).into())
-    }
-
-    /// Hands all of a request's work to a replica. What was handed over before one that is not is cancelled as it is
-    /// dropped.
-    fn submit_all(&self, replica: u64, works: &[Arc<Work>]) -> Result<Vec<Task>, SubmitError> {
-        let one = |work: &Arc<Work>| {
-            let exchange = self.submit(replica, work.clone())?;
-            Ok(Task::running(work.clone(), exchange, replica))
-        };
-        works.iter().map(one).collect()
     }
 
     fn arrive(&self, key: KeyId, model: Arc<str>) -> Slot {
@@ -461,12 +348,6 @@ impl Router {
 
     fn now(&self) -> Time {
         Time(self.shared.started.elapsed())
-    }
-}
-
-impl NoPlace {
-    fn why(&self) -> &str {
-        Chosen::words(&self.0)
     }
 }
 

@@ -102,11 +102,27 @@ pub fn request(
     fields: &str,
     body: &str,
 ) -> Result<(u16, String)> {
-    let length = body.len();
+    request_over(&mut connect(to)?, method, path, fields, body)
+}
+
+/// The same on a connection that was made already.
+///
+/// # Errors
+/// As for [`request`].
+pub fn request_over(
+    stream: &mut TcpStream,
+    method: &str,
+    path: &str,
+    fields: &str,
+    body: &str,
+) -> Result<(u16, String)> {
+    let (to, length) = (stream.peer_addr()?, body.len());
     let text = format!(
         "{method} {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\ncontent-length: {length}\r\n{fields}\r\n{body}"
     );
-    let heard = say(to, text.as_bytes(), Duration::from_secs(10))?;
+    // A server may close before it has heard everything.
+    let _ = stream.write_all(text.as_bytes());
+    let heard = listen(stream, Duration::from_secs(10))?;
     let status = heard.statuses().first().copied().context("no answer")?;
     let body = heard
         .text

@@ -10,6 +10,7 @@ mod assemble;
 mod bench;
 mod bindgen;
 mod ci;
+mod cluster;
 mod crash;
 mod plugins;
 mod python;
@@ -50,6 +51,7 @@ fn run() -> Result<()> {
         "plugins" => plugins::build_and_print(),
         "test" => test::run(&rest(&mut arguments)?),
         "bench" => bench::run(&rest(&mut arguments)?),
+        "cluster" => cluster::run(&rest(&mut arguments)?),
         "crash" => crash::run(&rest(&mut arguments)?),
         "sim" => sim(&rest(&mut arguments)?),
         "bindgen" => bindgen::run(),
@@ -96,7 +98,8 @@ cargo xtask VERB
   plugins        build each plugin and print its size, imports and digest
   test [PART]    every test; PART is `rust` or `reference`
   bench [PART]   measure, beside the limits and the peers; PART is one or more of: start, idle, host,
-                 kernels, models, gateway; --quick for a first look, --json FILE for programs
+                 schedule, kernels, models, gateway; --quick for a first look, --json FILE for programs
+  cluster [N]    a cluster of N machines (3) on this one, in network namespaces; as root
   crash          the log against kill -9 and power loss: --cycles N of each kind and engine (1000); as root
   sim [VERB]     many cores on virtual time; alone it lists its verbs
   ci             format, rules, lints, plugins, tests, documents, licences

@@ -7,7 +7,7 @@ use super::table::{Cell, Hue, Table};
 use super::terminal::{Paint, printable, say};
 use super::{Failure, print_json, segment};
 use crate::client::Client;
-use crate::router::{Considered, Trace, TracedOutcome};
+use crate::router::{Considered, Move, Trace, TracedOutcome};
 
 pub(super) fn explain(client: &Client, request: &str, json: bool) -> Result<(), Failure> {
     let trace: Trace = client.get(&format!("/api/v1/requests/{}", segment(request)))?;
@@ -41,6 +41,9 @@ pub(super) fn render(trace: &Trace, paint: Paint, ago: impl Fn(u64) -> String) -
     if let Some(fault) = &trace.fault {
         line("failure", format!("{fault}; the built-in rule decided"));
     }
+    for one in &trace.moves {
+        line("moved", moved(one));
+    }
     line("waited", waited(trace));
     line("took", took(trace));
     line("used", used(trace));
@@ -65,6 +68,15 @@ fn chosen(trace: &Trace) -> String {
         (0, _) => format!("nothing, by {by}"),
         (replica, None) => format!("replica {replica}, by {by}"),
         (replica, Some(node)) => format!("replica {replica} on {node}, by {by}"),
+    }
+}
+
+fn moved(one: &Move) -> String {
+    let why = &one.why;
+    let after = time(one.after_us);
+    match (one.from, one.to) {
+        (from, to) if from == to => format!("after {after}, to replica {to} started anew: {why}"),
+        (from, to) => format!("after {after}, from replica {from} to {to}: {why}"),
     }
 }
 

@@ -5,6 +5,7 @@
 //! it looks for the agent anew each time, since one that was started again has another address and
 //! another key.
 
+mod cells;
 mod draw;
 mod rows;
 mod state;

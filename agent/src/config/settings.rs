@@ -2,18 +2,22 @@
 //!
 //! The defaults stand here, each with its reason.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    ClusterConfig, Config, ConfigError, HttpConfig, LogConfig, ModelConfig, NodeConfig,
-    RequestConfig, SchedulerConfig, StateConfig,
+    ClusterConfig, Config, ConfigError, LogConfig, ModelConfig, NodeConfig, RequestConfig,
+    SchedulerConfig, StateConfig,
 };
 use crate::cluster::ClusterSettings;
 use crate::scheduling::Source;
 use crate::store::EngineKind;
+
+mod http;
+
+pub use self::http::{HttpSettings, TlsFiles};
 
 /// A configuration that can be used as it stands.
 #[derive(Clone, Debug)]
@@ -33,27 +37,6 @@ pub struct Settings {
 pub struct NodeSettings {
     pub name: Option<String>,
     pub threads: Option<NonZeroU32>,
-}
-
-#[derive(Clone, Debug)]
-pub struct HttpSettings {
-    pub listen: SocketAddr,
-    pub tls: Option<TlsFiles>,
-    /// True wherever anybody but this machine's users can reach us.
-    pub require_key: bool,
-    pub allowed_hosts: Vec<String>,
-    pub allowed_origins: Vec<String>,
-    pub connections_max: usize,
-    pub connections_per_address_max: usize,
-    pub body_max_bytes: usize,
-    pub header_timeout: Duration,
-    pub drain: Duration,
-}
-
-#[derive(Clone, Debug)]
-pub struct TlsFiles {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
 }
 
 #[derive(Clone, Debug)]
@@ -110,7 +93,7 @@ impl TryFrom<Config> for Settings {
     type Error = ConfigError;
 
     fn try_from(config: Config) -> Result<Self, ConfigError> {
-        let http = http(config.http)?;
+        let http = http::settings(config.http)?;
         let listen = http.listen;
         Ok(Self {
             node: node(config.node)?,
@@ -153,78 +136,6 @@ fn node(config: NodeConfig) -> Result<NodeSettings, ConfigError> {
         threads => NonZeroU32::new(ranged("node.threads", threads, 1, 1, 1_024)?),
     };
     Ok(NodeSettings { name, threads })
-}
-
-fn http(config: HttpConfig) -> Result<HttpSettings, ConfigError> {
-    let listen = match config.listen {
-        None => SocketAddr::from((Ipv4Addr::LOCALHOST, 7420)),
-        Some(text) => text.parse().map_err(|_| ConfigError::Value {
-            key: "http.listen",
-            found: format!("`{}`", text.escape_debug()),
-            expect: "give an IP address and a port, as `127.0.0.1:7420` or `[::1]:7420`".into(),
-        })?,
-    };
-    let tls = match (config.tls_certificate, config.tls_key) {
-        (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
-        (None, None) => None,
-        (Some(_), None) => return Err(half_tls("http.tls_certificate", "http.tls_key")),
-        (None, Some(_)) => return Err(half_tls("http.tls_key", "http.tls_certificate")),
-    };
-    let exposed = !listen.ip().is_loopback();
-    if exposed && tls.is_none() {
-        return Err(ConfigError::Exposed(format!(
-            "will not listen on `{listen}` without TLS: set `http.tls_certificate` and \
-             `http.tls_key` to PEM files, or listen on `127.0.0.1:{}`",
-            listen.port()
-        )));
-    }
-    if exposed && config.require_key == Some(false) {
-        return Err(ConfigError::Exposed(format!(
-            "will not listen on `{listen}` without API keys: remove `http.require_key = false`, \
-             or listen on `127.0.0.1:{}`",
-            listen.port()
-        )));
-    }
-    Ok(HttpSettings {
-        listen,
-        tls,
-        require_key: config.require_key.unwrap_or(exposed),
-        allowed_hosts: lower(config.allowed_hosts.unwrap_or_default()),
-        allowed_origins: lower(config.allowed_origins.unwrap_or_default()),
-        // About 20 KiB each in kernel and agent: 80 MiB at the worst.
-        connections_max: ranged(
-            "http.connections_max",
-            config.connections_max,
-            4_096,
-            1,
-            100_000,
-        )? as usize,
-        // A browser opens 6; a busy service shares a pool of some dozens.
-        connections_per_address_max: ranged(
-            "http.connections_per_address_max",
-            config.connections_per_address_max,
-            256,
-            1,
-            100_000,
-        )? as usize,
-        // A context of a million tokens is about 4 MiB of text.
-        body_max_bytes: ranged(
-            "http.body_max_bytes",
-            config.body_max_bytes,
-            16 << 20,
-            1_024,
-            1 << 30,
-        )? as usize,
-        // A slow head is closed within 15 s in all, so that it cannot be used to hold sockets.
-        header_timeout: seconds(
-            "http.header_timeout_s",
-            config.header_timeout_s,
-            12,
-            1,
-            3_600,
-        )?,
-        drain: seconds("http.drain_s", config.drain_s, 30, 0, 86_400)?,
-    })
 }
 
 fn requests(config: &RequestConfig) -> Result<RequestSettings, ConfigError> {
@@ -376,19 +287,6 @@ fn log(config: LogConfig) -> Result<LogSettings, ConfigError> {
         });
     }
     Ok(LogSettings { filter, format })
-}
-
-fn half_tls(given: &str, missing: &str) -> ConfigError {
-    ConfigError::Exposed(format!(
-        "`{given}` is set and `{missing}` is not: TLS needs both"
-    ))
-}
-
-fn lower(mut names: Vec<String>) -> Vec<String> {
-    names
-        .iter_mut()
-        .for_each(|name| name.make_ascii_lowercase());
-    names
 }
 
 fn seconds(

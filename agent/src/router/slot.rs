@@ -171,7 +171,7 @@ impl Slot {
         let Some(trace) = &mut self.trace else {
             return;
         };
-        trace.replica = to;
+        trace.taken_on_by(to, self.router.policies().home(to));
         if trace.moves.len() < MOVES_TRACED {
             trace.moves.push(Move {
                 after_us,

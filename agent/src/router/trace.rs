@@ -129,6 +129,12 @@ impl Trace {
         self.node = taken.and_then(|one| one.node.clone());
     }
 
+    /// Another replica goes on with it.
+    pub(super) fn taken_on_by(&mut self, replica: u64, node: Option<String>) {
+        self.replica = replica;
+        self.node = node;
+    }
+
     pub(super) fn refused_by(&mut self, replica: u64, why: String) {
         let found = self.ranked.iter_mut().find(|one| one.replica == replica);
         if let Some(considered) = found {
@@ -264,5 +270,12 @@ mod tests {
         assert_eq!(trace.latency(), Some((1_000, Some(500))));
         trace.completion_tokens = 1;
         assert_eq!(trace.latency(), Some((1_000, None)));
+        trace.moves.push(Move {
+            after_us: 1_500,
+            from: 1,
+            to: 2,
+            why: "its worker ended".to_owned(),
+        });
+        assert_eq!(trace.latency(), None);
     }
 }

@@ -7,6 +7,7 @@ use skep::fleet::{Component, Fleet, FleetSettings, Plugin};
 use skep::models::{Catalogue, Digest};
 use skep::protocol::{Error, Event, Prompt, Settings, Usage, Work};
 use skep::router::{Job, Parts, Router, Shape, Step};
+use skep::scheduling::{Policies, Policy, Source};
 use skep_core::{KeyId, Node, NodeId};
 
 use crate::bench::{PATIENCE, cache, guest, work};
@@ -57,11 +58,12 @@ async fn router(folder: &tempfile::TempDir) -> Router {
                 bandwidth: 0,
             }],
         },
-        scheduler,
+        policies: Policies::new(Policy::new(Source::Embedded("spread"), scheduler)),
         fleet,
         catalogue: Arc::new(catalogue),
         opening: Settings::default(),
         threads: Some(1),
+        devices: vec!["cpu".to_owned()],
     });
     router.want(MODEL);
     router.ready(MODEL, PATIENCE).await.unwrap();

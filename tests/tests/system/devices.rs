@@ -174,6 +174,7 @@ fn every_fault_is_told_in_time_with_its_cause_and_goes_again() {
             })
         });
         assert!(took < IN_TIME, "{code}: {took:?}");
+        eprintln!("{code}: told after {} ms", took.as_millis());
     }
     // One card was enough for its own verdict; only all of them are the node's.
     let top = rig.top();

@@ -1,5 +1,18 @@
 //! The whole system, as its clients and its enemies see it: real agents, real sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "figures, and what is not tried, must show"
+)]
 
+mod cluster;
 mod crash;
 mod devices;
 mod disk;

@@ -3,7 +3,7 @@
 use super::check;
 use crate::cli::terminal::Paint;
 use crate::cli::{explain, scheduler};
-use crate::router::{Considered, Trace, TracedOutcome};
+use crate::router::{Considered, Move, Trace, TracedOutcome};
 use crate::wire;
 
 fn ago(_: u64) -> String {
@@ -118,6 +118,12 @@ fn a_request_is_explained() {
         why: why.to_owned(),
         refused: refused.map(str::to_owned),
     };
+    let moved = |after_us, from, to, why: &str| Move {
+        after_us,
+        from,
+        to,
+        why: why.to_owned(),
+    };
     let trace = Trace {
         request: 7,
         id: Some("req_3f0c9a1e000000000007".into()),
@@ -148,6 +154,10 @@ fn a_request_is_explained() {
         prompt_tokens: 12,
         cached_tokens: 4,
         completion_tokens: 20,
+        moves: vec![
+            moved(80_000, 3, 2, "the worker was killed by signal 9"),
+            moved(900_000, 2, 2, "the worker did not answer for 10 s"),
+        ],
         outcome: TracedOutcome::Answered,
     };
     check("explain", &explain::render(&trace, Paint::none(), ago));

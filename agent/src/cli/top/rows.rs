@@ -2,14 +2,15 @@
 //!
 //! Decides columns, words and what is worth a colour; refuses to know how much room there is.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use super::cells::{
+    Cell, badness, full, health, memory, micros, number, optional, seconds, share, short,
+};
 use super::state::Section;
 use crate::cli::figures;
 use crate::cli::table::Hue;
-use crate::cli::terminal::printable;
-use crate::wire::{Cause, Device, Node, Replica, Top};
+use crate::wire::{Device, Node, Replica, Top};
 
 /// A table.
 #[derive(Debug)]
@@ -37,13 +38,6 @@ pub(super) struct Line {
     pub(super) cells: Vec<Cell>,
     /// Shown in full when the row is chosen.
     pub(super) detail: Option<String>,
-}
-
-#[derive(Debug)]
-pub(super) struct Cell {
-    pub(super) text: String,
-    pub(super) hue: Hue,
-    key: f64,
 }
 
 impl Sheet {
@@ -267,7 +261,7 @@ fn requests(top: &Top, now_unix_s: u64) -> Sheet {
             cells: vec![
                 number(usize::try_from(trace.request).unwrap_or(usize::MAX)),
                 Cell::new(&trace.model, Hue::Strong),
-                number(usize::try_from(trace.replica).unwrap_or(usize::MAX)),
+                Cell::new(trace.node.as_deref().unwrap_or("-"), Hue::Plain),
                 Cell::new(outcome.0, outcome.1),
                 Cell::new(
                     &format!("{}+{}", trace.prompt_tokens, trace.completion_tokens),
@@ -287,7 +281,7 @@ fn requests(top: &Top, now_unix_s: u64) -> Sheet {
         heads: vec![
             head(">REQUEST", 7),
             head("MODEL", 14),
-            head(">REPLICA", 7),
+            head("NODE", 12),
             head("END", 8),
             head(">TOKENS", 9),
             head(">FIRST", 7),
@@ -297,22 +291,6 @@ fn requests(top: &Top, now_unix_s: u64) -> Sheet {
         ],
         rows: top.requests.latest.iter().map(row).collect(),
         empty: "nothing has been asked yet",
-    }
-}
-
-impl Cell {
-    fn new(text: &str, hue: Hue) -> Self {
-        let text = printable(text).replace(['\n', '\t'], " ");
-        Self {
-            text,
-            hue,
-            key: 0.0,
-        }
-    }
-
-    /// What it is sorted by.
-    fn by(self, key: f64) -> Self {
-        Self { key, ..self }
     }
 }
 
@@ -333,74 +311,6 @@ fn head(text: &'static str, width: u16) -> Head {
         right: text.starts_with('>'),
         from_columns: 0,
     }
-}
-
-fn number(count: usize) -> Cell {
-    #[expect(clippy::cast_precision_loss, reason = "it is only compared")]
-    Cell::new(&count.to_string(), Hue::Plain).by(count as f64)
-}
-
-fn share(percent: Option<f32>) -> Cell {
-    let hue = match percent {
-        Some(percent) if percent >= 90.0 => Hue::Doubtful,
-        _ => Hue::Plain,
-    };
-    let text = percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent:.0} %"));
-    Cell::new(&text, hue).by(percent.map_or(-1.0, f64::from))
-}
-
-fn memory(device: Option<&Device>) -> Cell {
-    let used = device.and_then(|device| device.memory_used_bytes);
-    let total = device.and_then(|device| device.memory_total_bytes);
-    let (Some(used), Some(total)) = (used, total) else {
-        return Cell::new("-", Hue::Plain).by(-1.0);
-    };
-    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-    let text = format!("{:.1}/{:.1} GiB", gib(used), gib(total));
-    Cell::new(&text, Hue::Plain).by(gib(used))
-}
-
-fn optional(text: Option<String>) -> Cell {
-    Cell::new(&text.unwrap_or_else(|| "-".to_owned()), Hue::Plain)
-}
-
-fn micros(us: u64) -> String {
-    figures::duration(std::time::Duration::from_micros(us)).replace(' ', "")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "it is only compared")]
-fn seconds(count: u64) -> f64 {
-    count as f64
-}
-
-fn health(health: &str) -> Hue {
-    match health {
-        "healthy" => Hue::Good,
-        "lost" => Hue::Bad,
-        _ => Hue::Doubtful,
-    }
-}
-
-fn badness(health: &str) -> f64 {
-    match health {
-        "healthy" => 0.0,
-        "lost" => 2.0,
-        _ => 1.0,
-    }
-}
-
-fn short(causes: &[Cause]) -> String {
-    let texts: Vec<Cow<'_, str>> = causes.iter().map(|cause| printable(&cause.text)).collect();
-    texts.join(", ")
-}
-
-fn full(causes: &[Cause]) -> Option<String> {
-    let all: Vec<String> = causes
-        .iter()
-        .map(|cause| format!("{} ({})", cause.text, cause.evidence))
-        .collect();
-    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// A look is made each second.

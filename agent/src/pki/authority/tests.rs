@@ -1,3 +1,5 @@
+//! What an authority signs, and whom it refuses.
+
 use rustls::pki_types::UnixTime;
 
 use super::super::certificate::{Purpose, Refused, check, validity};

@@ -1,0 +1,411 @@
+//! A cluster on one machine: real agents, each in a network namespace of its own, on one bridge.
+//!
+//! Nothing of it touches the machine's own network: the bridge is in a namespace too, and everything goes with
+//! its handle. Needs root (`CAP_NET_ADMIN`, `CAP_SYS_ADMIN`) and `ip`.
+
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde_json::Value;
+
+use crate::agent::binary;
+
+/// Machines on one network. Dropping it ends their agents and takes the network down.
+#[derive(Debug)]
+pub struct Lab {
+    hub: Namespace,
+    /// The machines, the first one first.
+    pub machines: Vec<Machine>,
+}
+
+/// A machine: a namespace with an address, a folder, and an agent when it runs.
+#[derive(Debug)]
+pub struct Machine {
+    namespace: Namespace,
+    /// Where others reach it.
+    pub address: Ipv4Addr,
+    home: tempfile::TempDir,
+    agent: Option<Child>,
+    /// What its agent is told by its environment.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A network namespace with a name, gone with its handle.
+#[derive(Debug)]
+struct Namespace(String);
+
+/// Why there can be no lab here; none where there can.
+#[must_use]
+pub fn missing() -> Option<&'static str> {
+    let works = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        let command = command.args(arguments).stdout(Stdio::null());
+        command
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    if !works("ip", &["-V"]) {
+        return Some("network namespaces need `ip` (Debian: `apt-get install iproute2`)");
+    }
+    let probe = format!("skep-{}-probe", std::process::id());
+    if !works("ip", &["netns", "add", &probe]) {
+        return Some("network namespaces need root");
+    }
+    works("ip", &["netns", "del", &probe]);
+    None
+}
+
+impl Lab {
+    /// Machines without agents yet.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn new(machines: u8) -> Result<Self> {
+        ensure!((1..=200).contains(&machines), "1 to 200 machines");
+        let name = format!("skep-{}-{}", std::process::id(), unique());
+        let hub = Namespace::new(format!("{name}-hub"))?;
+        hub.ip(&["link", "add", "bridge", "type", "bridge"])?;
+        hub.ip(&["link", "set", "bridge", "up"])?;
+        let mut lab = Self {
+            hub,
+            machines: Vec::new(),
+        };
+        for number in 1..=machines {
+            let machine = lab.add(&format!("{name}-{number}"), number)?;
+            lab.machines.push(machine);
+        }
+        Ok(lab)
+    }
+
+    fn add(&self, name: &str, number: u8) -> Result<Machine> {
+        let namespace = Namespace::new(name.to_owned())?;
+        let plug = format!("to{number}");
+        let hub = &self.hub;
+        hub.ip(&[
+            "link", "add", &plug, "type", "veth", "peer", "name", "eth0", "netns", name,
+        ])?;
+        hub.ip(&["link", "set", &plug, "master", "bridge", "up"])?;
+        let address = Ipv4Addr::new(10, 77, 0, number);
+        namespace.ip(&["link", "set", "lo", "up"])?;
+        namespace.ip(&["address", "add", &format!("{address}/24"), "dev", "eth0"])?;
+        namespace.ip(&["link", "set", "eth0", "up"])?;
+        namespace.ip(&["route", "add", "default", "dev", "eth0"])?;
+        Ok(Machine {
+            namespace,
+            address,
+            home: tempfile::tempdir()?,
+            agent: None,
+            settings: vec![("SKEP_NODE_NAME".to_owned(), format!("n{number}"))],
+        })
+    }
+
+    /// Pulls a machine's plug, or puts it in again.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn plug(&self, machine: usize, plugged: bool) -> Result<()> {
+        let state = if plugged { "up" } else { "down" };
+        let plug = format!("to{}", machine + 1);
+        self.hub.ip(&["link", "set", &plug, state])
+    }
+
+    /// Starts every agent and lets all of them join the first one's cluster.
+    ///
+    /// # Errors
+    /// When one does not start or is not let in.
+    pub fn form(&mut self) -> Result<()> {
+        for machine in &mut self.machines {
+            machine.start()?;
+        }
+        for number in 1..self.machines.len() {
+            self.join(number)?;
+        }
+        Ok(())
+    }
+
+    /// Lets one machine join the first one's cluster.
+    ///
+    /// # Errors
+    /// When it is not let in.
+    pub fn join(&self, machine: usize) -> Result<()> {
+        let (Some(first), Some(joiner)) = (self.machines.first(), self.machines.get(machine))
+        else {
+            bail!("there is no machine {machine}");
+        };
+        let token = first.skep(&["token", "new"])?;
+        joiner.skep(&["join", token.trim()])?;
+        Ok(())
+    }
+
+    /// Waits until each running machine sees so many nodes up.
+    ///
+    /// # Errors
+    /// When that takes too long; the error shows what one of them sees.
+    pub fn wait_for(&self, up: usize, patience: Duration) -> Result<Duration> {
+        let started = Instant::now();
+        loop {
+            let running = self.machines.iter().filter(|one| one.agent.is_some());
+            let mut behind = None;
+            for machine in running {
+                let seen = machine.up()?;
+                if seen.len() != up {
+                    behind = Some((machine, seen));
+                    break;
+                }
+            }
+            match behind {
+                None => return Ok(started.elapsed()),
+                Some((machine, seen)) if started.elapsed() > patience => {
+                    bail!("{} sees {seen:?} up: {}", machine.address, machine.log());
+                }
+                Some(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+}
+
+impl Machine {
+    /// Starts its agent and waits until it answers.
+    ///
+    /// # Errors
+    /// When it ends or does not answer within two minutes; the error has what it logged.
+    pub fn start(&mut self) -> Result<()> {
+        let log = File::create(self.home.path().join("agent.log"))?;
+        let mut command = self.inside(&binary());
+        command
+            .arg("up")
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        let mut agent = command.spawn()?;
+        let deadline = Instant::now() + START;
+        loop {
+            let log = self.log();
+            if log.contains("serving") && log.contains("url=") {
+                break;
+            }
+            if let Some(status) = agent.try_wait()? {
+                bail!("the agent ended with {status}: {log}");
+            }
+            if Instant::now() > deadline {
+                let _ = agent.kill();
+                let _ = agent.wait();
+                bail!("the agent does not answer: {log}");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.agent = Some(agent);
+        Ok(())
+    }
+
+    /// Ends its agent as a crash would.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(mut agent) = self.agent.take() {
+            agent.kill()?;
+            agent.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Asks its agent to end, and waits for it.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn stop(&mut self) -> Result<()> {
+        if let Some(mut agent) = self.agent.take() {
+            signal(agent.id(), "TERM")?;
+            agent.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Its agent's process.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.agent.as_ref().map(Child::id)
+    }
+
+    /// Sends its agent a signal by name (`STOP`).
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        signal(self.pid().context("the agent does not run")?, name)
+    }
+
+    /// Runs `skep` there and gives what it printed.
+    ///
+    /// # Errors
+    /// When it fails; the error has what it said.
+    pub fn skep(&self, arguments: &[&str]) -> Result<String> {
+        let done = self
+            .inside(&binary())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        ensure!(
+            done.status.success(),
+            "`skep {}` ended with {}: {said}",
+            arguments.join(" "),
+            done.status
+        );
+        Ok(String::from_utf8(done.stdout)?)
+    }
+
+    /// The same with `--json`.
+    ///
+    /// # Errors
+    /// As for [`Machine::skep`].
+    pub fn json(&self, arguments: &[&str]) -> Result<Value> {
+        let text = self.skep(&[arguments, &["--json"]].concat())?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// The names of the nodes that it sees up.
+    ///
+    /// # Errors
+    /// When its agent does not answer.
+    pub fn up(&self) -> Result<Vec<String>> {
+        let (_, text) = self.request("GET", "/api/v1/cluster/nodes", "")?;
+        let found: Value = serde_json::from_str(&text)?;
+        let nodes = found.get("nodes").and_then(Value::as_array);
+        let up = |node: &Value| {
+            let state = node.get("state").and_then(Value::as_str)?;
+            let name = node.get("name").and_then(Value::as_str)?;
+            matches!(state, "up" | "draining").then(|| name.to_owned())
+        };
+        Ok(nodes.context("no nodes")?.iter().filter_map(up).collect())
+    }
+
+    /// One HTTP request to its agent: status and body.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn request(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
+        let mut stream = self.connect()?;
+        let secret = self.secret().unwrap_or_default();
+        let known = format!("authorization: Bearer {secret}\r\n");
+        crate::raw::request_over(&mut stream, method, path, &known, body)
+    }
+
+    /// What its own user is known by to its agent; none before that runs.
+    #[must_use]
+    pub fn secret(&self) -> Option<String> {
+        let endpoint = std::fs::read_to_string(self.home.path().join("run/endpoint.json")).ok()?;
+        let endpoint: Value = serde_json::from_str(&endpoint).ok()?;
+        Some(endpoint.get("token")?.as_str()?.to_owned())
+    }
+
+    /// A connection to its agent, made inside of its namespace.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub fn connect(&self) -> Result<TcpStream> {
+        let port = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+        self.namespace.within(move || {
+            let stream = TcpStream::connect_timeout(&port, Duration::from_secs(5))?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        })
+    }
+
+    /// A command that runs there, with its folder.
+    #[must_use]
+    pub fn inside(&self, program: &Path) -> Command {
+        let mut command = Command::new("ip");
+        command
+            .args(["netns", "exec", &self.namespace.0])
+            .arg(program)
+            .env("SKEP_HOME", self.home.path());
+        command
+    }
+
+    /// Where it keeps everything.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// What its agent has logged since its start.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("agent.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+impl Namespace {
+    fn new(name: String) -> Result<Self> {
+        run(Command::new("ip").args(["netns", "add", &name]))?;
+        Ok(Self(name))
+    }
+
+    fn ip(&self, arguments: &[&str]) -> Result<()> {
+        run(Command::new("ip").args(["-n", &self.0]).args(arguments))
+    }
+
+    /// Does something there, in a thread of its own, since a thread that has moved does not come back.
+    fn within<T: Send>(&self, what: impl FnOnce() -> io::Result<T> + Send) -> Result<T> {
+        let file = File::open(Path::new("/run/netns").join(&self.0))?;
+        std::thread::scope(|scope| {
+            let there = scope.spawn(move || {
+                move_into_link_name_space(
+                    std::os::fd::AsFd::as_fd(&file),
+                    Some(LinkNameSpaceType::Network),
+                )?;
+                what()
+            });
+            match there.join() {
+                Ok(result) => Ok(result?),
+                Err(_) => bail!("what was done in the namespace panicked"),
+            }
+        })
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
+    }
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let done = command.output()?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success(), "{command:?}: {}", said.trim());
+    Ok(())
+}
+
+fn signal(pid: u32, name: &str) -> Result<()> {
+    run(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]))
+}
+
+/// Labs of one process are told apart.
+fn unique() -> u32 {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static LABS: AtomicU32 = AtomicU32::new(0);
+    LABS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Each machine is alone on its loopback.
+const PORT: u16 = 7420;
+
+/// The first start compiles plugins where the binary does not carry them compiled.
+const START: Duration = Duration::from_secs(120);
