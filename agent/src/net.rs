@@ -12,6 +12,7 @@ mod entrance;
 mod frames;
 mod hello;
 mod join;
+mod kept;
 mod link;
 mod links;
 mod neighbours;

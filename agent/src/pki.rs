@@ -25,6 +25,15 @@ pub fn pin(authority: &CertificateDer<'_>) -> Option<Pin> {
     spki(authority).map(|key| Sha256::digest(key).into())
 }
 
+/// The name under which a node is called that is to show a certificate from the authority with this pin.
+#[must_use]
+pub fn face(pin: &Pin) -> String {
+    let (half, _) = pin.split_at(16);
+    let mut name: String = half.iter().map(|byte| format!("{byte:02x}")).collect();
+    name.push_str(".skep");
+    name
+}
+
 /// The node that has this public key, in DER.
 #[must_use]
 pub fn node_of(public_key_der: &[u8]) -> NodeId {

@@ -6,6 +6,7 @@
 //! own vocabulary.
 
 mod error;
+mod few;
 mod frame;
 mod message;
 mod work;

@@ -66,7 +66,41 @@ pub(super) fn active(state: &State) -> Option<CertificateDer<'static>> {
     Some(authority.der.clone().into())
 }
 
+/// The authority that signs the leader's own certificate: while one retires, that one. A node that was
+/// away when another took over knows no other, and learns of it from the leader alone.
+pub(super) fn elder(state: &State, certificate_life: Duration) -> Option<AuthorityId> {
+    let now = unix_now_s();
+    let retiring = state
+        .authorities()
+        .filter_map(|(id, authority)| match authority.standing {
+            AuthorityStanding::Retiring { since } => Some((since, id)),
+            _ => None,
+        });
+    retiring
+        .filter(|(since, _)| now <= overlap_end(*since, certificate_life))
+        .min()
+        .map(|(_, id)| id)
+        .or_else(|| state.active_authority().map(|(id, _)| id))
+}
+
+/// When an authority that retires since then is needed no more: the last certificate from it is over, and
+/// as much time again has passed for nodes that were away.
+fn overlap_end(since: u64, certificate_life: Duration) -> u64 {
+    since.saturating_add(2 * certificate_life.as_secs())
+}
+
 impl Life {
+    /// An authority with its key: only where it was made.
+    pub(super) fn authority(&self, id: AuthorityId) -> Result<Authority, ClusterError> {
+        let view = self.keeper.view();
+        let (_, found) = view
+            .authorities()
+            .find(|(known, _)| *known == id)
+            .ok_or_else(|| ClusterError::Damaged(self.files.log()))?;
+        let certificate = CertificateDer::from(found.der.clone());
+        Ok(Authority::load(certificate, &self.files.authority(id))?)
+    }
+
     /// A new authority signs from now on. Every node that is reached trusts it before it does.
     pub(super) async fn rotate(self: &Arc<Self>) -> Result<AuthorityStatus, ClusterError> {
         if !self.leads() {
@@ -94,11 +128,14 @@ impl Life {
     pub(super) async fn tend_authorities(&self) {
         let state = self.keeper.view();
         let now = unix_now_s();
-        let life = self.parts.settings.certificate_life.as_secs();
+        let life = self.parts.settings.certificate_life;
         for (id, authority) in state.authorities() {
             let left = authority.valid_until.saturating_sub(now);
             match authority.standing {
-                AuthorityStanding::Retiring { since } if now > since.saturating_add(2 * life) => {
+                // After the leader itself has let go of it (`elder`).
+                AuthorityStanding::Retiring { since }
+                    if now > overlap_end(since, life).saturating_add(RETIRE_GRACE_S) =>
+                {
                     let retired = self.decide(Action::RetireAuthority(id)).await;
                     if let Err(error) = retired {
                         tracing::warn!(%error, "could not retire an authority");
@@ -116,6 +153,9 @@ impl Life {
         }
     }
 }
+
+/// For a handshake that began before.
+const RETIRE_GRACE_S: u64 = 1;
 
 /// How long before its end an authority is warned of.
 const WARNING: Duration = Duration::from_secs(30 * 86_400);

@@ -4,21 +4,21 @@
 //! is wrong with it. Every step is logged.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ring::signature::{ED25519, UnparsedPublicKey};
-use skep_core::state::{Action, Event, Joining, Member, Refusal, Standing};
+use skep_core::state::{self, Action, Event, Joining, Member, Refusal, Standing};
 use skep_core::{NodeId, TokenId};
 
 use super::life::{Life, lock};
 use super::{ClusterError, authorities};
-use crate::limits::{JOIN_TRIES_EACH, JOIN_TRIES_KEPT, JOIN_TRIES_MAX};
+use crate::limits::{JOIN_TRIES_EACH, JOIN_TRIES_MAX};
 use crate::net::{Door, JoinAnswer, JoinAsk, Welcome};
 use crate::pki::{Authority, Badge, Proof, Token};
 
-/// Failed attempts of the last minute, by address.
+/// Attempts of the last minute that did not succeed, by address: no more than `JOIN_TRIES_MAX`.
 #[derive(Debug, Default)]
 pub(super) struct Attempts(Mutex<BTreeMap<IpAddr, Tried>>);
 
@@ -31,7 +31,8 @@ struct Tried {
 /// Answers one machine.
 pub(super) async fn answer(life: Arc<Life>, door: Door) {
     let from = door.address();
-    if !life.attempts.may_try(from.ip()) {
+    // Counted before it is heard, so that many at once are no more than many in a row.
+    if !life.attempts.begin(from.ip()) {
         tracing::warn!(%from, "refused to hear a joiner: too many failed attempts");
         return;
     }
@@ -39,7 +40,6 @@ pub(super) async fn answer(life: Arc<Life>, door: Door) {
     let (ask, mut answers, badge) = match opened {
         Ok(opened) => opened,
         Err(why) => {
-            life.attempts.failed(from.ip());
             tracing::info!(%from, %why, "a joiner said nothing that makes sense");
             return;
         }
@@ -65,15 +65,17 @@ pub(super) async fn answer(life: Arc<Life>, door: Door) {
         JoinAsk::Return { request, signature } => come_back(&life, &request, &signature, &badge),
     };
     let said = match decided {
-        Ok(answer) => answer,
+        Ok(answer) => {
+            life.attempts.succeeded(from.ip());
+            answer
+        }
         Err(Denied::Guess) => {
-            life.attempts.failed(from.ip());
             tracing::warn!(%from, "refused a joiner: its token was not proved");
             JoinAnswer::Refused(NOT_PROVED.into())
         }
-        Err(Denied::Because(why)) => {
+        Err(Denied::Because { why, said }) => {
             tracing::warn!(%from, %why, "refused a joiner");
-            JoinAnswer::Refused(why)
+            JoinAnswer::Refused(said)
         }
     };
     if answers.send(&said).await.is_ok() {
@@ -95,26 +97,54 @@ struct Proved {
 enum Denied {
     /// It knows no token of ours.
     Guess,
-    /// It does, but: one sentence for people.
-    Because(String),
+    /// It does, but.
+    Because {
+        /// For our log.
+        why: String,
+        /// For whoever asked, who is no member yet: nothing about the others, or about this machine.
+        said: String,
+    },
+}
+
+impl Denied {
+    fn because(why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self::Because {
+            said: why.clone(),
+            why,
+        }
+    }
 }
 
 impl From<ClusterError> for Denied {
     fn from(error: ClusterError) -> Self {
-        Self::Because(error.to_string())
+        let said = match &error {
+            ClusterError::Refused(Refusal::TokenUsed { .. }) => {
+                "the token was used already; make a new one with `skep token new`".into()
+            }
+            ClusterError::Refused(Refusal::NameTaken { name, .. }) => {
+                format!("the name `{name}` is taken; choose another with `--name`")
+            }
+            ClusterError::Refused(refusal) => refusal.to_string(),
+            _ => "the cluster cannot let anybody in now; its log says why".into(),
+        };
+        Self::Because {
+            why: error.to_string(),
+            said,
+        }
     }
 }
 
 async fn join(life: &Arc<Life>, asked: Proved, from: SocketAddr) -> Result<JoinAnswer, Denied> {
+    let token = known(life, asked.token).await;
+    // What is not there is checked as what is: it takes as long.
+    let stored_key = token.as_ref().map_or([0; 32], |token| token.stored_key);
+    let proved = Token::is_proof(&stored_key, asked.token, &asked.badge, &asked.proof);
+    let token = token.filter(|_| proved).ok_or(Denied::Guess)?;
     if !life.leads() {
         return elsewhere(life);
     }
-    let view = life.keeper.view();
-    let token = view.token(asked.token).ok_or(Denied::Guess)?.clone();
-    if !Token::is_proof(&token.stored_key, asked.token, &asked.badge, &asked.proof) {
-        return Err(Denied::Guess);
-    }
-    let because = |error: crate::pki::AuthorityError| Denied::Because(error.to_string());
+    let because = |error: crate::pki::AuthorityError| Denied::because(error.to_string());
     let (node, public_key) = Authority::requester(&asked.request).map_err(because)?;
     let bound = token.name.is_some();
     let mut name = asked.name.clone();
@@ -136,10 +166,29 @@ async fn join(life: &Arc<Life>, asked: Proved, from: SocketAddr) -> Result<JoinA
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Denied::Because(format!(
+    Err(Denied::because(format!(
         "too many nodes are called `{}`; give this one another name with `--name`",
         asked.name.escape_debug()
     )))
+}
+
+/// The token, if there is one. A node that follows may hear of it only now.
+async fn known(life: &Life, token: TokenId) -> Option<state::Token> {
+    let find = || life.keeper.view().token(token).cloned();
+    if life.leads() {
+        return find();
+    }
+    let mut changes = life.keeper.changes();
+    let heard = async {
+        loop {
+            changes.borrow_and_update();
+            let found = find();
+            if found.is_some() || changes.changed().await.is_err() {
+                return found;
+            }
+        }
+    };
+    tokio::time::timeout(FOLLOWER_LAG, heard).await.ok()?
 }
 
 fn welcome(
@@ -163,9 +212,6 @@ fn come_back(
     signature: &[u8],
     badge: &Badge,
 ) -> Result<JoinAnswer, Denied> {
-    if !life.leads() {
-        return elsewhere(life);
-    }
     let (node, public_key) = Authority::requester(request).map_err(|_| Denied::Guess)?;
     let view = life.keeper.view();
     let member: &Member = view.member(node).ok_or(Denied::Guess)?;
@@ -174,6 +220,9 @@ fn come_back(
     let signed = UnparsedPublicKey::new(&ED25519, raw).verify(badge, signature);
     if signed.is_err() || member.public_key != public_key {
         return Err(Denied::Guess);
+    }
+    if !life.leads() {
+        return elsewhere(life);
     }
     let pending = member.standing == Standing::Pending;
     let address = member
@@ -190,7 +239,7 @@ fn greet(
     pending: bool,
 ) -> Result<JoinAnswer, Denied> {
     let view = life.keeper.view();
-    let missing = || Denied::Because("this node cannot let anybody in yet; try again".into());
+    let missing = || Denied::because("this node cannot let anybody in yet; try again");
     let active = authorities::active(&view).ok_or_else(missing)?.to_vec();
     let others = view
         .authorities()
@@ -224,28 +273,40 @@ fn elsewhere(life: &Life) -> Result<JoinAnswer, Denied> {
     known
         .or(told)
         .map(JoinAnswer::Elsewhere)
-        .ok_or_else(|| Denied::Because("this node does not lead and cannot tell who does".into()))
+        .ok_or_else(|| Denied::because("this node does not lead and cannot tell who does"))
 }
 
 impl Attempts {
-    fn may_try(&self, from: IpAddr) -> bool {
+    /// Whether an attempt from there is heard. It counts as failed until it succeeds.
+    fn begin(&self, from: IpAddr) -> bool {
         let now = Instant::now();
         let mut tried = lock(&self.0);
         tried.retain(|_, tried| now.duration_since(tried.since) < MINUTE);
         let all: u32 = tried.values().map(|tried| tried.times).sum();
-        let own = tried.get(&from).map_or(0, |tried| tried.times);
-        own < JOIN_TRIES_EACH && all < JOIN_TRIES_MAX
+        let own = tried.get(&site(from)).map_or(0, |tried| tried.times);
+        if own >= JOIN_TRIES_EACH || all >= JOIN_TRIES_MAX {
+            return false;
+        }
+        let fresh = Tried {
+            since: now,
+            times: 0,
+        };
+        tried.entry(site(from)).or_insert(fresh).times += 1;
+        true
     }
 
-    fn failed(&self, from: IpAddr) {
-        let mut tried = lock(&self.0);
-        if tried.len() < JOIN_TRIES_KEPT || tried.contains_key(&from) {
-            let fresh = Tried {
-                since: Instant::now(),
-                times: 0,
-            };
-            tried.entry(from).or_insert(fresh).times += 1;
+    fn succeeded(&self, from: IpAddr) {
+        if let Some(tried) = lock(&self.0).get_mut(&site(from)) {
+            tried.times = tried.times.saturating_sub(1);
         }
+    }
+}
+
+/// Whoever has one address of IPv6 has the 2^64 beside it.
+fn site(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -257,6 +318,9 @@ const NAMES_TRIED: u32 = 99;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// How much later than the leader a follower knows of a token.
+const FOLLOWER_LAG: Duration = Duration::from_secs(2);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,19 +330,30 @@ mod tests {
         let attempts = Attempts::default();
         let one: IpAddr = "10.0.0.1".parse().unwrap();
         for _ in 0..JOIN_TRIES_EACH {
-            assert!(attempts.may_try(one));
-            attempts.failed(one);
+            assert!(attempts.begin(one));
         }
-        assert!(!attempts.may_try(one));
+        assert!(!attempts.begin(one));
+        attempts.succeeded(one);
+        assert!(attempts.begin(one));
+        assert!(!attempts.begin(one));
         let mut tries = JOIN_TRIES_EACH;
         for other in 2..=u8::MAX {
-            let other = IpAddr::from([10, 0, 1, other]);
-            if !attempts.may_try(other) {
+            if !attempts.begin(IpAddr::from([10, 0, 1, other])) {
                 break;
             }
-            attempts.failed(other);
             tries += 1;
         }
         assert_eq!(tries, JOIN_TRIES_MAX);
+    }
+
+    #[test]
+    fn whoever_has_one_address_of_ipv6_has_its_neighbours() {
+        let attempts = Attempts::default();
+        for last in 1..=JOIN_TRIES_EACH {
+            let address: IpAddr = format!("2001:db8:1:2:{last:x}::{last:x}").parse().unwrap();
+            assert!(attempts.begin(address));
+        }
+        assert!(!attempts.begin("2001:db8:1:2:ffff::1".parse().unwrap()));
+        assert!(attempts.begin("2001:db8:1:3::1".parse().unwrap()));
     }
 }

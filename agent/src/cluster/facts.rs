@@ -8,12 +8,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use skep_core::{Health, Node, NodeId, Replica};
+use skep_core::{Health, Node, NodeId, Replica, ReplicaState};
 use tokio::task::JoinSet;
 
 use super::life::{Life, Net};
 use crate::limits::{
-    FACTS_DEVICES_MAX, FACTS_MODELS_MAX, FACTS_PERIOD, FACTS_REPLICAS_MAX, FACTS_TEXT_BYTES_MAX,
+    FACTS_DEVICES_MAX, FACTS_MODELS_MAX, FACTS_PERIOD, FACTS_PLACED_MAX, FACTS_REPLICAS_MAX,
+    FACTS_TEXT_BYTES_MAX,
 };
 use crate::net::{Answers, Ask, Asked, Closed, FrameError, Priority};
 use crate::router::{ModelFacts, Router};
@@ -84,27 +85,49 @@ impl Facts {
 
     /// The same with nothing in it that could be about others, or without bound.
     pub(super) fn bounded(mut self, from: NodeId) -> Self {
+        let is_short = |text: &str| text.len() <= FACTS_TEXT_BYTES_MAX;
         self.node.id = from;
         shorten(&mut self.node.name);
         shorten(&mut self.software);
+        bound(&mut self.node.health);
         self.node.devices.truncate(FACTS_DEVICES_MAX);
         for device in &mut self.node.devices {
             shorten(&mut device.id);
             shorten(&mut device.kind);
+            bound(&mut device.health);
         }
         // Labels are what the cluster agreed on, not what a node says.
         self.node.labels = BTreeMap::new();
         self.replicas.truncate(FACTS_REPLICAS_MAX);
-        self.replicas
-            .retain(|replica| replica.model.len() <= FACTS_TEXT_BYTES_MAX);
+        self.replicas.retain(|replica| is_short(&replica.model));
         for replica in &mut self.replicas {
             replica.node = from;
+            replica.devices.truncate(FACTS_PLACED_MAX);
+            replica.devices.retain(|device| is_short(device));
+            if let ReplicaState::Failed(why) = &mut replica.state {
+                shorten(why);
+            }
         }
         self.loaded.truncate(FACTS_REPLICAS_MAX);
+        self.loaded.retain(|(model, _)| is_short(model));
+        for (_, facts) in &mut self.loaded {
+            shorten(&mut facts.fingerprint);
+            if let Some(info) = &mut facts.info {
+                shorten(&mut info.architecture);
+                shorten(&mut info.name);
+                shorten(&mut info.quantisation);
+            }
+        }
         self.models.truncate(FACTS_MODELS_MAX);
-        self.models
-            .retain(|model| model.len() <= FACTS_TEXT_BYTES_MAX);
+        self.models.retain(|model| is_short(model));
         self
+    }
+}
+
+fn bound(health: &mut Health) {
+    match health {
+        Health::Healthy => {}
+        Health::Degraded(why) | Health::Lost(why) => shorten(why),
     }
 }
 
@@ -112,6 +135,7 @@ fn shorten(text: &mut String) {
     if text.len() > FACTS_TEXT_BYTES_MAX {
         let end = text.floor_char_boundary(FACTS_TEXT_BYTES_MAX);
         text.truncate(end);
+        text.shrink_to_fit();
     }
     text.retain(|letter| !letter.is_control());
 }
@@ -182,6 +206,9 @@ async fn hear(life: &Weak<Life>, node: NodeId, link: &crate::net::Link) -> Resul
         let mut facts = facts.bounded(node);
         here.agreed(node, &mut facts.node);
         here.remote.take(node, facts);
+        drop(here);
+        // Whoever tells more than it should is heard as often as others are.
+        tokio::time::sleep(FACTS_PERIOD / 2).await;
     }
     Ok(())
 }
@@ -211,3 +238,80 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// How often an idle node looks whether there is anything to tell.
 const IDLE_PERIOD: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use skep_core::{Device, ReplicaId};
+
+    use super::*;
+
+    #[test]
+    fn what_a_node_says_is_about_itself_and_bounded() {
+        let long = "\u{1b}é".repeat(5_000);
+        let device = Device {
+            id: long.clone(),
+            kind: long.clone(),
+            health: Health::Lost(long.clone()),
+            memory_bytes: u64::MAX,
+            memory_free_bytes: u64::MAX,
+            bandwidth: u64::MAX,
+        };
+        let replica = Replica {
+            id: ReplicaId(u64::MAX),
+            model: "m".into(),
+            node: NodeId([9; 16]),
+            devices: vec!["cpu".into(); 1_000],
+            state: ReplicaState::Failed(long.clone()),
+            running: u32::MAX,
+            waiting: u32::MAX,
+            capacity: u32::MAX,
+            cache_pages: u32::MAX,
+            cache_pages_used: u32::MAX,
+            first_token_us: u64::MAX,
+            token_us: u64::MAX,
+        };
+        let info = crate::protocol::ModelInfo {
+            architecture: long.clone(),
+            name: long.clone(),
+            quantisation: long.clone(),
+            ..Default::default()
+        };
+        let loaded = ModelFacts {
+            fingerprint: long.clone(),
+            info: Some(info),
+        };
+        let facts = Facts {
+            node: Node {
+                id: NodeId([8; 16]),
+                name: long.clone(),
+                health: Health::Degraded(long.clone()),
+                draining: false,
+                labels: [("key".to_owned(), long.clone())].into(),
+                devices: vec![device; 1_000],
+            },
+            replicas: vec![replica; 1_000],
+            models: vec![long.as_str().into(); 10_000],
+            loaded: vec![("m".into(), loaded); 1_000],
+            software: long.clone(),
+        };
+        let from = NodeId([1; 16]);
+        let facts = facts.bounded(from);
+        assert_eq!(facts.node.id, from);
+        assert!(facts.node.labels.is_empty());
+        assert!(facts.replicas.iter().all(|replica| replica.node == from));
+        assert_eq!(facts.replicas.len(), FACTS_REPLICAS_MAX);
+        assert_eq!(facts.node.devices.len(), FACTS_DEVICES_MAX);
+        assert_eq!(facts.replicas[0].devices.len(), FACTS_PLACED_MAX);
+        assert!(facts.models.is_empty());
+        // Each name is a few hundred bytes at most, and there is nothing else.
+        let names = 6 * (FACTS_REPLICAS_MAX + FACTS_DEVICES_MAX) + FACTS_REPLICAS_MAX;
+        let bytes = postcard::to_stdvec(&facts).unwrap();
+        assert!(
+            bytes.len() < names * FACTS_TEXT_BYTES_MAX,
+            "{}",
+            bytes.len()
+        );
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("\u{1b}é"));
+    }
+}

@@ -4,10 +4,11 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use super::life::Life;
 use crate::keeper::{Feed, FollowError, Snapshot};
-use crate::limits::LOG_BATCH_BYTES;
+use crate::limits::{LOG_BATCH_BYTES, SNAPSHOT_TIMEOUT};
 use crate::net::{Answers, Ask, Asked, FrameError, Priority};
 
 /// What a leader sends.
@@ -48,7 +49,7 @@ async fn take_in(life: &Arc<Life>, anew: &mut bool) -> Result<(), String> {
     let asked = link.ask(&ask, Priority::Control).await;
     let (mut asked, _answers) = asked.map_err(|error| error.to_string())?;
     loop {
-        let next = tokio::time::timeout(SILENCE, asked.next::<Piece>()).await;
+        let next = timeout(SILENCE, asked.next::<Piece>()).await;
         let next = next.map_err(|_| "the leader is silent".to_owned())?;
         match next.map_err(|error| error.to_string())? {
             Some(Piece::More(feed)) => match life.keeper.follow(feed).await {
@@ -79,15 +80,17 @@ pub(super) async fn lead(
     mut answers: Answers,
 ) -> Result<(), FrameError> {
     let mut changes = life.keeper.changes();
-    let keeper = life.keeper.clone();
+    let (keeper, sending) = (life.keeper.clone(), life.sending.clone());
     drop(life);
     let failed = |error: FollowError| FrameError::Malformed(error.to_string());
     let mut after = match after {
         Some(after) if after <= keeper.index() => after,
         _ => {
+            let _turn = sending.acquire().await;
             let snapshot = keeper.snapshot().await.map_err(failed)?;
             let reached = snapshot.base.index;
-            answers.send(&Piece::Anew(snapshot)).await?;
+            let sent = timeout(SNAPSHOT_TIMEOUT, answers.send(&Piece::Anew(snapshot))).await;
+            sent.unwrap_or(Err(FrameError::Lost))?;
             reached
         }
     };

@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use skep_core::membership::Peer;
 use skep_core::state::{Action, Command, Event, Founding};
 use skep_core::{ClusterId, NodeId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::door::Attempts;
@@ -18,7 +18,7 @@ use super::remote::Remote;
 use super::{ClusterError, Parts, advertised, authorities, papers};
 use crate::keeper::{Keeper, ProposeError};
 use crate::keys::unix_now_s;
-use crate::limits::{DECIDED_WAIT, VISITORS_WAITING};
+use crate::limits::{DECIDED_WAIT, SNAPSHOTS_SENT, VISITORS_WAITING};
 use crate::net::{
     Ask, Beacon, Closed, Entrance, Gate, Hello, Link, Links, Roster, Seen, Socket, Swim,
     SwimHandle, Welcome,
@@ -36,6 +36,8 @@ pub(super) struct Life {
     pub(super) papers: Mutex<Option<Papers>>,
     pub(super) attempts: Attempts,
     pub(super) remote: Remote,
+    /// Held by whoever is sent the whole state.
+    pub(super) sending: Arc<Semaphore>,
     /// Whom membership was told of.
     pub(super) admitted: Mutex<BTreeSet<NodeId>>,
     /// None while nobody is listened to.
@@ -76,6 +78,7 @@ impl Life {
             welcome,
             papers: Mutex::new(papers),
             attempts: Attempts::default(),
+            sending: Arc::new(Semaphore::new(SNAPSHOTS_SENT)),
             admitted: Mutex::default(),
             net: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
@@ -316,16 +319,6 @@ impl Life {
 
     pub(super) fn papers(&self) -> Option<Papers> {
         lock(&self.papers).clone()
-    }
-
-    /// The authority that signs, with its key: only where the cluster was founded.
-    pub(super) fn authority(&self) -> Result<Authority, ClusterError> {
-        let view = self.keeper.view();
-        let (id, active) = view
-            .active_authority()
-            .ok_or_else(|| ClusterError::Damaged(self.files.log()))?;
-        let certificate = CertificateDer::from(active.der.clone());
-        Ok(Authority::load(certificate, &self.files.authority(id))?)
     }
 
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

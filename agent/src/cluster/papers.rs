@@ -4,22 +4,28 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
+use skep_core::AuthorityId;
 
 use super::files::Papers;
 use super::life::Life;
 use super::{ClusterError, authorities, invite};
 use crate::keys::unix_now_s;
 use crate::net::{Ask, Credentials, Welcome};
-use crate::pki::validity;
+use crate::pki::{pin, validity};
 
 impl Life {
     /// What this node shows others; none before it has a certificate.
     pub(super) fn credentials(&self) -> Option<Credentials> {
         let papers = self.papers()?;
+        let active = self.active_face(&papers).unwrap_or_else(|error| {
+            tracing::error!(%error, "machines with a new token cannot be let in");
+            None
+        });
         Some(Credentials {
             certificate: papers.certificate(),
             authority: papers.authority(),
             key: self.parts.identity.private_key(),
+            others: active.into_iter().collect(),
         })
     }
 
@@ -33,9 +39,33 @@ impl Life {
         Ok(())
     }
 
-    /// Signs a request with the cluster's authority.
+    /// The leader's certificate from the active authority, while its papers are from another: new tokens
+    /// pin the active one.
+    fn active_face(
+        &self,
+        papers: &Papers,
+    ) -> Result<Option<(CertificateDer<'static>, CertificateDer<'static>)>, ClusterError> {
+        let active = authorities::active(&self.keeper.view());
+        if !self.leads() || active.is_none_or(|active| active == papers.authority()) {
+            return Ok(None);
+        }
+        let papers = self.sign(&self.request()?)?;
+        Ok(Some((papers.certificate(), papers.authority())))
+    }
+
+    /// Signs a request with the cluster's active authority.
     pub(super) fn sign(&self, request: &[u8]) -> Result<Papers, ClusterError> {
-        let authority = self.authority()?;
+        let active = self.keeper.view().active_authority().map(|(id, _)| id);
+        self.sign_with(active, request)
+    }
+
+    fn sign_with(
+        &self,
+        authority: Option<AuthorityId>,
+        request: &[u8],
+    ) -> Result<Papers, ClusterError> {
+        let authority = authority.ok_or_else(|| ClusterError::Damaged(self.files.log()))?;
+        let authority = self.authority(authority)?;
         let cluster = self.cluster().ok_or(ClusterError::NoAddress)?;
         let life = self.parts.settings.certificate_life;
         let certificate = authority.issue(request, cluster, unix_now_s(), life)?;
@@ -53,7 +83,8 @@ impl Life {
 
 /// The founding node certifies itself.
 pub(super) fn renew_own(life: &Life) -> Result<(), ClusterError> {
-    let papers = life.sign(&life.request()?)?;
+    let elder = authorities::elder(&life.keeper.view(), life.parts.settings.certificate_life);
+    let papers = life.sign_with(elder, &life.request()?)?;
     life.take_papers(papers)
 }
 
@@ -93,9 +124,14 @@ fn due_in(life: &Life) -> Option<Duration> {
     let papers = life.papers()?;
     let validity = validity(&papers.certificate())?;
     let signed = papers.authority();
-    // After a change of authority the old one's certificates are replaced at once.
-    let active = authorities::active(&life.keeper.view());
-    if active.is_some_and(|active| active != signed) {
+    // After a change of authority the old one's certificates are replaced at once, but for the leader's.
+    let view = life.keeper.view();
+    let signs = if life.leads() {
+        authorities::elder(&view, life.parts.settings.certificate_life)
+    } else {
+        view.active_authority().map(|(id, _)| id)
+    };
+    if signs.is_some_and(|id| pin(&signed) != Some(id.0)) {
         return Some(Duration::ZERO);
     }
     let now = unix_now_s();

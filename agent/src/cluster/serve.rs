@@ -9,7 +9,7 @@ use super::door;
 use super::facts;
 use super::follow;
 use super::life::Life;
-use crate::limits::LOAD_ASK_TIMEOUT;
+use crate::limits::{FACTS_TEXT_BYTES_MAX, LOAD_ASK_TIMEOUT};
 use crate::net::{Answers, Ask, Asked, Call, FrameError, Visitor};
 use crate::pki::Authority;
 use crate::protocol::{Error, Event, Work};
@@ -54,6 +54,10 @@ async fn answer(life: Arc<Life>, call: Call) -> Result<(), FrameError> {
         }
         Ask::Propose(bytes) => answers.send(&propose(&life, from, &bytes).await).await?,
         Ask::Renew(request) => answers.send(&renew(&life, from, &request)).await?,
+        Ask::Load(model) if model.len() > FACTS_TEXT_BYTES_MAX => {
+            let refused: Result<(), String> = Err("no model has such a long name".into());
+            answers.send(&refused).await?;
+        }
         Ask::Load(model) => {
             let loading = life.parts.router.load_for_other(&model);
             let loaded = tokio::time::timeout(LOAD_ASK_TIMEOUT, loading).await;
@@ -75,6 +79,7 @@ async fn run(
     mut answers: Answers,
 ) -> Result<(), FrameError> {
     let submitted = life.parts.router.lend(replica, work);
+    asked.taken_up();
     let (mut exchange, _lent) = match submitted {
         Ok(lent) => lent,
         // It may have moved or died since the asker heard of it: there it can try another.

@@ -85,3 +85,54 @@ fn is_refused(socket: &UdpSocket) -> bool {
         Ok(_) => matches!(socket.try_recv(&mut nothing), Err(error) if refused(&error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_nobody_listens_on_is_noticed_and_one_that_lives_is_not() {
+        let lives = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = lives.local_addr().unwrap();
+        let watching = connect(address).await.unwrap();
+        for _ in 0..20 {
+            assert!(!is_refused(&watching));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(lives);
+        let noticed = async {
+            while !is_refused(&watching) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_millis(500), noticed)
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn each_node_watches_the_next_two() {
+        let peer = |number: u8| skep_core::membership::Peer {
+            node: NodeId([number; 16]),
+            generation: 1,
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1_000 + u16::from(number))),
+        };
+        let mut watched = BTreeMap::new();
+        let seen = |up: &[u8]| Seen {
+            me: Some(peer(5)),
+            up: up.iter().map(|n| (NodeId([*n; 16]), peer(*n))).collect(),
+        };
+        let watches = |watched: &BTreeMap<NodeId, (SocketAddr, UdpSocket)>| {
+            watched.keys().map(|node| node.0[0]).collect::<Vec<_>>()
+        };
+        follow(&mut watched, &seen(&[1, 2, 6, 9])).await;
+        assert_eq!(watches(&watched), [6, 9]);
+        // After the last comes the first.
+        follow(&mut watched, &seen(&[1, 2, 9])).await;
+        assert_eq!(watches(&watched), [1, 9]);
+        follow(&mut watched, &seen(&[])).await;
+        assert!(watched.is_empty());
+    }
+}

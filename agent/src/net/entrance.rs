@@ -14,7 +14,7 @@ use super::link::{Call, Closed, canonical};
 use super::links::Links;
 use super::tls::{JOINERS, MEMBERS};
 use super::transport::Socket;
-use crate::limits::{HANDSHAKE_TIMEOUT, HANDSHAKES_BEFORE_RETRY, HANDSHAKES_MAX};
+use crate::limits::{DOORS_MAX, HANDSHAKE_TIMEOUT, HANDSHAKES_BEFORE_RETRY, HANDSHAKES_MAX};
 
 /// Somebody who was let in so far.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ pub struct Entrance {
     links: Links,
     visitors: mpsc::Sender<Visitor>,
     handshakes: Arc<AtomicUsize>,
+    doors: Arc<AtomicUsize>,
 }
 
 impl Entrance {
@@ -43,6 +44,7 @@ impl Entrance {
             links,
             visitors,
             handshakes: Arc::default(),
+            doors: Arc::default(),
         }
     }
 
@@ -62,9 +64,10 @@ impl Entrance {
             let counted = Counted::new(&self.handshakes);
             let links = self.links.clone();
             let visitors = self.visitors.clone();
+            let doors = self.doors.clone();
             tokio::spawn(async move {
                 let from = canonical(incoming.remote_address());
-                if let Err(why) = admit(incoming, links, visitors, counted).await {
+                if let Err(why) = admit(incoming, links, visitors, counted, &doors).await {
                     tracing::info!(%from, %why, "refused a connection");
                 }
             });
@@ -77,6 +80,7 @@ async fn admit(
     links: Links,
     visitors: mpsc::Sender<Visitor>,
     counted: Counted,
+    doors: &Arc<AtomicUsize>,
 ) -> Result<(), String> {
     let connecting = incoming.accept().map_err(|error| error.to_string())?;
     let connection = timeout(HANDSHAKE_TIMEOUT, connecting)
@@ -91,10 +95,14 @@ async fn admit(
         }
         Some(JOINERS) => {
             drop(counted);
-            let door = Door::new(connection);
+            let crowded = || "too many machines want to join at once".to_owned();
+            if doors.load(Ordering::Relaxed) >= DOORS_MAX {
+                return Err(crowded());
+            }
+            let door = Door::new(connection, Counted::new(doors));
             visitors
                 .try_send(Visitor::Joiner(door))
-                .map_err(|_| "too many machines want to join at once".to_owned())
+                .map_err(|_| crowded())
         }
         _ => {
             connection.close(Closed::NotAdmitted.code(), b"");
@@ -108,9 +116,9 @@ fn protocol(connection: &Connection) -> Option<Vec<u8>> {
     data.downcast::<HandshakeData>().ok()?.protocol
 }
 
-/// One handshake under way.
+/// One of those that are under way.
 #[derive(Debug)]
-struct Counted(Arc<AtomicUsize>);
+pub(super) struct Counted(Arc<AtomicUsize>);
 
 impl Counted {
     fn new(count: &Arc<AtomicUsize>) -> Self {

@@ -1,10 +1,14 @@
 //! Whole messages over a stream, each with a bound on its length.
 
+use std::sync::Arc;
+
 use quinn::{RecvStream, SendStream, VarInt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::wire::Priority;
+use crate::limits::ASK_BYTES_FREE;
 use crate::protocol::{self, Decoder};
 
 /// Why no (further) message came or went.
@@ -29,6 +33,10 @@ pub enum FrameError {
 pub struct Asked {
     stream: RecvStream,
     decoder: Decoder,
+    /// Where large messages find room; none where one stream's limit is enough.
+    room: Option<Arc<Semaphore>>,
+    /// Held while a large message comes, and until it is taken up.
+    held: Option<OwnedSemaphorePermit>,
 }
 
 /// The writing half of a stream. Dropped before its end, the stream is cut, which the reader sees.
@@ -44,7 +52,20 @@ impl Asked {
         Self {
             stream,
             decoder: Decoder::with_limit(message_bytes_max),
+            room: None,
+            held: None,
         }
+    }
+
+    /// The same, but a large message waits to be read until it finds room among the others.
+    pub(super) fn within(mut self, room: Arc<Semaphore>) -> Self {
+        self.room = Some(room);
+        self
+    }
+
+    /// What was said last is taken up: its room is free for others.
+    pub fn taken_up(&mut self) {
+        self.held = None;
     }
 
     /// The next message; none when the sender ended the stream in order.
@@ -58,8 +79,9 @@ impl Asked {
                 Ok(None) => {}
                 Err(error) => return Err(FrameError::Malformed(error.to_string())),
             }
+            let most = self.find_room().await?;
             // Quinn gives whole pieces as they lie in its own buffers.
-            match self.stream.read_chunk(CHUNK_BYTES, true).await {
+            match self.stream.read_chunk(most, true).await {
                 Ok(Some(chunk)) => self.decoder.space().extend_from_slice(&chunk.bytes),
                 Ok(None) if self.decoder.is_midway() => {
                     return Err(FrameError::Malformed("it ends midway".into()));
@@ -68,6 +90,23 @@ impl Asked {
                 Err(quinn::ReadError::Reset(_)) => return Err(FrameError::Ended),
                 Err(_) => return Err(FrameError::Lost),
             }
+        }
+    }
+
+    /// How much may be read at once; waits while there is no room for a message as large as the one that
+    /// has begun.
+    async fn find_room(&mut self) -> Result<usize, FrameError> {
+        let Some(room) = self.room.as_ref().filter(|_| self.held.is_none()) else {
+            return Ok(CHUNK_BYTES);
+        };
+        match self.decoder.awaited() {
+            Some(bytes) if bytes > ASK_BYTES_FREE => {
+                let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+                let held = room.clone().acquire_many_owned(bytes).await;
+                self.held = Some(held.map_err(|_| FrameError::Lost)?);
+                Ok(CHUNK_BYTES)
+            }
+            _ => Ok(ASK_BYTES_FREE),
         }
     }
 

@@ -70,7 +70,7 @@ impl Hello {
             return Err(HelloError::Versions {
                 oldest: other.oldest,
                 newest: other.protocol,
-                software: other.software.chars().take(64).collect(),
+                software: other.software.escape_debug().take(64).collect(),
             });
         }
         Ok(version)

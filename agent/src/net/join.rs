@@ -9,18 +9,20 @@ use rustls::pki_types::CertificateDer;
 use skep_core::ClusterId;
 use tokio::time::timeout;
 
+use super::entrance::Counted;
 use super::frames::{Answers, Asked, FrameError};
 use super::link::{Closed, canonical};
 use super::tls::{self, Met};
 use super::transport::Socket;
 use super::wire::{JoinAnswer, JoinAsk, Priority};
 use crate::limits::{DIAL_TIMEOUT, JOIN_BYTES_MAX, JOIN_TIMEOUT};
-use crate::pki::{Badge, Certified, Pin, Token};
+use crate::pki::{Badge, Certified, Pin, Token, face};
 
 /// A machine that is no member and wants to be, as the member sees it.
 #[derive(Debug)]
 pub struct Door {
     connection: Connection,
+    _counted: Counted,
 }
 
 /// Why a machine did not get in.
@@ -60,8 +62,11 @@ pub enum JoinError {
 }
 
 impl Door {
-    pub(super) fn new(connection: Connection) -> Self {
-        Self { connection }
+    pub(super) fn new(connection: Connection, counted: Counted) -> Self {
+        Self {
+            connection,
+            _counted: counted,
+        }
     }
 
     /// Where it is.
@@ -116,7 +121,7 @@ pub async fn knock(
     let config = tls::joiner(pin, cluster, &met).map_err(|error| failed(error.to_string()))?;
     let connecting = socket
         .endpoint
-        .connect_with(config, address, "skep")
+        .connect_with(config, address, &face(&pin))
         .map_err(|error| failed(error.to_string()))?;
     let connection = match timeout(DIAL_TIMEOUT, connecting).await {
         Ok(Ok(connection)) => connection,

@@ -7,11 +7,14 @@ use bytes::Bytes;
 use quinn::{Connection, VarInt};
 use serde::de::DeserializeOwned;
 use skep_core::NodeId;
+use tokio::sync::Semaphore;
 
 use super::frames::{Answers, Asked, FrameError};
 use super::hello::Hello;
 use super::wire::{Ask, Priority};
-use crate::limits::{ANSWER_BYTES_MAX, ASK_BYTES_MAX, STREAMS_OF_MEMBER};
+use crate::limits::{
+    ANSWER_BYTES_MAX, ASK_BYTES_MAX, ASKS_ROOM_BYTES, LINK_WINDOW_BYTES, STREAMS_OF_MEMBER,
+};
 
 /// A connection to a member. Copies are one; it stays open until it is closed or lost.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ struct Inner {
     /// Whether we called it.
     dialed: bool,
     connection: Connection,
+    /// Bytes of large asks that may be held at once.
+    room: Arc<Semaphore>,
 }
 
 /// What a member asks of us.
@@ -75,6 +80,7 @@ impl Link {
         version: u16,
         dialed: bool,
     ) -> Self {
+        connection.set_receive_window(VarInt::from_u32(LINK_WINDOW_BYTES));
         connection.set_max_concurrent_bi_streams(VarInt::from_u32(STREAMS_OF_MEMBER));
         connection.set_max_concurrent_uni_streams(VarInt::from_u32(0));
         Self(Arc::new(Inner {
@@ -83,6 +89,7 @@ impl Link {
             version,
             dialed,
             connection,
+            room: Arc::new(Semaphore::new(ASKS_ROOM_BYTES)),
         }))
     }
 
@@ -181,7 +188,7 @@ impl Link {
     /// The next stream that the other end opens, its first message still to be read.
     pub(super) async fn accept(&self) -> Option<(Asked, Answers)> {
         let (send, receive) = self.0.connection.accept_bi().await.ok()?;
-        let asked = Asked::new(receive, ASK_BYTES_MAX);
+        let asked = Asked::new(receive, ASK_BYTES_MAX).within(self.0.room.clone());
         Some((asked, Answers::new(send, Priority::Tokens)))
     }
 }
@@ -191,5 +198,5 @@ pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// The task that reads it and whoever looks.
-const QUIET_HOLDERS: usize = 2;
+/// The task that reads it, the list that it is kept in, and whoever looks.
+const QUIET_HOLDERS: usize = 3;

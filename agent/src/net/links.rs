@@ -1,10 +1,7 @@
 //! The connections to other members: one each, made when it is needed.
-//!
-//! When two nodes call each other at once, both keep the connection that the one with the smaller
-//! identity made, and let the other go when nothing is under way on it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use quinn::{ClientConfig, Connection, VarInt};
 use skep_core::NodeId;
@@ -15,6 +12,7 @@ use tokio::time::timeout;
 use super::entrance::Visitor;
 use super::frames::{Answers, Asked};
 use super::hello::{self, Hello, HelloError};
+use super::kept::Kept;
 use super::link::{Call, Closed, Link};
 use super::roster::Gate;
 use super::swim::SwimHandle;
@@ -30,12 +28,11 @@ pub struct Links(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    me: NodeId,
     socket: Socket,
     gate: Gate,
     config: RwLock<ClientConfig>,
     hello: RwLock<Hello>,
-    by_node: Mutex<HashMap<NodeId, Link>>,
+    kept: Kept,
     /// Held by whoever dials that node.
     dialing: Mutex<HashMap<NodeId, Arc<tokio::sync::Mutex<()>>>>,
     visitors: mpsc::Sender<Visitor>,
@@ -80,12 +77,11 @@ impl Links {
         swim: SwimHandle,
     ) -> Result<Self, rustls::Error> {
         let links = Self(Arc::new(Inner {
-            me,
             config: RwLock::new(tls::client(credentials, &gate)?),
             socket,
             gate,
             hello: RwLock::new(hello),
-            by_node: Mutex::default(),
+            kept: Kept::new(me),
             dialing: Mutex::default(),
             visitors,
             swim,
@@ -135,20 +131,13 @@ impl Links {
     /// The open connection to a node.
     #[must_use]
     pub fn linked(&self, node: NodeId) -> Option<Link> {
-        self.by_node()
-            .get(&node)
-            .filter(|link| !link.is_closed())
-            .cloned()
+        self.0.kept.linked(node)
     }
 
     /// Every open connection.
     #[must_use]
     pub fn all(&self) -> Vec<Link> {
-        self.by_node()
-            .values()
-            .filter(|link| !link.is_closed())
-            .cloned()
-            .collect()
+        self.0.kept.all()
     }
 
     /// The connection to a member, made if there is none.
@@ -189,10 +178,9 @@ impl Links {
         });
     }
 
-    /// Ends the connection to a node, if there is one.
+    /// Ends every connection to a node.
     pub fn close(&self, node: NodeId, why: Closed) {
-        let link = self.by_node().remove(&node);
-        if let Some(link) = link {
+        for link in self.0.kept.take(node) {
             link.close(why);
         }
         self.0
@@ -204,13 +192,8 @@ impl Links {
 
     /// Ends the connections to nodes that are no members any more.
     pub fn close_strangers(&self) {
-        let strangers: Vec<NodeId> = self
-            .by_node()
-            .keys()
-            .filter(|node| !self.0.gate.admits(**node))
-            .copied()
-            .collect();
-        for node in strangers {
+        let known = self.0.kept.nodes().into_iter();
+        for node in known.filter(|node| !self.0.gate.admits(*node)) {
             self.close(node, Closed::NotAdmitted);
         }
     }
@@ -282,14 +265,11 @@ impl Links {
     }
 
     fn keep(&self, link: &Link) {
-        let loser = {
-            let mut by_node = self.by_node();
-            match by_node.get(&link.node()) {
-                Some(old) if !old.is_closed() && self.outranks(old, link) => Some(link.clone()),
-                _ => by_node.insert(link.node(), link.clone()),
-            }
-        };
-        if let Some(loser) = loser.filter(|loser| !loser.is_closed()) {
+        let losers = self.0.kept.keep(link);
+        for loser in losers.now {
+            loser.close(Closed::Duplicate);
+        }
+        if let Some(loser) = losers.later {
             tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(DUPLICATE_LOOK).await;
@@ -300,22 +280,11 @@ impl Links {
                 }
             });
         }
-        self.0.changes.send_modify(|count| *count += 1);
-    }
-
-    /// Whether the old connection is to be used rather than the new one; both ends answer alike.
-    fn outranks(&self, old: &Link, new: &Link) -> bool {
-        if old.hello().generation != new.hello().generation {
-            return old.hello().generation > new.hello().generation;
+        // It may have been removed while it said hello.
+        if !self.0.gate.admits(link.node()) {
+            self.close(link.node(), Closed::NotAdmitted);
         }
-        let caller = |link: &Link| {
-            if link.dialed() {
-                self.0.me
-            } else {
-                link.node()
-            }
-        };
-        caller(old) < caller(new)
+        self.0.changes.send_modify(|count| *count += 1);
     }
 
     async fn read(self, link: Link) {
@@ -333,15 +302,7 @@ impl Links {
                 },
             }
         }
-        {
-            let mut by_node = self.by_node();
-            if by_node
-                .get(&link.node())
-                .is_some_and(|kept| kept.id() == link.id())
-            {
-                by_node.remove(&link.node());
-            }
-        }
+        self.0.kept.remove(&link);
         self.0.changes.send_modify(|count| *count += 1);
     }
 
@@ -370,13 +331,6 @@ impl Links {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         dialing.entry(node).or_default().clone()
-    }
-
-    fn by_node(&self) -> MutexGuard<'_, HashMap<NodeId, Link>> {
-        self.0
-            .by_node
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

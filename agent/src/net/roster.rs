@@ -42,3 +42,27 @@ impl Gate {
         self.roster().members.contains(&node)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_holds_the_gate_sees_the_newest_roster() {
+        let (gate, node) = (Gate::default(), NodeId([1; 16]));
+        let copy = gate.clone();
+        assert!(!copy.admits(node));
+        assert_eq!(copy.roster().cluster, None);
+        gate.set(Roster {
+            members: [node].into(),
+            ..Roster::default()
+        });
+        let before = copy.roster();
+        assert!(copy.admits(node));
+        assert!(!copy.admits(NodeId([2; 16])));
+        gate.set(Roster::default());
+        assert!(!copy.admits(node));
+        // Whoever looked before still has what it saw.
+        assert!(before.members.contains(&node));
+    }
+}

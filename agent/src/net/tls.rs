@@ -12,6 +12,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible,
     SignatureScheme,
@@ -35,11 +37,44 @@ pub struct Credentials {
     pub authority: CertificateDer<'static>,
     /// The node's private key.
     pub key: PrivateKeyDer<'static>,
+    /// The same from other authorities, each certificate with the authority that signed it: for machines
+    /// that know no other.
+    pub others: Vec<(CertificateDer<'static>, CertificateDer<'static>)>,
 }
 
 impl Credentials {
     fn chain(&self) -> Vec<CertificateDer<'static>> {
         vec![self.certificate.clone(), self.authority.clone()]
+    }
+
+    fn faces(&self, provider: &CryptoProvider) -> Result<Faces, Error> {
+        let certified = |chain| CertifiedKey::from_der(chain, self.key.clone_key(), provider);
+        let usual = Arc::new(certified(self.chain())?);
+        let mut others = Vec::new();
+        for (certificate, authority) in &self.others {
+            let Some(pin) = pki::pin(authority) else {
+                continue;
+            };
+            let chain = vec![certificate.clone(), authority.clone()];
+            others.push((pki::face(&pin), Arc::new(certified(chain)?)));
+        }
+        Ok(Faces { usual, others })
+    }
+}
+
+/// What a node shows: its usual certificate, unless the caller asks for one from another authority.
+#[derive(Debug)]
+struct Faces {
+    usual: Arc<CertifiedKey>,
+    others: Vec<(String, Arc<CertifiedKey>)>,
+}
+
+impl ResolvesServerCert for Faces {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let asked = hello.server_name();
+        let mut others = self.others.iter();
+        let other = others.find(|(name, _)| Some(name.as_str()) == asked);
+        Some(other.map_or_else(|| self.usual.clone(), |(_, certified)| certified.clone()))
     }
 }
 
@@ -52,10 +87,11 @@ impl fmt::Debug for Credentials {
 /// How this node answers.
 pub(super) fn server(credentials: &Credentials, gate: &Gate) -> Result<quinn::ServerConfig, Error> {
     let members = Members::new(gate);
+    let faces = credentials.faces(&members.provider)?;
     let mut config = rustls::ServerConfig::builder_with_provider(members.provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(members))
-        .with_single_cert(credentials.chain(), credentials.key.clone_key())?;
+        .with_cert_resolver(Arc::new(faces));
     config.alpn_protocols = vec![MEMBERS.to_vec(), JOINERS.to_vec()];
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;

@@ -10,7 +10,7 @@ use quinn::{Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig
 use crate::identity::Identity;
 use crate::limits::{
     DATAGRAMS_WAITING_BYTES, HANDSHAKES_BUFFER_BYTES, HANDSHAKES_MAX, LINK_IDLE, LINK_KEEP_ALIVE,
-    LINK_WINDOW_BYTES, STREAM_WINDOW_BYTES, STREAMS_BEFORE_HELLO,
+    LINK_WINDOW_BYTES, STREAM_WINDOW_BYTES, STREAMS_BEFORE_HELLO, WINDOW_BEFORE_HELLO_BYTES,
 };
 
 /// A bound UDP port with QUIC on it.
@@ -93,7 +93,7 @@ pub(super) fn transport() -> TransportConfig {
     config
         .max_concurrent_bidi_streams(streams)
         .max_concurrent_uni_streams(streams)
-        .receive_window(VarInt::from_u32(LINK_WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(WINDOW_BEFORE_HELLO_BYTES))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
         .send_window(LINK_WINDOW_BYTES.into())
         .datagram_receive_buffer_size(Some(DATAGRAMS_WAITING_BYTES))

@@ -249,4 +249,70 @@ mod tests {
             &other.prove(&[1; 32])
         ));
     }
+
+    /// A token's text with this inside, whole as far as the check can tell.
+    fn text_of(version: u8, body: &[u8]) -> String {
+        let mut bytes = [&[version], body].concat();
+        let check = Sha256::digest(&bytes);
+        bytes.extend(check.iter().take(CHECK_BYTES));
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    #[test]
+    fn hostile_texts_are_refused_or_are_tokens_that_can_be_written_down() {
+        let seed: u64 = std::env::var("SKEP_SEED").map_or(7, |seed| seed.parse().unwrap());
+        let mut state = seed;
+        let mut next = || {
+            // SplitMix64 (Steele, Lea, Flood 2014).
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = state;
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^ (mixed >> 31)
+        };
+        let whole = postcard::to_stdvec(&token().0).unwrap();
+        let (mut refused, mut taken) = (0, 0);
+        for round in 0..20_000 {
+            let mut body = whole.clone();
+            match round % 4 {
+                0 => body = (0..next() % 300).map(|_| next() as u8).collect(),
+                1 => body.truncate((next() % whole.len() as u64) as usize),
+                2 => body.extend((0..=next() % 40).map(|_| next() as u8)),
+                _ => {
+                    let at = (next() % whole.len() as u64) as usize;
+                    body[at] ^= 1 << (next() % 8);
+                }
+            }
+            match text_of(VERSION, &body).parse::<Token>() {
+                Ok(token) => {
+                    assert!(token.addresses.len() <= ADDRESSES_MAX, "seed {seed}");
+                    assert_eq!(token.to_string().parse(), Ok(token), "seed {seed}");
+                    taken += 1;
+                }
+                Err(error) => {
+                    assert_eq!(error, TokenError::Damaged, "seed {seed}");
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > 10_000 && taken > 1_000, "{refused} {taken}");
+        // What says that a million addresses follow takes no memory for them.
+        let many = [&whole[..56], &[0xff, 0xff, 0xff, 0xff, 0x0f]].concat();
+        assert_eq!(
+            text_of(VERSION, &many).parse::<Token>(),
+            Err(TokenError::Damaged)
+        );
+        assert_eq!(
+            text_of(VERSION + 1, &whole).parse::<Token>(),
+            Err(TokenError::Newer)
+        );
+        for text in [
+            "skep-join-",
+            "skep-join-=",
+            "skep-join-\u{0}",
+            "SKEP-JOIN-AA",
+        ] {
+            assert!(text.parse::<Token>().is_err());
+        }
+    }
 }

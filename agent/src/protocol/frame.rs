@@ -103,6 +103,14 @@ impl Decoder {
         Ok(Some(message))
     }
 
+    /// How long the message is that has begun to come; none before that is known.
+    #[must_use]
+    pub fn awaited(&self) -> Option<usize> {
+        let rest = self.buffer.get(self.read..)?;
+        let (header, _) = rest.split_first_chunk::<HEADER_BYTES>()?;
+        Some(u32::from_le_bytes(*header) as usize)
+    }
+
     /// Whether a frame has begun that is not whole yet.
     #[must_use]
     pub fn is_midway(&self) -> bool {

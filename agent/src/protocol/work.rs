@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Finish;
+use super::few::few;
 
 /// How to open a model. `None` leaves the choice to the plugin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Prompt {
     /// A conversation, formatted by the model's own template.
-    Chat(Vec<Message>),
+    Chat(#[serde(deserialize_with = "few")] Vec<Message>),
     /// Text, tokenised as it stands.
     Text(String),
     /// Token ids, used as they stand.
@@ -85,6 +86,7 @@ pub struct Generation {
     /// `None`: until the context is full.
     pub max_tokens: Option<u32>,
     /// Stop before any of these texts.
+    #[serde(deserialize_with = "few")]
     pub stop: Vec<String>,
     /// Go on after the model's own end tokens.
     pub ignore_end: bool,
@@ -95,6 +97,7 @@ pub struct Generation {
     /// Return the prompt as the first part of the answer.
     pub echo: bool,
     /// What is there already of each answer; empty for a new request.
+    #[serde(deserialize_with = "few")]
     pub continued: Vec<Continued>,
 }
 
@@ -116,5 +119,5 @@ pub struct Continued {
 pub enum Work {
     Generate(Generation),
     /// The inputs to embed.
-    Embed(Vec<Prompt>),
+    Embed(#[serde(deserialize_with = "few")] Vec<Prompt>),
 }

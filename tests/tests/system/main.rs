@@ -12,6 +12,7 @@
     reason = "figures, and what is not tried, must show"
 )]
 
+mod cluster;
 mod crash;
 mod devices;
 mod disk;

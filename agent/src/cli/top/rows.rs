@@ -261,7 +261,7 @@ fn requests(top: &Top, now_unix_s: u64) -> Sheet {
             cells: vec![
                 number(usize::try_from(trace.request).unwrap_or(usize::MAX)),
                 Cell::new(&trace.model, Hue::Strong),
-                number(usize::try_from(trace.replica).unwrap_or(usize::MAX)),
+                Cell::new(trace.node.as_deref().unwrap_or("-"), Hue::Plain),
                 Cell::new(outcome.0, outcome.1),
                 Cell::new(
                     &format!("{}+{}", trace.prompt_tokens, trace.completion_tokens),
@@ -281,7 +281,7 @@ fn requests(top: &Top, now_unix_s: u64) -> Sheet {
         heads: vec![
             head(">REQUEST", 7),
             head("MODEL", 14),
-            head(">REPLICA", 7),
+            head("NODE", 12),
             head("END", 8),
             head(">TOKENS", 9),
             head(">FIRST", 7),

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::Json;
 use axum::extract::State;
 use skep_hw::telemetry::{Device, Host, Vendor};
+use tokio::time::timeout;
 
 use super::{node, replicas};
 use crate::agent::Agent;
+use crate::keys::unix_now_s;
 use crate::telemetry::{self, Level, Machine, Standing};
-use crate::wire;
+use crate::wire::{self, ClusterNode, NodeState};
 
 /// What this node says of itself to another: as `GET /api/v1/top`, of itself alone, with all its readings.
 pub fn readings(agent: &Agent) -> Vec<u8> {
@@ -18,7 +20,83 @@ pub fn readings(agent: &Agent) -> Vec<u8> {
 }
 
 pub(super) async fn top(State(agent): State<Arc<Agent>>) -> Json<wire::Top> {
-    Json(here(&agent, false))
+    let mut top = here(&agent, false);
+    let mut asked = tokio::task::JoinSet::new();
+    for node in agent.cluster.nodes() {
+        if !node.here && node.state != NodeState::Pending {
+            asked.spawn(elsewhere(agent.clone(), node));
+        }
+    }
+    let mut others = asked.join_all().await;
+    others.sort_by(|one, other| one.0.name.cmp(&other.0.name));
+    for (node, said) in others {
+        top.nodes.push(node);
+        if let Some(said) = said {
+            top.replicas.extend(said.replicas);
+            add(&mut top.requests, said.requests);
+        }
+    }
+    let latest = &mut top.requests.latest;
+    latest.sort_by_key(|trace| std::cmp::Reverse(trace.at_unix_s));
+    latest.truncate(LATEST);
+    Json(top)
+}
+
+/// What another node says of itself. One that says nothing in time is lost, for this picture.
+async fn elsewhere(agent: Arc<Agent>, status: ClusterNode) -> (wire::Node, Option<wire::Top>) {
+    let said = async {
+        let id = status.id.parse().ok()?;
+        let readings = agent.cluster.readings(id).await.ok()?;
+        serde_json::from_slice::<wire::Top>(&readings).ok()
+    };
+    let mut said = timeout(READINGS_WAIT, said).await.ok().flatten();
+    let node = said.as_mut().and_then(|said| said.nodes.pop());
+    let node = match node {
+        Some(node) => wire::Node {
+            name: status.name,
+            hardware: None,
+            ..node
+        },
+        None => silent(status),
+    };
+    (node, said)
+}
+
+/// A node that says nothing.
+fn silent(status: ClusterNode) -> wire::Node {
+    let why = match status.why.as_str() {
+        "" => "it does not answer".to_owned(),
+        why => why.to_owned(),
+    };
+    wire::Node {
+        id: status.id,
+        name: status.name,
+        version: status.version.unwrap_or_default(),
+        pid: 0,
+        started_unix_s: unix_now_s(),
+        url: String::new(),
+        key_required: false,
+        computes_on: String::new(),
+        resident_bytes: None,
+        health: Level::Lost.name().to_owned(),
+        why: Some(why),
+        devices: Vec::new(),
+        hardware: None,
+    }
+}
+
+/// What came in at another node's door counts there alone, so the sums count nothing twice.
+fn add(sum: &mut wire::Requests, more: wire::Requests) {
+    sum.running += more.running;
+    sum.waiting += more.waiting;
+    sum.arrived += more.arrived;
+    sum.refused += more.refused;
+    sum.answered += more.answered;
+    sum.failed += more.failed;
+    sum.cut += more.cut;
+    sum.prompt_tokens += more.prompt_tokens;
+    sum.completion_tokens += more.completion_tokens;
+    sum.latest.extend(more.latest);
 }
 
 fn here(agent: &Agent, whole: bool) -> wire::Top {
@@ -117,6 +195,9 @@ fn accelerator(device: &Device, standing: &Standing) -> wire::Device {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// How long a picture waits for another node's part.
+const READINGS_WAIT: Duration = Duration::from_millis(500);
 
 /// More requests than a large terminal has lines.
 const LATEST: usize = 64;

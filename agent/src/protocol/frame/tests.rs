@@ -114,3 +114,16 @@ fn hostile_bytes_are_an_error_and_never_a_large_allocation() {
         Err(FrameError::Decode(_))
     ));
 }
+
+#[test]
+fn how_much_is_awaited_is_known_with_the_header() {
+    let mut decoder = Decoder::with_limit(10);
+    assert_eq!(decoder.awaited(), None);
+    decoder.space().extend_from_slice(&[5, 0, 0]);
+    assert_eq!(decoder.awaited(), None);
+    decoder.space().push(0);
+    assert_eq!(decoder.awaited(), Some(5));
+    decoder.space().extend_from_slice(&[1, 2, 3, 4, 5]);
+    let _: Option<(u8, u8, u8, u8, u8)> = decoder.decode().unwrap();
+    assert_eq!(decoder.awaited(), None);
+}
