@@ -484,7 +484,7 @@ fn extreme_facts(dice: &mut Dice) -> Facts {
     };
     let replica = |id: u64| Replica {
         id: ReplicaId(id),
-        model: if id % 2 == 0 {
+        model: if id.is_multiple_of(2) {
             "shared".into()
         } else {
             long.as_str().into()
