@@ -31,8 +31,12 @@ pub(super) fn top(connect: Connect, wish: &Top) -> Result<(), Failure> {
         if wish.json {
             return print_json(&top);
         }
-        let width =
-            ratatui::crossterm::terminal::size().map_or(ONCE_COLUMNS, |(columns, _)| columns);
+        // Elsewhere crossterm would ask `tput`, which knows of no pipe.
+        let size = match io::stdout().is_terminal() {
+            true => ratatui::crossterm::terminal::size().ok(),
+            false => None,
+        };
+        let width = size.map_or(ONCE_COLUMNS, |(columns, _)| columns);
         return Ok(say(draw::text(&State::of(top, Instant::now()), width))?);
     }
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
@@ -159,5 +163,5 @@ const REFRESH: Duration = Duration::from_secs(1);
 /// A key is answered at once; an answer of the agent within this.
 const KEY_WAIT: Duration = Duration::from_millis(100);
 
-/// How wide a picture is that goes to no terminal.
-const ONCE_COLUMNS: u16 = 120;
+/// How wide a picture is that goes to no terminal: no column is left out, and a verdict has room.
+const ONCE_COLUMNS: u16 = 200;

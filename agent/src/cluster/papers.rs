@@ -94,6 +94,9 @@ pub(super) async fn keep_valid(life: Weak<Life>) {
         let Some(now) = life.upgrade() else {
             return;
         };
+        let mut changes = now.keeper.changes();
+        // What changes from here on is news.
+        changes.borrow_and_update();
         if now.leads() {
             now.tend_authorities().await;
         }
@@ -107,7 +110,6 @@ pub(super) async fn keep_valid(life: Weak<Life>) {
                 }
             },
         };
-        let mut changes = now.keeper.changes();
         drop(now);
         tokio::select! {
             () = tokio::time::sleep(wait.min(LOOK_MAX)) => {}

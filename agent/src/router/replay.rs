@@ -32,6 +32,8 @@ pub(super) struct Search {
     pub(super) lost: String,
     /// Whether it waits for its turn among those that gained nothing.
     pub(super) suspect: bool,
+    /// Whether the model is loaded anew once no replica is left. What ran here and was taken away stays away.
+    pub(super) reload: bool,
 }
 
 /// A search under way. Fails with what is to be said to the client.
@@ -129,8 +131,7 @@ impl Router {
             }
         };
         let mut changes = self.shared.fleet.changes();
-        // The only replica may have been on a node that is gone, and the files here.
-        self.tell(Input::Needed(model.clone()));
+        let mut reload = search.reload;
         loop {
             let refused = match self.standing(model) {
                 Standing::Ready => match self.hand_over(search) {
@@ -141,6 +142,12 @@ impl Router {
                     Err(error) => format!(" ({error})"),
                 },
                 Standing::Coming => String::new(),
+                // The only replica may have been on a node that is gone, and the files here.
+                Standing::Never(_) if reload => {
+                    reload = false;
+                    self.tell(Input::Needed(model.clone()));
+                    continue;
+                }
                 Standing::Never(why) => {
                     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
                     return Err(format!(

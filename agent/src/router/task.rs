@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::progress::{Progress, Rest};
 use super::replay::{Moving, Search};
-use super::{RouteError, Shape, Slot};
+use super::{FIRST_ELSEWHERE, RouteError, Shape, Slot};
 use crate::fleet::Exchange;
 use crate::host::scheduler::Choice;
 use crate::limits::{MOVES_FRUITLESS_MAX, MOVES_MAX, REPLAY_TOKENS_MAX};
@@ -57,6 +57,7 @@ impl Task {
             shape,
             lost: lost.clone(),
             suspect: false,
+            reload: true,
         });
         Self::new(work, Place::Moving(moving), None, lost)
     }
@@ -150,6 +151,9 @@ impl Task {
             shape,
             lost: why.clone(),
             suspect: self.fruitless > 0,
+            reload: self
+                .replica
+                .is_some_and(|replica| replica >= FIRST_ELSEWHERE),
         });
         self.place = Place::Moving(moving);
         self.lost = why;

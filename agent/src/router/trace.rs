@@ -143,9 +143,12 @@ impl Trace {
     }
 
     /// How fast its replica answered: the first token after the request was sent, and the mean time between tokens where
-    /// there were several. None when nothing was measured.
+    /// there were several. None when nothing was measured, or when it moved and is no one replica's.
     pub(super) fn latency(&self) -> Option<(u64, Option<u64>)> {
         let first = self.first_after_us?;
+        if !self.moves.is_empty() {
+            return None;
+        }
         let gaps = self.completion_tokens.saturating_sub(1);
         let rest = self.took_us.saturating_sub(first);
         let per_token = match self.outcome {

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use skep_tests::lab::{self, Lab};
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -27,8 +28,11 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    // From here on an interrupt ends the wait below, so that the network is taken down again.
-    let interrupted = runtime.block_on(async { tokio::signal::unix::signal(INTERRUPT) })?;
+    // From here on a signal ends the wait below, so that the network is taken down again.
+    let mut ended = runtime.block_on(async {
+        let interrupted = signal(SignalKind::interrupt())?;
+        Ok::<_, io::Error>((interrupted, signal(SignalKind::terminate())?))
+    })?;
     let started = Instant::now();
     let mut lab = Lab::new(machines)?;
     lab.form()?;
@@ -51,8 +55,12 @@ fn main() -> Result<()> {
         }
     }
     println!("\nCtrl-C ends it, and nothing stays");
-    let mut interrupted = interrupted;
-    runtime.block_on(interrupted.recv());
+    runtime.block_on(async {
+        tokio::select! {
+            _ = ended.0.recv() => {}
+            _ = ended.1.recv() => {}
+        }
+    });
     Ok(())
 }
 
@@ -87,5 +95,3 @@ fn pour(mut from: TcpStream, mut to: TcpStream) {
     let _ = io::copy(&mut from, &mut to);
     let _ = to.shutdown(Shutdown::Write);
 }
-
-const INTERRUPT: tokio::signal::unix::SignalKind = tokio::signal::unix::SignalKind::interrupt();

@@ -4,7 +4,7 @@
 //! that everything is gone that no `fsync` made safe; then it is mounted again. Only acknowledgements that
 //! were read before the shutdown count. `SKEP_CRASH_CYCLES` sets the cycles of each kind and engine.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -47,6 +47,8 @@ impl Writer {
             .arg(folder)
             .arg(engine)
             .stdout(Stdio::piped())
+            // A line at most, said as it ends.
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let acknowledged = Arc::new(AtomicU64::new(0));
@@ -77,7 +79,11 @@ impl Writer {
     fn opened(&mut self) -> Opened {
         let Ok(line) = self.said.recv_timeout(HANG) else {
             let _ = self.child.kill();
-            panic!("it did not open: {:?}", self.child.wait());
+            let mut said = String::new();
+            if let Some(mut errors) = self.child.stderr.take() {
+                let _ = errors.read_to_string(&mut said);
+            }
+            panic!("it did not open: {:?}: {said}", self.child.wait());
         };
         let mut words = line.splitn(5, ' ');
         assert_eq!(words.next(), Some("open"), "{line}");
@@ -193,29 +199,28 @@ struct Disk {
 }
 
 impl Disk {
+    /// None where this may not be done, which it says.
     fn new() -> Option<Self> {
         let disk = Self {
-            home: tempfile::tempdir().ok()?,
+            home: tempfile::tempdir().unwrap(),
         };
         let image = disk.image();
-        let made = std::fs::File::create(&image)
+        std::fs::File::create(&image)
             .and_then(|file| file.set_len(64 << 20))
-            .is_ok()
-            && quiet(Command::new("mkfs.ext4").arg("-q").arg(&image));
-        std::fs::create_dir(disk.mounted()).ok()?;
-        // A shutdown on a system that cannot would leave everything as it was, and prove nothing.
-        if made
-            && disk.mount()
-            && disk.cut()
-            && std::fs::write(disk.mounted().join("x"), "x").is_err()
-        {
-            disk.unmount();
-            if disk.mount() {
-                return Some(disk);
-            }
+            .unwrap();
+        std::fs::create_dir(disk.mounted()).unwrap();
+        let made = quiet(Command::new("mkfs.ext4").arg("-q").arg(&image));
+        let perl = quiet(Command::new("perl").args(["-e", "1"]));
+        if !(made && perl && disk.mount()) {
+            eprintln!("not tried: power loss needs root, loop devices, ext4 and perl");
+            return None;
         }
-        eprintln!("not tried: power loss needs root, loop devices, ext4 and perl");
-        None
+        // A shutdown that does nothing would leave everything as it was, and prove nothing.
+        assert!(disk.cut(), "could not shut the file system down");
+        let written = std::fs::write(disk.mounted().join("x"), "x");
+        assert!(written.is_err(), "it goes on after the shutdown");
+        disk.restore();
+        Some(disk)
     }
 
     fn image(&self) -> PathBuf {
@@ -245,8 +250,8 @@ impl Disk {
 
     /// Nothing reaches the disk from now on, the journal included.
     fn cut(&self) -> bool {
-        const SHUTDOWN: &str =
-            r#"open(F, "<", $ARGV[0]) or die; ioctl(F, 0x8004587d, pack("I", 2)) or die"#;
+        // What is handed over must be a variable: perl writes to it.
+        const SHUTDOWN: &str = r#"open(F, "<", $ARGV[0]) or die; my $how = pack("I", 2); ioctl(F, 0x8004587d, $how) or die"#;
         quiet(
             Command::new("perl")
                 .args(["-e", SHUTDOWN])
@@ -341,13 +346,13 @@ fn corruptions(engine: &str) {
     let (mut output, mut errors) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let errors = std::thread::spawn(move || {
         let mut text = Vec::new();
-        let _ = std::io::Read::read_to_end(&mut errors, &mut text);
+        let _ = errors.read_to_end(&mut text);
         String::from_utf8_lossy(&text).into_owned()
     });
     let (sender, ended) = mpsc::channel();
     std::thread::spawn(move || {
         let mut text = String::new();
-        let _ = std::io::Read::read_to_string(&mut output, &mut text);
+        let _ = output.read_to_string(&mut text);
         let _ = sender.send(text);
     });
     let said = ended.recv_timeout(4 * HANG);
