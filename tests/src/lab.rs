@@ -2,6 +2,10 @@
 //!
 //! Nothing of it touches the machine's own network: the bridge is in a namespace too, and everything goes with
 //! its handle. Needs root (`CAP_NET_ADMIN`, `CAP_SYS_ADMIN`) and `ip`.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what other processes do has to be looked at again and again"
+)]
 
 use std::fs::File;
 use std::io;
@@ -177,10 +181,18 @@ impl Machine {
     /// # Errors
     /// When it ends or does not answer within two minutes; the error has what it logged.
     pub fn start(&mut self) -> Result<()> {
+        self.start_with(&["up"])
+    }
+
+    /// The same by another command that runs an agent.
+    ///
+    /// # Errors
+    /// As for [`Machine::start`].
+    pub fn start_with(&mut self, arguments: &[&str]) -> Result<()> {
         let log = File::create(self.home.path().join("agent.log"))?;
         let mut command = self.inside(&binary());
         command
-            .arg("up")
+            .args(arguments)
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

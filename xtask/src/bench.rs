@@ -5,6 +5,7 @@
 
 mod agent;
 mod bytes;
+mod cluster;
 mod echo;
 mod gateway;
 mod host;
@@ -47,11 +48,12 @@ impl Effort {
 
 type Part = fn(Effort, &mut Report) -> Result<()>;
 
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("start", start::measure),
     ("idle", idle::measure),
     ("host", host::measure),
     ("schedule", schedule::measure),
+    ("cluster", cluster::measure),
     ("kernels", kernels::measure),
     ("models", models::measure),
     ("gateway", gateway::measure),

@@ -1,0 +1,227 @@
+//! `skep-cluster ROUNDS SECONDS`: what a cluster of real agents on one machine costs and how soon it knows of a death, as
+//! one line of JSON. Needs root. `SKEP_BIN` names the agent; medians are for the reader to take.
+//!
+//! Joining, the first answer and remote answers are measured with three machines, deaths with eight.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    reason = "a command-line tool speaks on its terminal"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what other processes do has to be looked at again and again"
+)]
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+use skep_tests::lab::{self, Lab, Machine};
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |what: &str| -> Result<u64> {
+        let text = arguments.next().with_context(|| format!("give {what}"))?;
+        Ok(text.parse()?)
+    };
+    let (rounds, seconds) = (number("the rounds")?, number("the idle seconds")?);
+    if let Some(why) = lab::missing() {
+        bail!("{why}");
+    }
+    let (mut joins, mut first_answers) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let (join, first) = first_answer()?;
+        joins.push(join);
+        first_answers.push(first);
+    }
+    let (idle, hop) = three(seconds, rounds)?;
+    let (died, silent) = deaths(rounds)?;
+    println!(
+        "{}",
+        json!({
+            "join_ms": joins, "first_answer_ms": first_answers, "idle": idle, "hop": hop,
+            "died_ms": died, "silent_ms": silent,
+        })
+    );
+    Ok(())
+}
+
+/// A token is made, a machine that has run before joins by it, and a request on it is answered by the first machine.
+fn first_answer() -> Result<(f64, f64)> {
+    let mut lab = Lab::new(2)?;
+    without_models(&mut lab);
+    let [first, second] = lab.machines.as_mut_slice() else {
+        bail!("two machines");
+    };
+    first.start()?;
+    give(first, "shared")?;
+    first.skep(&["load", "shared"])?;
+    let started = Instant::now();
+    let token = first.skep(&["token", "new"])?;
+    second.start_with(&["join", token.trim()])?;
+    let joined = started.elapsed();
+    loop {
+        let body = json!({"model": "shared", "prompt": "The hive", "max_tokens": 1}).to_string();
+        if second.request("POST", "/v1/completions", &body)?.0 == 200 {
+            return Ok((milliseconds(joined), milliseconds(started.elapsed())));
+        }
+        ensure!(started.elapsed() < PATIENCE, "no answer: {}", second.log());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// What three idle machines cost, and what it costs to ask at another one.
+fn three(seconds: u64, rounds: u64) -> Result<(Value, Value)> {
+    let mut lab = Lab::new(3)?;
+    without_models(&mut lab);
+    lab.form()?;
+    lab.wait_for(3, PATIENCE)?;
+    std::thread::sleep(SETTLE);
+    let before: Vec<f64> = used(&lab)?;
+    std::thread::sleep(Duration::from_secs(seconds));
+    let after = used(&lab)?;
+    let of_core = before.iter().zip(&after).map(|(before, after)| {
+        #[expect(clippy::cast_precision_loss, reason = "seconds")]
+        let seconds = seconds as f64;
+        (after - before) / seconds * 100.0
+    });
+    let mut resident = Vec::new();
+    for machine in &lab.machines {
+        resident.push(resident_mib(machine)?);
+    }
+    let idle = json!({"core_percent": of_core.collect::<Vec<_>>(), "resident_mib": resident});
+    let (Some(first), Some(third)) = (lab.machines.first(), lab.machines.get(2)) else {
+        bail!("three machines");
+    };
+    give(first, "shared")?;
+    first.skep(&["load", "shared"])?;
+    let (mut local, mut remote) = (Vec::new(), Vec::new());
+    for round in 0..rounds * 40 {
+        // In turns, so that both have the same noise; the first few warm everything up.
+        for (machine, into) in [(first, &mut local), (third, &mut remote)] {
+            let took = one_token(machine)?;
+            if round >= rounds {
+                into.push(took);
+            }
+        }
+    }
+    Ok((idle, json!({"local_ms": local, "remote_ms": remote})))
+}
+
+/// How long until all others know of a dead process, and of a silent machine.
+fn deaths(rounds: u64) -> Result<(Vec<f64>, Vec<f64>)> {
+    let mut lab = Lab::new(MACHINES)?;
+    without_models(&mut lab);
+    lab.form()?;
+    let all = usize::from(MACHINES);
+    lab.wait_for(all, PATIENCE)?;
+    let (mut died, mut silent) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let victim = 1 + usize::try_from(round)? % (all - 1);
+        std::thread::sleep(SETTLE);
+        let machine = lab.machines.get_mut(victim).context("a machine")?;
+        let started = Instant::now();
+        machine.kill()?;
+        lab.wait_for(all - 1, PATIENCE)?;
+        died.push(milliseconds(started.elapsed()));
+        lab.machines.get_mut(victim).context("a machine")?.start()?;
+        lab.wait_for(all, PATIENCE)?;
+        std::thread::sleep(SETTLE);
+        lab.plug(victim, false)?;
+        let started = Instant::now();
+        let lost = |machine: &Machine| Ok::<_, anyhow::Error>(machine.up()?.len() == all - 1);
+        for (number, machine) in lab.machines.iter().enumerate() {
+            while number != victim && !lost(machine)? {
+                ensure!(started.elapsed() < PATIENCE, "nobody notices");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        silent.push(milliseconds(started.elapsed()));
+        lab.plug(victim, true)?;
+        lab.wait_for(all, PATIENCE)?;
+    }
+    Ok((died, silent))
+}
+
+fn without_models(lab: &mut Lab) {
+    for machine in &mut lab.machines {
+        machine
+            .settings
+            .push(("SKEP_MODELS_DEFAULT".into(), String::new()));
+    }
+}
+
+/// Gives a machine a model that others do not have: the embedded one under another name.
+fn give(machine: &Machine, name: &str) -> Result<()> {
+    let models = machine.json(&["models"])?;
+    let digest = models.pointer("/models/0/digest").and_then(Value::as_str);
+    let digits = digest
+        .and_then(|digest| digest.rsplit(':').next())
+        .context("no model")?;
+    let path = find(machine.home(), digits)?.context("no file")?;
+    machine.skep(&[
+        "pull",
+        path.to_str().context("a strange path")?,
+        "--name",
+        name,
+    ])?;
+    Ok(())
+}
+
+fn find(folder: &std::path::Path, digits: &str) -> Result<Option<PathBuf>> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            if let Some(found) = find(&path, digits)? {
+                return Ok(Some(found));
+            }
+        } else if path.to_string_lossy().contains(digits) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+fn one_token(machine: &Machine) -> Result<f64> {
+    let body = json!({"model": "shared", "prompt": "The hive", "max_tokens": 1}).to_string();
+    let started = Instant::now();
+    let (status, text) = machine.request("POST", "/v1/completions", &body)?;
+    ensure!(status == 200, "{text}");
+    Ok(milliseconds(started.elapsed()))
+}
+
+/// Seconds of processor time of each agent.
+fn used(lab: &Lab) -> Result<Vec<f64>> {
+    lab.machines
+        .iter()
+        .map(|machine| {
+            let pid = machine.pid().context("it does not run")?;
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+            let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+            // proc_pid_stat(5): utime and stime, in ticks of a hundredth of a second.
+            let ticks = fields.split_whitespace().skip(11).take(2);
+            Ok(ticks.filter_map(|one| one.parse::<f64>().ok()).sum::<f64>() / 100.0)
+        })
+        .collect()
+}
+
+fn resident_mib(machine: &Machine) -> Result<f64> {
+    let pid = machine.pid().context("it does not run")?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1));
+    Ok(kib.context("no VmRSS")?.parse::<f64>()? / 1024.0)
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// More than two: who watches whom matters.
+const MACHINES: u8 = 8;
+
+/// Until joining and loading are over for everybody.
+const SETTLE: Duration = Duration::from_secs(3);
+
+const PATIENCE: Duration = Duration::from_secs(60);
