@@ -275,6 +275,9 @@ pub const STORE_CACHE_BYTES: u64 = 256 * KIB as u64;
 /// How often sled looks after its own files. Durability does not hang on it.
 pub const STORE_SLED_TEND: Duration = Duration::from_secs(10);
 
+/// How long sled may take to let go of a log that this process closed a moment ago, on a machine that is busy.
+pub const STORE_SLED_LOCK_WAIT: Duration = Duration::from_secs(5);
+
 /// Writes that may wait for the disk. Whoever comes next waits to be let in.
 pub const STORE_QUEUE: usize = 256;
 

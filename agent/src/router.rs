@@ -69,6 +69,7 @@ struct Shared {
     opening: crate::protocol::Settings,
     threads: Option<u32>,
     devices: Vec<String>,
+    loaded_max: usize,
     started: Instant,
     /// Rung when the core wants to be woken earlier than the timer task knows.
     earlier: Notify,
@@ -93,6 +94,7 @@ impl Router {
     /// Makes the router and starts its two tasks: one follows the fleet, one keeps the core's time.
     #[must_use]
     pub fn start(parts: Parts) -> Self {
+        let loaded_max = parts.core.loaded_max;
         let router = Self {
             shared: Arc::new(Shared {
                 state: Mutex::new(State {
@@ -105,6 +107,7 @@ impl Router {
                 fleet: parts.fleet,
                 catalogue: parts.catalogue,
                 node: parts.node.id,
+                loaded_max,
                 opening: parts.opening,
                 threads: parts.threads,
                 devices: parts.devices,

@@ -165,7 +165,7 @@ impl Lab {
                 Some((machine, seen)) if started.elapsed() > patience => {
                     bail!("{} sees {seen:?} up: {}", machine.address, machine.log());
                 }
-                Some(_) => std::thread::sleep(Duration::from_millis(20)),
+                Some(_) => std::thread::park_timeout(Duration::from_millis(20)),
             }
         }
     }
@@ -200,7 +200,7 @@ impl Machine {
                 let _ = agent.wait();
                 bail!("the agent does not answer: {log}");
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::park_timeout(Duration::from_millis(10));
         }
         self.agent = Some(agent);
         Ok(())

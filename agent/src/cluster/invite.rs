@@ -157,7 +157,7 @@ pub(super) async fn join(
             "the token names no address; add one with `--at HOST:PORT`".into(),
         ));
     }
-    let socket = Socket::bind(parts.settings.listen, &parts.identity)?;
+    let socket = Socket::bind_soon(parts.settings.listen, &parts.identity).await?;
     let answered = seek(&socket, &token.addresses, token.pin, token.cluster, ask).await;
     socket.close();
     socket.closed().await;

@@ -245,7 +245,7 @@ impl Life {
             return Ok(net);
         }
         let parts = &self.parts;
-        let socket = Socket::bind(parts.settings.listen, &parts.identity)?;
+        let socket = Socket::bind_soon(parts.settings.listen, &parts.identity).await?;
         let address =
             advertised(&parts.settings, socket.address()).ok_or(ClusterError::NoAddress)?;
         let generation = self.files.next_generation()?;
@@ -296,6 +296,8 @@ impl Life {
         let net = self.net_slot().take();
         if let Some(net) = net {
             net.end().await;
+            // Nothing of them is reached any more, and nothing of the socket may stay.
+            self.remote.forget_all();
         }
     }
 

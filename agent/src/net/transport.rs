@@ -59,6 +59,25 @@ impl Socket {
         })
     }
 
+    /// The same; waits a moment for a port that this process itself is about to give up.
+    ///
+    /// # Errors
+    /// As for [`Socket::bind`].
+    pub async fn bind_soon(address: SocketAddr, identity: &Identity) -> Result<Self, SocketError> {
+        let deadline = tokio::time::Instant::now() + PORT_PATIENCE;
+        loop {
+            match Self::bind(address, identity) {
+                Err(error)
+                    if error.source.kind() == io::ErrorKind::AddrInUse
+                        && tokio::time::Instant::now() < deadline =>
+                {
+                    tokio::time::sleep(PORT_LOOK).await;
+                }
+                bound => return bound,
+            }
+        }
+    }
+
     /// The address that it is bound to.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -113,6 +132,11 @@ pub(super) fn limit(config: &mut ServerConfig) {
         .incoming_buffer_size_total(HANDSHAKES_BUFFER_BYTES)
         .migration(true);
 }
+
+/// How long a port may take to be free again after the socket on it was closed.
+const PORT_PATIENCE: Duration = Duration::from_secs(3);
+
+const PORT_LOOK: Duration = Duration::from_millis(20);
 
 /// How long the last word to the others may take.
 const CLOSE_GRACE: Duration = Duration::from_millis(500);

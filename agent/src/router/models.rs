@@ -287,6 +287,53 @@ impl Router {
     }
 }
 
+impl Router {
+    /// Loads a model on this very node, also where another has it, and keeps it loaded.
+    ///
+    /// # Errors
+    /// The reason, when loading failed or took longer than `patience`.
+    pub async fn load_here(&self, model: &str, patience: Duration) -> Result<(), String> {
+        let deadline = tokio::time::Instant::now() + patience;
+        self.want(model);
+        self.ready(model, patience).await?;
+        let mut changes = self.shared.fleet.changes();
+        if self.here(model).is_none() {
+            let loaded = self.shared.fleet.replicas().len();
+            if loaded >= self.shared.loaded_max {
+                return Err(format!(
+                    "{loaded} models are loaded here, which is as many as `models.loaded_max` allows: unload one first"
+                ));
+            }
+            let spec = self.placed(model)?;
+            let loading = self.shared.fleet.load(spec).await;
+            loading.map_err(|error| error.to_string())?;
+        }
+        loop {
+            match self.here(model) {
+                None => return Err("it was unloaded again at once".into()),
+                Some(fleet::ReplicaState::Ready) => break,
+                Some(fleet::ReplicaState::Failed { why }) => return Err(why),
+                Some(_) => {}
+            }
+            let step = tokio::time::Instant::now() + LOOK_INTERVAL;
+            if step >= deadline {
+                return Err(format!("`{model}` is still loading"));
+            }
+            let _ = tokio::time::timeout_at(step, changes.changed()).await;
+        }
+        self.look();
+        Ok(())
+    }
+
+    /// How this node's own replica of a model is.
+    fn here(&self, model: &str) -> Option<fleet::ReplicaState> {
+        let mut replicas = self.shared.fleet.replicas().into_iter();
+        replicas
+            .find(|replica| replica.model == model)
+            .map(|replica| replica.state)
+    }
+}
+
 /// The core unloads only what no request uses; this is for one that came just now.
 pub(super) const UNLOAD_GRACE: Duration = Duration::from_secs(60);
 

@@ -155,7 +155,7 @@ fn wait_until(what: &str, mut met: impl FnMut() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !met()? {
         ensure!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::park_timeout(Duration::from_millis(50));
     }
     Ok(())
 }
@@ -260,14 +260,14 @@ fn a_death_is_known_at_once_and_a_silence_soon() {
     lab.form().unwrap();
     lab.wait_for(3, PATIENCE).unwrap();
     // A process dies and its machine lives.
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::park_timeout(Duration::from_secs(1));
     lab.machines[1].kill().unwrap();
     let died = lab.wait_for(2, PATIENCE).unwrap();
     println!("a dead process is known by all after {died:?}");
     lab.machines[1].start().unwrap();
     lab.wait_for(3, PATIENCE).unwrap();
     // A machine falls silent.
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::park_timeout(Duration::from_secs(1));
     lab.plug(2, false).unwrap();
     let started = Instant::now();
     wait_until("the silent node is known", || {
@@ -367,7 +367,7 @@ fn nodes_are_tended_from_the_command_line() {
     let after = first.json(&["ca"]).unwrap();
     assert_eq!(before["authorities"].as_array().unwrap().len(), 1);
     assert_eq!(after["authorities"].as_array().unwrap().len(), 2);
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::park_timeout(Duration::from_secs(2));
     for machine in [&*first, &*second, &*third] {
         assert_eq!(machine.up().unwrap().len(), 3);
     }

@@ -23,8 +23,8 @@ const FOUR: &str = "devices 4\n";
 /// What is told within so long is in time.
 const IN_TIME: Duration = Duration::from_secs(3);
 
-/// A cause is believed for five seconds after it was last seen.
-const OVER: Duration = Duration::from_secs(10);
+/// A cause is believed for five seconds after it was last seen, and what seldom changes is read each ten.
+const OVER: Duration = Duration::from_secs(20);
 
 impl Rig {
     fn start(script: &str, settings: &[(&str, &str)]) -> Self {

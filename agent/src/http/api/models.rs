@@ -80,10 +80,9 @@ pub(super) async fn load(
 ) -> Result<Json<wire::Replica>, Refusal> {
     let model = find(&agent, &name)?;
     let name = model.name().as_str();
-    agent.router.want(name);
     agent
         .router
-        .ready(name, LOAD_PATIENCE)
+        .load_here(name, LOAD_PATIENCE)
         .await
         .map_err(|why| {
             let message = format!("`{name}` could not be loaded: {why}");

@@ -8,10 +8,10 @@
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{Batch, Engine, EngineError, Key, Visit};
-use crate::limits::{STORE_CACHE_BYTES, STORE_SLED_TEND};
+use crate::limits::{STORE_CACHE_BYTES, STORE_SLED_LOCK_WAIT, STORE_SLED_TEND};
 
 pub(super) struct Sled {
     db: ::sled::Db,
@@ -24,12 +24,20 @@ pub(super) struct Sled {
 impl Sled {
     pub(super) fn open(folder: &Path) -> Result<Self, EngineError> {
         let tend = u64::try_from(STORE_SLED_TEND.as_millis()).unwrap_or(u64::MAX);
-        let db = ::sled::Config::new()
-            .path(folder)
-            .cache_capacity(STORE_CACHE_BYTES)
-            .flush_every_ms(Some(tend))
-            .open()
-            .map_err(error)?;
+        let deadline = Instant::now() + STORE_SLED_LOCK_WAIT;
+        let db = loop {
+            let opened = ::sled::Config::new()
+                .path(folder)
+                .cache_capacity(STORE_CACHE_BYTES)
+                .flush_every_ms(Some(tend))
+                .open();
+            match opened {
+                Err(busy) if is_locked(&busy) && Instant::now() < deadline => {
+                    std::thread::park_timeout(LOCK_LOOK);
+                }
+                opened => break opened.map_err(error)?,
+            }
+        };
         let mut opened = Self {
             file: File::open(folder.join("db"))?,
             db,
@@ -90,6 +98,18 @@ impl Engine for Sled {
         Ok(())
     }
 }
+
+/// Whether somebody holds sled's own lock. We hold the folder's, so it can only be what this process had open before:
+/// sled lets go on a thread of its own, and a child that is just being started holds it until it runs.
+fn is_locked(error: &::sled::Error) -> bool {
+    let ::sled::Error::Io(error) = error else {
+        return false;
+    };
+    error.to_string().contains("could not acquire lock")
+}
+
+/// How often the lock is tried again; sled tells nobody when it is free.
+const LOCK_LOOK: Duration = Duration::from_millis(5);
 
 fn error(error: ::sled::Error) -> EngineError {
     match error {

@@ -27,7 +27,9 @@ impl Scheduler for Astray {
             Change::Node(node) => {
                 // Some 5 million units: less than a call may take.
                 if node.name == "slow" {
-                    (0..1_000_000_u32).for_each(|turn| drop(black_box(turn)));
+                    (0..1_000_000_u32).for_each(|turn| {
+                        black_box(turn);
+                    });
                 }
                 self.nodes.push(node);
             }
@@ -89,7 +91,7 @@ impl Scheduler for Astray {
             "empty" => Vec::new(),
             "unknown" => Vec::from([4711]),
             "twice" => ids().chain(ids()).collect(),
-            "late" => ids().last().into_iter().collect(),
+            "late" => ids().next_back().into_iter().collect(),
             "flood" => (0..4_000).collect(),
             // Another order at each call.
             "flip" => {
