@@ -81,9 +81,18 @@ impl Files {
 
     /// Moves the whole folder aside; what is in it is not lost.
     pub(super) fn set_aside(&self) -> Result<PathBuf, ClusterError> {
-        let mut name = self.folder.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".left-{}", unix_now_s()));
-        let aside = self.folder.with_file_name(name);
+        let usual = self.folder.file_name().unwrap_or_default();
+        let mut left = unix_now_s();
+        let aside = loop {
+            let mut name = usual.to_owned();
+            name.push(format!(".left-{left}"));
+            let aside = self.folder.with_file_name(name);
+            if !aside.exists() {
+                break aside;
+            }
+            // It left another within the same second.
+            left = left.saturating_add(1);
+        };
         fs::rename(&self.folder, &aside).map_err(|source| failed(&self.folder, source))?;
         Ok(aside)
     }

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::CertificateDer;
@@ -269,6 +269,13 @@ pub(crate) struct Logging {
 
 /// Takes down what is logged on this thread from now on. A runtime of one thread logs nothing elsewhere.
 pub(crate) fn logging() -> Logging {
+    // With one subscriber alone, `tracing` takes what a thread without one says of a place in the code for
+    // what holds everywhere.
+    static SECOND: OnceLock<tracing::Dispatch> = OnceLock::new();
+    SECOND.get_or_init(|| {
+        let nowhere = tracing_subscriber::fmt().with_writer(io::sink);
+        tracing::Dispatch::new(nowhere.with_max_level(tracing::Level::DEBUG).finish())
+    });
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()

@@ -56,15 +56,15 @@ async fn a_node_that_slept_past_its_certificate_comes_back() {
     let logging = logging();
     let hive = Node::start_with("hive", WEEK).await;
     // The one who signs decides how long certificates hold.
-    let short = Node::start_with("short", Duration::from_secs(2)).await;
-    let worker = short.with("worker", Duration::from_secs(2)).await;
+    let short = Node::start_with("short", SHORT).await;
+    let worker = short.with("worker", SHORT).await;
     until_reaches(&worker, &short).await;
     let folder = worker.folder.clone();
     worker.cluster.stop().await;
     drop(worker);
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(SHORT + SHORT / 2).await;
     logging.log.clear();
-    let worker = Node::start_in(folder, "worker", Duration::from_secs(2)).await;
+    let worker = Node::start_in(folder, "worker", SHORT).await;
     until_reaches(&worker, &short).await;
     until_reaches(&short, &worker).await;
     logging
