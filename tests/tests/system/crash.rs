@@ -211,7 +211,7 @@ impl Disk {
         std::fs::create_dir(disk.mounted()).unwrap();
         let made = quiet(Command::new("mkfs.ext4").arg("-q").arg(&image));
         let perl = quiet(Command::new("perl").args(["-e", "1"]));
-        if !(made && perl && disk.mount()) {
+        if !(made && perl && disk.share() && disk.mount()) {
             eprintln!("not tried: power loss needs root, loop devices, ext4 and perl");
             return None;
         }
@@ -229,6 +229,14 @@ impl Disk {
 
     fn mounted(&self) -> PathBuf {
         self.home.path().join("mounted")
+    }
+
+    /// Has mount namespaces that others make meanwhile (`ip netns exec` does) lose the disk with us: a copy that
+    /// stays would keep the file system, shut down as it is.
+    fn share(&self) -> bool {
+        let home = self.home.path();
+        quiet(Command::new("mount").arg("--bind").arg(home).arg(home))
+            && quiet(Command::new("mount").arg("--make-shared").arg(home))
     }
 
     fn mount(&self) -> bool {
@@ -269,6 +277,7 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         quiet(Command::new("umount").arg("--lazy").arg(self.mounted()));
+        quiet(Command::new("umount").arg("--lazy").arg(self.home.path()));
     }
 }
 
