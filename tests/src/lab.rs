@@ -120,6 +120,22 @@ impl Lab {
         self.hub.ip(&["link", "set", &plug, state])
     }
 
+    /// Loses so many per cent of the datagrams that arrive anywhere. Needs `nft`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn lose(&self, percent: u64) -> Result<()> {
+        let rules = format!(
+            "table inet lossy {{ chain arriving {{ type filter hook input priority 0; meta l4proto udp iifname eth0 \
+             numgen random mod 100 < {percent} drop; }} }}"
+        );
+        for machine in &self.machines {
+            let mut command = machine.inside(Path::new("nft"));
+            run(command.arg(&rules))?;
+        }
+        Ok(())
+    }
+
     /// Starts every agent and lets all of them join the first one's cluster.
     ///
     /// # Errors

@@ -1,7 +1,11 @@
-//! `skep-cluster ROUNDS SECONDS`: what a cluster of real agents on one machine costs and how soon it knows of a death, as
-//! one line of JSON. Needs root. `SKEP_BIN` names the agent; medians are for the reader to take.
+//! What a cluster of real agents on one machine costs and how soon it knows of a death, as one line of JSON. Needs root.
+//! `SKEP_BIN` names the agent; medians are for the reader to take.
 //!
-//! Joining, the first answer and remote answers are measured with three machines, deaths with eight.
+//! `skep-cluster costs ROUNDS SECONDS`: joining, the first answer, remote answers and idling of three machines.
+//! `skep-cluster deaths ROUNDS LOSS`: how soon eight machines know of a dead one, with so many per cent of datagrams lost.
+//! `skep-cluster serf ROUNDS`: the same of serf's agents.
+//! `skep-cluster starved RUNS SECONDS`: whether a healthy machine is taken for dead while a quarter of them is stopped in
+//! bursts.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::print_stdout,
@@ -12,6 +16,10 @@
     reason = "what other processes do has to be looked at again and again"
 )]
 
+mod deaths;
+mod serf;
+mod starved;
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -21,14 +29,28 @@ use skep_tests::lab::{self, Lab, Machine};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
+    let verb = arguments
+        .next()
+        .context("give costs, deaths, serf or starved")?;
     let mut number = |what: &str| -> Result<u64> {
         let text = arguments.next().with_context(|| format!("give {what}"))?;
         Ok(text.parse()?)
     };
-    let (rounds, seconds) = (number("the rounds")?, number("the idle seconds")?);
     if let Some(why) = lab::missing() {
         bail!("{why}");
     }
+    let found = match verb.as_str() {
+        "costs" => costs(number("the rounds")?, number("the idle seconds")?)?,
+        "deaths" => deaths::measure(number("the rounds")?, number("the loss")?)?,
+        "serf" => serf::measure(number("the rounds")?)?,
+        "starved" => starved::measure(number("the runs")?, number("their seconds")?)?,
+        other => bail!("there is no verb `{other}`"),
+    };
+    println!("{found}");
+    Ok(())
+}
+
+fn costs(rounds: u64, seconds: u64) -> Result<Value> {
     let (mut joins, mut first_answers) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let (join, first) = first_answer()?;
@@ -36,15 +58,7 @@ fn main() -> Result<()> {
         first_answers.push(first);
     }
     let (idle, hop) = three(seconds, rounds)?;
-    let (died, silent) = deaths(rounds)?;
-    println!(
-        "{}",
-        json!({
-            "join_ms": joins, "first_answer_ms": first_answers, "idle": idle, "hop": hop,
-            "died_ms": died, "silent_ms": silent,
-        })
-    );
-    Ok(())
+    Ok(json!({"join_ms": joins, "first_answer_ms": first_answers, "idle": idle, "hop": hop}))
 }
 
 /// A token is made, a machine that has run before joins by it, and a request on it is answered by the first machine.
@@ -109,42 +123,7 @@ fn three(seconds: u64, rounds: u64) -> Result<(Value, Value)> {
     Ok((idle, json!({"local_ms": local, "remote_ms": remote})))
 }
 
-/// How long until all others know of a dead process, and of a silent machine.
-fn deaths(rounds: u64) -> Result<(Vec<f64>, Vec<f64>)> {
-    let mut lab = Lab::new(MACHINES)?;
-    without_models(&mut lab);
-    lab.form()?;
-    let all = usize::from(MACHINES);
-    lab.wait_for(all, PATIENCE)?;
-    let (mut died, mut silent) = (Vec::new(), Vec::new());
-    for round in 0..rounds {
-        let victim = 1 + usize::try_from(round)? % (all - 1);
-        std::thread::sleep(SETTLE);
-        let machine = lab.machines.get_mut(victim).context("a machine")?;
-        let started = Instant::now();
-        machine.kill()?;
-        lab.wait_for(all - 1, PATIENCE)?;
-        died.push(milliseconds(started.elapsed()));
-        lab.machines.get_mut(victim).context("a machine")?.start()?;
-        lab.wait_for(all, PATIENCE)?;
-        std::thread::sleep(SETTLE);
-        lab.plug(victim, false)?;
-        let started = Instant::now();
-        let lost = |machine: &Machine| Ok::<_, anyhow::Error>(machine.up()?.len() == all - 1);
-        for (number, machine) in lab.machines.iter().enumerate() {
-            while number != victim && !lost(machine)? {
-                ensure!(started.elapsed() < PATIENCE, "nobody notices");
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-        silent.push(milliseconds(started.elapsed()));
-        lab.plug(victim, true)?;
-        lab.wait_for(all, PATIENCE)?;
-    }
-    Ok((died, silent))
-}
-
-fn without_models(lab: &mut Lab) {
+pub(crate) fn without_models(lab: &mut Lab) {
     for machine in &mut lab.machines {
         machine
             .settings
@@ -214,14 +193,14 @@ fn resident_mib(machine: &Machine) -> Result<f64> {
     Ok(kib.context("no VmRSS")?.parse::<f64>()? / 1024.0)
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub(crate) fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
 /// More than two: who watches whom matters.
-const MACHINES: u8 = 8;
+pub(crate) const MACHINES: u8 = 8;
 
 /// Until joining and loading are over for everybody.
-const SETTLE: Duration = Duration::from_secs(3);
+pub(crate) const SETTLE: Duration = Duration::from_secs(3);
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
