@@ -348,7 +348,13 @@ fn short(intermediates: &[CertificateDer<'_>]) -> Result<(), Refused> {
 
 /// The peer is told that it was refused; why, our log.
 fn refuse(who: &str, why: &Refused) -> Error {
-    tracing::warn!(%why, "{who} showed a certificate that is not believed");
+    match why {
+        // Also one that joined a moment ago, of whom the log has not told here yet.
+        Refused::Stranger => {
+            tracing::info!(%why, "{who} showed a certificate that is not believed");
+        }
+        _ => tracing::warn!(%why, "{who} showed a certificate that is not believed"),
+    }
     let error = match why {
         Refused::Expired => CertificateError::Expired,
         Refused::NotYetValid => CertificateError::NotValidYet,
