@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use skep::store::{EngineKind, Recovered, Store};
+use skep::store::{EngineKind, Recovered, Store, StoreError};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -76,17 +76,7 @@ async fn write((store, recovered): (Store, Recovered)) -> Result<()> {
             first.and(second).and(third)
         };
         if let Err(error) = written {
-            say(format_args!("failed {error}"))?;
-            // Once it has failed, it takes nothing, whatever it is asked.
-            for number in last..last + 8 {
-                ensure!(one(number).await.is_err(), "accepted after a failure");
-            }
-            ensure!(
-                store.set_value(VALUE, vec![1]).await.is_err(),
-                "accepted after a failure"
-            );
-            say(format_args!("refuses"))?;
-            return Ok(());
+            return refuses(&store, last, &error).await;
         }
         last = if next.is_multiple_of(2) {
             next + count - 1
@@ -94,14 +84,34 @@ async fn write((store, recovered): (Store, Recovered)) -> Result<()> {
             next + 2
         };
         say(format_args!("ack {last}"))?;
-        if next.is_multiple_of(5) {
-            store.set_value(VALUE, last.to_be_bytes().to_vec()).await?;
-        }
-        if next.is_multiple_of(40) {
-            store.save_snapshot(last, snapshot(last)).await?;
-            store.purge_up_to(last.saturating_sub(30)).await?;
+        if let Err(error) = tend(&store, next, last).await {
+            return refuses(&store, last, &error).await;
         }
     }
+}
+
+/// What is written beside records, at times.
+async fn tend(store: &Store, next: u64, last: u64) -> Result<(), StoreError> {
+    if next.is_multiple_of(5) {
+        store.set_value(VALUE, last.to_be_bytes().to_vec()).await?;
+    }
+    if next.is_multiple_of(40) {
+        store.save_snapshot(last, snapshot(last)).await?;
+        store.purge_up_to(last.saturating_sub(30)).await?;
+    }
+    Ok(())
+}
+
+/// Once it has failed, it takes nothing, whatever it is asked.
+async fn refuses(store: &Store, last: u64, error: &StoreError) -> Result<()> {
+    say(format_args!("failed {error}"))?;
+    for number in last..last + 8 {
+        let taken = store.append(number, vec![payload(number)]).await;
+        ensure!(taken.is_err(), "accepted after a failure");
+    }
+    let taken = store.set_value(VALUE, vec![1]).await;
+    ensure!(taken.is_err(), "accepted after a failure");
+    say(format_args!("refuses"))
 }
 
 /// Everything that is there, against what was written.
