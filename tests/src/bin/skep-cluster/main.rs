@@ -110,6 +110,12 @@ fn three(seconds: u64, rounds: u64) -> Result<(Value, Value)> {
     };
     give(first, "shared")?;
     first.skep(&["load", "shared"])?;
+    // A node hears within a second of what another has.
+    let started = Instant::now();
+    while one_token(third).is_err() {
+        ensure!(started.elapsed() < PATIENCE, "no answer: {}", third.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let (mut local, mut remote) = (Vec::new(), Vec::new());
     for round in 0..rounds * 40 {
         // In turns, so that both have the same noise; the first few warm everything up.
