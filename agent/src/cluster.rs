@@ -87,7 +87,8 @@ pub struct Parts {
     /// What people call this machine.
     pub name: String,
     pub settings: ClusterSettings,
-    pub engine: crate::store::EngineKind,
+    /// What keeps the log; none: what it is in already, or the usual one.
+    pub engine: Option<crate::store::EngineKind>,
     pub router: Router,
     /// What this node says of itself when another asks for everything, in JSON.
     pub readings: Readings,

@@ -137,7 +137,8 @@ pub struct ClusterConfig {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StateConfig {
-    /// What keeps the cluster's log on the disk: `sled` or `redb`; by default `sled`.
+    /// What keeps the cluster's log on the disk: `sled` or `redb`; by default the one that it is in, and
+    /// `redb` for a new one.
     pub engine: Option<String>,
 }
 

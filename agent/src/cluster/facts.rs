@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use skep_core::{Health, Node, NodeId, Replica, ReplicaState};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::life::{Life, Net};
@@ -213,22 +214,48 @@ async fn hear(life: &Weak<Life>, node: NodeId, link: &crate::net::Link) -> Resul
     Ok(())
 }
 
+/// Looks at this node for all who want to hear of it, for as long as anybody may.
+pub(super) async fn observe(router: Router, newest: watch::Sender<Option<Arc<Facts>>>) {
+    let mut changes = router.fleet().changes();
+    loop {
+        let now = Facts::of(&router);
+        newest.send_if_modified(|last| {
+            let news = now != last.as_deref().cloned();
+            if news {
+                *last = now.map(Arc::new);
+            }
+            news
+        });
+        if router.is_busy() {
+            tokio::time::sleep(FACTS_PERIOD).await;
+            continue;
+        }
+        // A replica's change is told at once; free memory and the like can wait.
+        match tokio::time::timeout(IDLE_PERIOD, changes.changed()).await {
+            Ok(Ok(())) => tokio::time::sleep(FACTS_PERIOD).await,
+            Ok(Err(_)) => return,
+            Err(_) => {}
+        }
+    }
+}
+
 /// Tells one node what changes here, until it wants no more.
 pub(super) async fn tell(
-    router: Router,
+    mut newest: watch::Receiver<Option<Arc<Facts>>>,
     mut asked: Asked,
     mut answers: Answers,
 ) -> Result<(), FrameError> {
-    let mut last = None;
+    newest.mark_changed();
     loop {
-        let now = Facts::of(&router);
-        if let Some(facts) = now.as_ref().filter(|_| now != last) {
-            answers.send(facts).await?;
-            last = now;
-        }
         tokio::select! {
             () = asked.ended() => return Ok(()),
-            () = tokio::time::sleep(if router.is_busy() { FACTS_PERIOD } else { IDLE_PERIOD }) => {}
+            changed = newest.changed() => if changed.is_err() {
+                return Ok(());
+            },
+        }
+        let now = newest.borrow_and_update().clone();
+        if let Some(facts) = now {
+            answers.send(&*facts).await?;
         }
     }
 }
@@ -237,7 +264,7 @@ pub(super) async fn tell(
 const RETRY: Duration = Duration::from_millis(500);
 
 /// How often an idle node looks whether there is anything to tell.
-const IDLE_PERIOD: Duration = Duration::from_millis(500);
+const IDLE_PERIOD: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::door::Attempts;
+use super::facts::Facts;
 use super::files::{Files, Papers};
 use super::remote::Remote;
 use super::{ClusterError, Parts, advertised, authorities, papers};
@@ -24,6 +25,7 @@ use crate::net::{
     SwimHandle, Welcome,
 };
 use crate::pki::Authority;
+use crate::store::EngineKind;
 
 /// One membership.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(super) struct Life {
     pub(super) welcome: Option<Welcome>,
     pub(super) papers: Mutex<Option<Papers>>,
     pub(super) attempts: Attempts,
+    /// What this node says of itself.
+    pub(super) facts: watch::Receiver<Option<Arc<Facts>>>,
     pub(super) remote: Remote,
     /// Held by whoever is sent the whole state.
     pub(super) sending: Arc<Semaphore>,
@@ -61,7 +65,8 @@ impl Life {
     /// Goes on with the membership in the folder; founds a cluster when there is none.
     pub(super) async fn begin(parts: Arc<Parts>) -> Result<Arc<Self>, ClusterError> {
         let files = Files::open(parts.folder.clone())?;
-        let (keeper, recovered) = Keeper::open(&files.log(), parts.engine, parts.identity.node())
+        let engine = EngineKind::choose(parts.engine, &files.log());
+        let (keeper, recovered) = Keeper::open(&files.log(), engine, parts.identity.node())
             .await
             .map_err(|error| ClusterError::Log(error.to_string()))?;
         if let Some(damage) = recovered.damage {
@@ -69,7 +74,10 @@ impl Life {
         }
         let welcome = files.welcome()?;
         let papers = files.papers()?;
+        let (facts, newest) = watch::channel(None);
+        let observed = parts.router.clone();
         let life = Arc::new(Self {
+            facts: newest,
             remote: Remote::new(parts.router.clone()),
             parts,
             files,
@@ -91,6 +99,7 @@ impl Life {
         if life.leads() {
             papers::renew_own(&life)?;
         }
+        life.spawn(super::facts::observe(observed, facts));
         life.spawn(super::govern::govern(Arc::downgrade(&life)));
         life.spawn(papers::keep_valid(Arc::downgrade(&life)));
         if !life.leads() {

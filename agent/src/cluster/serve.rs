@@ -48,9 +48,9 @@ async fn answer(life: Arc<Life>, call: Call) -> Result<(), FrameError> {
         Ask::Submit { replica, work } => return run(&life, replica, work, asked, answers).await,
         Ask::Follow { after } => return follow::lead(life, after, asked, answers).await,
         Ask::Facts => {
-            let router = life.parts.router.clone();
+            let newest = life.facts.clone();
             drop(life);
-            return facts::tell(router, asked, answers).await;
+            return facts::tell(newest, asked, answers).await;
         }
         Ask::Propose(bytes) => answers.send(&propose(&life, from, &bytes).await).await?,
         Ask::Renew(request) => answers.send(&renew(&life, from, &request)).await?,

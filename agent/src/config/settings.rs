@@ -68,7 +68,8 @@ pub struct SchedulerSettings {
 
 #[derive(Clone, Debug)]
 pub struct StateSettings {
-    pub engine: EngineKind,
+    /// None: the one that the log is in already, or the usual one.
+    pub engine: Option<EngineKind>,
 }
 
 #[derive(Clone, Debug)]
@@ -254,16 +255,16 @@ fn cluster(config: &ClusterConfig, http: SocketAddr) -> Result<ClusterSettings, 
 
 fn state(config: StateConfig) -> Result<StateSettings, ConfigError> {
     let Some(name) = config.engine else {
-        return Ok(StateSettings {
-            engine: EngineKind::default(),
-        });
+        return Ok(StateSettings { engine: None });
     };
     let engine = EngineKind::named(&name).ok_or_else(|| ConfigError::Value {
         key: "state.engine",
         found: format!("`{}`", name.escape_debug()),
         expect: "give `sled` or `redb`".into(),
     })?;
-    Ok(StateSettings { engine })
+    Ok(StateSettings {
+        engine: Some(engine),
+    })
 }
 
 fn log(config: LogConfig) -> Result<LogSettings, ConfigError> {
@@ -335,7 +336,7 @@ mod tests {
         assert!(!settings.http.require_key);
         assert_eq!(settings.models.default.as_deref(), Some("tiny"));
         assert_eq!(settings.models.idle_unload, None);
-        assert_eq!(settings.state.engine, EngineKind::Sled);
+        assert_eq!(settings.state.engine, None);
     }
 
     #[test]

@@ -88,9 +88,12 @@ pub const DUPLICATE_LOOK: Duration = Duration::from_secs(5);
 /// What membership is told that waits to be heard: a second of a large cluster's gossip.
 pub const SWIM_WAITING: usize = 1_024;
 
-/// How often a node looks whether the processes of its two neighbours are there: twice as often as they
-/// must be missed.
-pub const CANARY_PERIOD: Duration = Duration::from_millis(150);
+/// How often a node looks whether the process of the neighbour after it is there: half of the time within
+/// which it must be missed; the other half is for asking once more and telling everybody.
+pub const CANARY_PERIOD: Duration = Duration::from_millis(250);
+
+/// The same for those after that: it matters only when the one between dies with it.
+pub const CANARY_PERIOD_SECOND: Duration = Duration::from_secs(1);
 
 /// How many nodes each node watches so: one may die with the node that watches it.
 pub const CANARY_WATCHED: usize = 2;

@@ -3,64 +3,87 @@
 //! Each node watches the two that follow it in the order of identities: it sends an empty-handed datagram
 //! to their port every so often, from a socket of its own that is connected there, so that the kernel
 //! hands on what their machine answers (ICMP, port unreachable; udp(7), ip(7)). A node that lives ignores it.
+//! The second is watched less often: it matters only when the one between dies with it.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use skep_core::NodeId;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{sleep, timeout};
 
 use super::swim::{Seen, SwimHandle};
-use crate::limits::{CANARY_PERIOD, CANARY_WATCHED};
+use crate::limits::{CANARY_PERIOD, CANARY_PERIOD_SECOND, CANARY_WATCHED};
 
 /// Runs until membership ends.
 pub async fn watch(mut seen: watch::Receiver<Arc<Seen>>, swim: SwimHandle) {
-    let mut watched: BTreeMap<NodeId, (SocketAddr, UdpSocket)> = BTreeMap::new();
-    let mut tick = interval(CANARY_PERIOD);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut watching = Watching::default();
     loop {
+        let now = seen.borrow_and_update().clone();
+        watching.follow(&now, &swim);
         tokio::select! {
-            changed = seen.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                let now = seen.borrow_and_update().clone();
-                follow(&mut watched, &now).await;
+            changed = seen.changed() => if changed.is_err() {
+                return;
+            },
+            Some(_) = watching.tasks.join_next(), if !watching.tasks.is_empty() => {}
+        }
+    }
+}
+
+/// Whom this node watches, with a task for each; they end with it.
+#[derive(Debug, Default)]
+struct Watching {
+    watched: BTreeMap<NodeId, (SocketAddr, Duration, AbortHandle)>,
+    tasks: JoinSet<()>,
+}
+
+impl Watching {
+    fn follow(&mut self, seen: &Seen, swim: &SwimHandle) {
+        let Some(me) = &seen.me else {
+            return;
+        };
+        let after = seen.up.range(me.node..).chain(seen.up.range(..me.node));
+        let periods = std::iter::once(CANARY_PERIOD).chain(std::iter::repeat(CANARY_PERIOD_SECOND));
+        let wanted: BTreeMap<NodeId, (SocketAddr, Duration)> = after
+            .zip(periods)
+            .take(CANARY_WATCHED)
+            .map(|((node, peer), period)| (*node, (peer.address, period)))
+            .collect();
+        self.watched.retain(|node, (address, period, task)| {
+            let stays = wanted.get(node) == Some(&(*address, *period));
+            if !stays {
+                task.abort();
             }
-            _ = tick.tick(), if !watched.is_empty() => {
-                for (node, (_, socket)) in &watched {
-                    if is_refused(socket) {
-                        swim.refused(*node).await;
-                    }
-                }
+            stays
+        });
+        for (node, (address, period)) in wanted {
+            if !self.watched.contains_key(&node) {
+                let task = self
+                    .tasks
+                    .spawn(watch_one(node, address, period, swim.clone()));
+                self.watched.insert(node, (address, period, task));
             }
         }
     }
 }
 
-async fn follow(watched: &mut BTreeMap<NodeId, (SocketAddr, UdpSocket)>, seen: &Seen) {
-    let Some(me) = &seen.me else {
-        return;
-    };
-    let after = seen.up.range(me.node..).chain(seen.up.range(..me.node));
-    let wanted: BTreeMap<NodeId, SocketAddr> = after
-        .take(CANARY_WATCHED)
-        .map(|(node, peer)| (*node, peer.address))
-        .collect();
-    watched.retain(|node, (address, _)| wanted.get(node) == Some(address));
-    for (node, address) in wanted {
-        if watched.contains_key(&node) {
-            continue;
+async fn watch_one(node: NodeId, address: SocketAddr, period: Duration, swim: SwimHandle) {
+    let socket = match connect(address).await {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::debug!(%node, %error, "cannot be watched");
+            return;
         }
-        match connect(address).await {
-            Ok(socket) => {
-                watched.insert(node, (address, socket));
-            }
-            Err(error) => tracing::debug!(%node, %error, "cannot be watched"),
+    };
+    loop {
+        if is_refused(&socket, period).await {
+            swim.refused(node).await;
+            sleep(period).await;
         }
     }
 }
@@ -75,15 +98,28 @@ async fn connect(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Whether the machine answered that nobody listens there: to the datagram before this one, or at once.
-fn is_refused(socket: &UdpSocket) -> bool {
+/// Sends an empty-handed datagram; whether the machine answers within the time that nobody listens there.
+async fn is_refused(socket: &UdpSocket, within: Duration) -> bool {
     let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    let mut nothing = [0; 1];
-    // The error of the datagram before waits on the socket until any call takes it.
-    match socket.try_send(&[0]) {
-        Err(error) => refused(&error),
-        Ok(_) => matches!(socket.try_recv(&mut nothing), Err(error) if refused(&error)),
+    // The error of the datagram before may wait on the socket until any call takes it.
+    if let Err(error) = socket.send(&[0]).await {
+        if !refused(&error) {
+            sleep(within).await;
+        }
+        return refused(&error);
     }
+    let mut nothing = [0; 1];
+    let quiet = async {
+        loop {
+            match socket.recv(&mut nothing).await {
+                // Whoever sends something there lives.
+                Ok(_) => {}
+                Err(error) if refused(&error) => return,
+                Err(_) => std::future::pending().await,
+            }
+        }
+    };
+    timeout(within, quiet).await.is_ok()
 }
 
 #[cfg(test)]
@@ -98,18 +134,10 @@ mod tests {
         let address = lives.local_addr().unwrap();
         let watching = connect(address).await.unwrap();
         for _ in 0..20 {
-            assert!(!is_refused(&watching));
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            assert!(!is_refused(&watching, Duration::from_millis(5)).await);
         }
         drop(lives);
-        let noticed = async {
-            while !is_refused(&watching) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_millis(500), noticed)
-            .await
-            .unwrap();
+        assert!(is_refused(&watching, Duration::from_secs(5)).await);
     }
 
     #[tokio::test]
@@ -119,20 +147,23 @@ mod tests {
             generation: 1,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1_000 + u16::from(number))),
         };
-        let mut watched = BTreeMap::new();
+        let (_swim, handle, _seen) = super::super::swim::Swim::new(peer(5), 1);
+        let mut watching = Watching::default();
         let seen = |up: &[u8]| Seen {
             me: Some(peer(5)),
             up: up.iter().map(|n| (NodeId([*n; 16]), peer(*n))).collect(),
         };
-        let watches = |watched: &BTreeMap<NodeId, (SocketAddr, UdpSocket)>| {
-            watched.keys().map(|node| node.0[0]).collect::<Vec<_>>()
+        let mut watches = |up: &[u8]| {
+            watching.follow(&seen(up), &handle);
+            let watched = watching.watched.iter();
+            watched
+                .map(|(node, (_, period, _))| (node.0[0], *period))
+                .collect::<Vec<_>>()
         };
-        follow(&mut watched, &seen(&[1, 2, 6, 9])).await;
-        assert_eq!(watches(&watched), [6, 9]);
+        let (first, second) = (CANARY_PERIOD, CANARY_PERIOD_SECOND);
+        assert_eq!(watches(&[1, 2, 6, 9]), [(6, first), (9, second)]);
         // After the last comes the first.
-        follow(&mut watched, &seen(&[1, 2, 9])).await;
-        assert_eq!(watches(&watched), [1, 9]);
-        follow(&mut watched, &seen(&[])).await;
-        assert!(watched.is_empty());
+        assert_eq!(watches(&[1, 2, 9]), [(1, second), (9, first)]);
+        assert_eq!(watches(&[]), []);
     }
 }

@@ -70,7 +70,7 @@ impl Node {
                 certificate_life,
                 announce: false,
             },
-            engine: EngineKind::Redb,
+            engine: Some(EngineKind::Redb),
             router: router.clone(),
             readings: Readings::new(|| READINGS.to_vec()),
         })

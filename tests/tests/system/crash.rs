@@ -190,7 +190,7 @@ fn kill_9_loses_nothing_with_sled() {
 
 #[test]
 fn kill_9_loses_nothing_with_redb() {
-    kill_cycles("redb", cycles(40));
+    kill_cycles("redb", cycles(100));
 }
 
 /// A disk of our own, whose power we can cut.
@@ -328,7 +328,7 @@ fn power_loss_loses_nothing_with_sled() {
 
 #[test]
 fn power_loss_loses_nothing_with_redb() {
-    power_cycles("redb", cycles(40));
+    power_cycles("redb", cycles(100));
 }
 
 fn corruptions(engine: &str) {
