@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skep_core::NodeId;
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -108,18 +109,30 @@ async fn is_refused(socket: &UdpSocket, within: Duration) -> bool {
         }
         return refused(&error);
     }
-    let mut nothing = [0; 1];
-    let quiet = async {
-        loop {
-            match socket.recv(&mut nothing).await {
-                // Whoever sends something there lives.
-                Ok(_) => {}
-                Err(error) if refused(&error) => return,
-                Err(_) => std::future::pending().await,
-            }
+    match timeout(within, error_of(socket)).await {
+        Ok(Ok(error)) if refused(&error) => true,
+        // Something else is wrong, and would be at once again.
+        Ok(_) => {
+            sleep(within).await;
+            false
         }
-    };
-    timeout(within, quiet).await.is_ok()
+        Err(_) => false,
+    }
+}
+
+/// Waits for the error that an answer to an earlier datagram leaves on the socket.
+async fn error_of(socket: &UdpSocket) -> io::Result<io::Error> {
+    loop {
+        socket.ready(Interest::ERROR).await?;
+        let taken = socket.try_io(Interest::ERROR, || {
+            let error = socket.take_error()?;
+            error.ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        });
+        match taken {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            taken => return taken,
+        }
+    }
 }
 
 #[cfg(test)]
