@@ -155,6 +155,7 @@ impl Life {
             .await
             .map_err(|error| match error {
                 ProposeError::Refused(refusal) => ClusterError::Refused(refusal),
+                stays @ ProposeError::LeaderStays => ClusterError::Denied(stays.to_string()),
                 other => ClusterError::Log(other.to_string()),
             })
     }
