@@ -126,12 +126,14 @@ impl Lab {
     /// When the system refuses.
     pub fn lose(&self, percent: u64) -> Result<()> {
         let rules = format!(
-            "table inet lossy {{ chain arriving {{ type filter hook input priority 0; meta l4proto udp iifname eth0 \
-             numgen random mod 100 < {percent} drop; }} }}"
+            "table inet lossy {{\n chain arriving {{\n  type filter hook input priority 0;\n  \
+             iifname \"eth0\" meta l4proto udp numgen random mod 100 < {percent} drop\n }}\n}}\n"
         );
         for machine in &self.machines {
+            let path = machine.home().join("lossy.nft");
+            std::fs::write(&path, &rules)?;
             let mut command = machine.inside(Path::new("nft"));
-            run(command.arg(&rules))?;
+            run(command.arg("-f").arg(path))?;
         }
         Ok(())
     }
