@@ -8,17 +8,19 @@
 )]
 
 use std::fs::File;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 
+pub use self::namespace::missing;
+use self::namespace::{Namespace, run};
 use crate::agent::binary;
+
+mod namespace;
 
 /// Machines on one network. Dropping it ends their agents and takes the network down.
 #[derive(Debug)]
@@ -38,32 +40,6 @@ pub struct Machine {
     agent: Option<Child>,
     /// What its agent is told by its environment.
     pub settings: Vec<(String, String)>,
-}
-
-/// A network namespace with a name, gone with its handle.
-#[derive(Debug)]
-struct Namespace(String);
-
-/// Why there can be no lab here; none where there can.
-#[must_use]
-pub fn missing() -> Option<&'static str> {
-    let works = |program: &str, arguments: &[&str]| {
-        let mut command = Command::new(program);
-        let command = command.args(arguments).stdout(Stdio::null());
-        command
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    };
-    if !works("ip", &["-V"]) {
-        return Some("network namespaces need `ip` (Debian: `apt-get install iproute2`)");
-    }
-    let probe = format!("skep-{}-probe", std::process::id());
-    if !works("ip", &["netns", "add", &probe]) {
-        return Some("network namespaces need root");
-    }
-    works("ip", &["netns", "del", &probe]);
-    None
 }
 
 impl Lab {
@@ -303,6 +279,20 @@ impl Machine {
         Ok(serde_json::from_str(&text)?)
     }
 
+    /// Gives it a model that others do not have: the embedded one under another name.
+    ///
+    /// # Errors
+    /// When it has no model, or cannot take another.
+    pub fn give(&self, name: &str) -> Result<()> {
+        let models = self.json(&["models"])?;
+        let digest = models.pointer("/models/0/digest").and_then(Value::as_str);
+        let digits = digest.and_then(|digest| digest.rsplit(':').next());
+        let path = find(self.home(), digits.context("no model")?)?.context("no file")?;
+        let path = path.to_str().context("a strange path")?;
+        self.skep(&["pull", path, "--name", name])?;
+        Ok(())
+    }
+
     /// The names of the nodes that it sees up.
     ///
     /// # Errors
@@ -381,46 +371,19 @@ impl Drop for Machine {
     }
 }
 
-impl Namespace {
-    fn new(name: String) -> Result<Self> {
-        run(Command::new("ip").args(["netns", "add", &name]))?;
-        Ok(Self(name))
-    }
-
-    fn ip(&self, arguments: &[&str]) -> Result<()> {
-        run(Command::new("ip").args(["-n", &self.0]).args(arguments))
-    }
-
-    /// Does something there, in a thread of its own, since a thread that has moved does not come back.
-    fn within<T: Send>(&self, what: impl FnOnce() -> io::Result<T> + Send) -> Result<T> {
-        let file = File::open(Path::new("/run/netns").join(&self.0))?;
-        std::thread::scope(|scope| {
-            let there = scope.spawn(move || {
-                move_into_link_name_space(
-                    std::os::fd::AsFd::as_fd(&file),
-                    Some(LinkNameSpaceType::Network),
-                )?;
-                what()
-            });
-            match there.join() {
-                Ok(result) => Ok(result?),
-                Err(_) => bail!("what was done in the namespace panicked"),
+/// The file below a folder whose name holds these digits.
+fn find(folder: &Path, digits: &str) -> Result<Option<PathBuf>> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            if let Some(found) = find(&path, digits)? {
+                return Ok(Some(found));
             }
-        })
+        } else if path.to_string_lossy().contains(digits) {
+            return Ok(Some(path));
+        }
     }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
-    }
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let done = command.output()?;
-    let said = String::from_utf8_lossy(&done.stderr);
-    ensure!(done.status.success(), "{command:?}: {}", said.trim());
-    Ok(())
+    Ok(None)
 }
 
 fn signal(pid: u32, name: &str) -> Result<()> {

@@ -26,39 +26,6 @@ fn possible() -> bool {
     }
 }
 
-/// Gives a machine a model that others do not have: the embedded one under another name.
-fn give(machine: &Machine, name: &str) -> Result<()> {
-    let models = machine.json(&["models"])?;
-    let listed = models.get("models").and_then(Value::as_array);
-    let tiny = listed
-        .and_then(|listed| listed.first())
-        .context("no model")?;
-    let digest = tiny
-        .get("digest")
-        .and_then(Value::as_str)
-        .context("no digest")?;
-    let digits = digest.rsplit(':').next().unwrap_or(digest);
-    let found = find(machine.home(), digits)?.context("the embedded model has no file")?;
-    let path = found.to_str().context("a strange path")?;
-    machine.skep(&["pull", path, "--name", name])?;
-    Ok(())
-}
-
-/// The file below a folder whose name holds these digits.
-fn find(folder: &std::path::Path, digits: &str) -> Result<Option<std::path::PathBuf>> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            if let Some(found) = find(&path, digits)? {
-                return Ok(Some(found));
-            }
-        } else if path.to_string_lossy().contains(digits) {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
-}
-
 /// Asks for a greedy completion and gives its text; rings `heard` at each piece that arrives.
 fn ask(machine: &Machine, model: &str, prompt: &str, heard: &Sender<()>) -> Result<String> {
     let mut stream = machine.connect()?;
@@ -184,7 +151,7 @@ fn any_node_serves_what_any_has_and_the_death_of_one_is_not_noticed() {
     println!("three nodes see each other {formed:?} after the last has joined");
 
     // A model that only the first and the second have, asked of the third.
-    give(&lab.machines[0], "shared").unwrap();
+    lab.machines[0].give("shared").unwrap();
     let (heard, _hearing) = channel();
     let started = Instant::now();
     wait_until("the third node hears of the model", || {
@@ -208,7 +175,7 @@ fn any_node_serves_what_any_has_and_the_death_of_one_is_not_noticed() {
     assert_eq!(local, text);
 
     // Two have it now. Twenty streams through the third; the one that serves them dies.
-    give(&lab.machines[1], "shared").unwrap();
+    lab.machines[1].give("shared").unwrap();
     lab.machines[1].skep(&["load", "shared"]).unwrap();
     wait_until("two replicas are ready", || {
         Ok(homes(&lab.machines[2], "shared")?.len() == 2)

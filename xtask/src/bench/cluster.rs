@@ -61,7 +61,6 @@ fn costs(found: &Value, report: &mut Report) {
             .into(),
         columns: vec!["what", "figure"],
         rows: vec![
-            row("from `skep token new` until the machine is in, ms", "/join_ms", 0),
             row("from `skep token new` to the first answer there, from the other machine, ms", "/first_answer_ms", 0),
             row("one token, asked where the model is, ms", "/hop/local_ms", 2),
             row("one token, asked at another machine, ms", "/hop/remote_ms", 2),

@@ -20,7 +20,6 @@ mod deaths;
 mod serf;
 mod starved;
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -51,34 +50,31 @@ fn main() -> Result<()> {
 }
 
 fn costs(rounds: u64, seconds: u64) -> Result<Value> {
-    let (mut joins, mut first_answers) = (Vec::new(), Vec::new());
+    let mut first_answers = Vec::new();
     for _ in 0..rounds {
-        let (join, first) = first_answer()?;
-        joins.push(join);
-        first_answers.push(first);
+        first_answers.push(first_answer()?);
     }
     let (idle, hop) = three(seconds, rounds)?;
-    Ok(json!({"join_ms": joins, "first_answer_ms": first_answers, "idle": idle, "hop": hop}))
+    Ok(json!({"first_answer_ms": first_answers, "idle": idle, "hop": hop}))
 }
 
 /// A token is made, a machine that has run before joins by it, and a request on it is answered by the first machine.
-fn first_answer() -> Result<(f64, f64)> {
+fn first_answer() -> Result<f64> {
     let mut lab = Lab::new(2)?;
     without_models(&mut lab);
     let [first, second] = lab.machines.as_mut_slice() else {
         bail!("two machines");
     };
     first.start()?;
-    give(first, "shared")?;
+    first.give("shared")?;
     first.skep(&["load", "shared"])?;
     let started = Instant::now();
     let token = first.skep(&["token", "new"])?;
     second.start_with(&["join", token.trim()])?;
-    let joined = started.elapsed();
     loop {
         let body = json!({"model": "shared", "prompt": "The hive", "max_tokens": 1}).to_string();
         if second.request("POST", "/v1/completions", &body)?.0 == 200 {
-            return Ok((milliseconds(joined), milliseconds(started.elapsed())));
+            return Ok(milliseconds(started.elapsed()));
         }
         ensure!(started.elapsed() < PATIENCE, "no answer: {}", second.log());
         std::thread::sleep(Duration::from_millis(5));
@@ -108,7 +104,7 @@ fn three(seconds: u64, rounds: u64) -> Result<(Value, Value)> {
     let (Some(first), Some(third)) = (lab.machines.first(), lab.machines.get(2)) else {
         bail!("three machines");
     };
-    give(first, "shared")?;
+    first.give("shared")?;
     first.skep(&["load", "shared"])?;
     // A node hears within a second of what another has.
     let started = Instant::now();
@@ -135,37 +131,6 @@ pub(crate) fn without_models(lab: &mut Lab) {
             .settings
             .push(("SKEP_MODELS_DEFAULT".into(), String::new()));
     }
-}
-
-/// Gives a machine a model that others do not have: the embedded one under another name.
-fn give(machine: &Machine, name: &str) -> Result<()> {
-    let models = machine.json(&["models"])?;
-    let digest = models.pointer("/models/0/digest").and_then(Value::as_str);
-    let digits = digest
-        .and_then(|digest| digest.rsplit(':').next())
-        .context("no model")?;
-    let path = find(machine.home(), digits)?.context("no file")?;
-    machine.skep(&[
-        "pull",
-        path.to_str().context("a strange path")?,
-        "--name",
-        name,
-    ])?;
-    Ok(())
-}
-
-fn find(folder: &std::path::Path, digits: &str) -> Result<Option<PathBuf>> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            if let Some(found) = find(&path, digits)? {
-                return Ok(Some(found));
-            }
-        } else if path.to_string_lossy().contains(digits) {
-            return Ok(Some(path));
-        }
-    }
-    Ok(None)
 }
 
 fn one_token(machine: &Machine) -> Result<f64> {
