@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 pub use self::namespace::missing;
-use self::namespace::{Namespace, run};
+use self::namespace::{Namespace, run, signal};
 use crate::agent::binary;
 
 mod namespace;
@@ -384,10 +384,6 @@ fn find(folder: &Path, digits: &str) -> Result<Option<PathBuf>> {
         }
     }
     Ok(None)
-}
-
-fn signal(pid: u32, name: &str) -> Result<()> {
-    run(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]))
 }
 
 /// Labs of one process are told apart.

@@ -75,3 +75,8 @@ pub(super) fn run(command: &mut Command) -> Result<()> {
     ensure!(done.status.success(), "{command:?}: {}", said.trim());
     Ok(())
 }
+
+/// Sends a process a signal by name.
+pub(super) fn signal(pid: u32, name: &str) -> Result<()> {
+    run(Command::new("kill").args([&format!("-{name}"), &pid.to_string()]))
+}
