@@ -17,6 +17,7 @@ mod follow;
 mod govern;
 mod invite;
 mod life;
+mod moving;
 mod neighbours;
 mod nodes;
 mod papers;
@@ -41,6 +42,7 @@ pub use self::nodes::{NodeState, NodeStatus, TokenStatus};
 pub use self::remote::Remote;
 
 use self::life::Life;
+use self::moving::Next;
 use crate::identity::Identity;
 use crate::pki::Token;
 use crate::router::Router;
@@ -113,6 +115,7 @@ impl Cluster {
     /// See [`ClusterError`].
     pub async fn start(parts: Parts) -> Result<Self, ClusterError> {
         let parts = Arc::new(parts);
+        moving::settle(&parts.folder)?;
         let life = Life::begin(parts.clone()).await?;
         Ok(Self(Arc::new(Inner {
             parts,
@@ -185,20 +188,44 @@ impl Cluster {
             return Err(ClusterError::Itself);
         }
         invite::look_there_first(&mut token, at).await?;
+        let next = Next::prepare(&self.0.parts.folder)?;
         old.stop_listening().await;
         let joined = invite::join(&self.0.parts, &token, name).await;
-        let joined = match joined {
-            Ok(joined) => joined,
+        let written = joined.and_then(|accepted| {
+            next.write(&accepted.welcome)?;
+            Ok(accepted.report)
+        });
+        let report = match written {
+            Ok(report) => report,
             Err(error) => {
                 old.listen_again().await?;
                 return Err(error);
             }
         };
         old.end().await;
-        let report = joined.install(&self.0.parts)?;
-        let life = Life::begin(self.0.parts.clone()).await?;
+        let begun = self.begin_next(next).await;
+        let (life, begun) = match begun {
+            Ok((life, aside)) => (life, Ok(aside)),
+            // What was, goes on.
+            Err(error) => (Life::begin(self.0.parts.clone()).await?, Err(error)),
+        };
         *self.0.life.write().unwrap_or_else(PoisonError::into_inner) = life;
-        Ok(report)
+        Ok(Joined {
+            set_aside: Some(begun?),
+            ..report
+        })
+    }
+
+    /// Begins the next membership; the one before lies aside then. On an error it lies where it was.
+    async fn begin_next(&self, next: Next) -> Result<(Arc<Life>, PathBuf), ClusterError> {
+        let moved = next.move_in()?;
+        match Life::begin(self.0.parts.clone()).await {
+            Ok(life) => Ok((life, moved.aside)),
+            Err(error) => {
+                moved.back()?;
+                Err(error)
+            }
+        }
     }
 
     /// Says good-bye to the others.

@@ -1,5 +1,5 @@
 //! What a node keeps of its membership besides the cluster's log: one folder, which is set aside whole when
-//! the node joins another cluster.
+//! the node joins another cluster (`moving.rs`).
 
 use std::fs;
 use std::io;
@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use skep_core::AuthorityId;
 
 use super::ClusterError;
-use crate::keys::unix_now_s;
 use crate::net::Welcome;
 use crate::paths::{private_folder, replace_durably};
 
@@ -79,24 +78,6 @@ impl Files {
         self.write("generation", &generation)
     }
 
-    /// Moves the whole folder aside; what is in it is not lost.
-    pub(super) fn set_aside(&self) -> Result<PathBuf, ClusterError> {
-        let usual = self.folder.file_name().unwrap_or_default();
-        let mut left = unix_now_s();
-        let aside = loop {
-            let mut name = usual.to_owned();
-            name.push(format!(".left-{left}"));
-            let aside = self.folder.with_file_name(name);
-            if !aside.exists() {
-                break aside;
-            }
-            // It left another within the same second.
-            left = left.saturating_add(1);
-        };
-        fs::rename(&self.folder, &aside).map_err(|source| failed(&self.folder, source))?;
-        Ok(aside)
-    }
-
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ClusterError> {
         let path = self.folder.join(name);
         let bytes = match fs::read(&path) {
@@ -128,7 +109,7 @@ impl Papers {
     }
 }
 
-fn failed(path: &Path, source: io::Error) -> ClusterError {
+pub(super) fn failed(path: &Path, source: io::Error) -> ClusterError {
     ClusterError::File {
         path: path.into(),
         source,

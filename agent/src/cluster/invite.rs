@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use skep_core::state::{Action, Issue, Role};
 use skep_core::{ClusterId, NodeId};
 
-use super::files::{Files, Papers};
 use super::life::Life;
 use super::{ClusterError, Parts, authorities, local_addresses};
 use crate::identity::Identity;
@@ -49,8 +48,8 @@ pub struct Joined {
 /// A welcome that has not been taken up.
 #[derive(Debug)]
 pub(super) struct Accepted {
-    welcome: Welcome,
-    report: Joined,
+    pub(super) welcome: Welcome,
+    pub(super) report: Joined,
 }
 
 impl Life {
@@ -270,30 +269,6 @@ fn check(
         return nonsense("it names too many authorities");
     }
     Ok(())
-}
-
-impl Accepted {
-    /// Puts the welcome where the next life finds it, and what was there aside.
-    pub(super) fn install(self, parts: &Parts) -> Result<Joined, ClusterError> {
-        let old = Files::open(parts.folder.clone())?;
-        let generation = old.generation()?;
-        let aside = old.set_aside()?;
-        let files = Files::open(parts.folder.clone())?;
-        // Where it was a member before, it must not seem to be a memory of itself.
-        files.set_generation(generation)?;
-        files.set_welcome(&self.welcome)?;
-        if !self.welcome.pending {
-            let authority = self.welcome.authorities.first().cloned();
-            files.set_papers(&Papers {
-                certificate: self.welcome.certificate.clone(),
-                authority: authority.unwrap_or_default(),
-            })?;
-        }
-        Ok(Joined {
-            set_aside: Some(aside),
-            ..self.report
-        })
-    }
 }
 
 fn request(identity: &Identity) -> Result<Vec<u8>, ClusterError> {

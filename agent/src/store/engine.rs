@@ -150,7 +150,7 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    /// Opens what is there, or makes it.
+    /// Opens what is there, or makes it. The engine has checked what it keeps for itself, as far as it can.
     pub(super) fn open(kind: EngineKind, place: &Path) -> Result<Self, EngineError> {
         let engine: Box<dyn Engine> = match kind {
             EngineKind::Sled => guard(|| Ok(Box::new(sled::Sled::open(place)?)))?,
@@ -159,6 +159,19 @@ impl Guarded {
         Ok(Self {
             engine: Some(engine),
             broken: Cell::new(false),
+        })
+    }
+
+    /// What can still be read where `open` found damage; only to be scanned. None when nothing can.
+    pub(super) fn open_damaged(kind: EngineKind, place: &Path) -> Option<Self> {
+        let engine: Box<dyn Engine> = match kind {
+            // It has no looser way to open.
+            EngineKind::Sled => return None,
+            EngineKind::Redb => guard(|| Ok(Box::new(redb::Redb::open_damaged(place)?))).ok()?,
+        };
+        Some(Self {
+            engine: Some(engine),
+            broken: Cell::new(true),
         })
     }
 

@@ -118,7 +118,10 @@ fn attempt(folder: &Path, kind: EngineKind) -> Result<Result<Log, Ruin>, StoreEr
     let engine = match Guarded::open(kind, &place) {
         Ok(engine) => engine,
         Err(EngineError::System(error)) => return Err(failed(error)),
-        Err(EngineError::Damaged(why)) => return Ok(Err(Ruin { why, engine: None })),
+        Err(EngineError::Damaged(why)) => {
+            let engine = Guarded::open_damaged(kind, &place);
+            return Ok(Err(Ruin { why, engine }));
+        }
     };
     let head = match verify::whole(&engine, acknowledged.as_ref()) {
         Ok(head) => head,

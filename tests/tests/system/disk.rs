@@ -100,3 +100,33 @@ fn an_agent_on_a_full_disk_says_so_and_one_that_ran_goes_on() {
         said(&started)
     );
 }
+
+#[test]
+fn a_token_is_not_spent_by_a_machine_without_room() {
+    let Some(disk) = Disk::of(32) else { return };
+    let network = [("SKEP_CLUSTER_LISTEN", "127.0.0.1:0")];
+    let hive = Agent::start_in(tempfile::tempdir().unwrap(), &network).unwrap();
+    let home = tempfile::tempdir_in(disk.folder.path()).unwrap();
+    let joiner = Agent::start_in(home, &network).unwrap();
+    let token = skep(hive.home(), &["token", "new", "--json"]).unwrap();
+    assert!(token.status.success(), "{}", said(&token));
+    let token: serde_json::Value = serde_json::from_slice(&token.stdout).unwrap();
+    let token = token["token"].as_str().unwrap();
+    let fill = disk.folder.path().join("fill");
+    assert!(std::fs::write(&fill, vec![0; 32 << 20]).is_err());
+    let refused = skep(joiner.home(), &["join", token]).unwrap();
+    assert!(!refused.status.success());
+    let why = said(&refused);
+    assert!(why.contains("No space left"), "{why}");
+    // It is what it was, and the token lets it in once there is room.
+    let nodes = |agent: &Agent| {
+        let listed = skep(agent.home(), &["nodes", "--json"]).unwrap();
+        let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+        listed["nodes"].as_array().unwrap().len()
+    };
+    assert_eq!(nodes(&joiner), 1);
+    std::fs::remove_file(&fill).unwrap();
+    let joined = skep(joiner.home(), &["join", token]).unwrap();
+    assert!(joined.status.success(), "{}", said(&joined));
+    assert_eq!(nodes(&hive), 2);
+}

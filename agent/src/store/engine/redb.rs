@@ -1,13 +1,14 @@
 //! redb: one file, copy on write.
 //!
 //! Commits are immediate and in two phases: a crash, and a second one during recovery, then leaves the
-//! last commit whole without relying on checksums alone.
+//! last commit whole without relying on checksums alone. Each open checks every page, those that redb
+//! keeps for itself included: a damaged one of these would let everything be read and nothing be written.
 
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use ::redb::{Database, Durability, ReadableDatabase, TableDefinition};
+use ::redb::{Builder, Database, Durability, ReadableDatabase, TableDefinition};
 
 use super::{Batch, Engine, EngineError, Key, Visit};
 use crate::limits::STORE_CACHE_BYTES;
@@ -20,9 +21,8 @@ pub(super) struct Redb {
 
 impl Redb {
     pub(super) fn open(place: &Path) -> Result<Self, EngineError> {
-        let cache = usize::try_from(STORE_CACHE_BYTES).unwrap_or(usize::MAX);
-        let database = Database::builder()
-            .set_cache_size(cache)
+        let database = builder()
+            .set_check_integrity_on_open(true)
             .create(place)
             .map_err(error)?;
         let opened = Self { database };
@@ -32,6 +32,12 @@ impl Redb {
             File::open(folder)?.sync_all()?;
         }
         Ok(opened)
+    }
+
+    /// Trusts the file as it is, for what can still be read.
+    pub(super) fn open_damaged(place: &Path) -> Result<Self, EngineError> {
+        let database = builder().open(place).map_err(error)?;
+        Ok(Self { database })
     }
 
     fn write(&self, batch: &Batch) -> Result<(), EngineError> {
@@ -55,6 +61,13 @@ impl Redb {
         }
         transaction.commit().map_err(error)
     }
+}
+
+fn builder() -> Builder {
+    let cache = usize::try_from(STORE_CACHE_BYTES).unwrap_or(usize::MAX);
+    let mut builder = Database::builder();
+    builder.set_cache_size(cache);
+    builder
 }
 
 impl Engine for Redb {
