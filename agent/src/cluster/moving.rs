@@ -108,7 +108,12 @@ pub(super) fn settle(usual: &Path) -> Result<(), ClusterError> {
     if !place.exists() {
         return Ok(());
     }
-    let complete = || matches!(Files::open(place.clone()).map(|files| files.welcome()), Ok(Ok(Some(_))));
+    let complete = || {
+        matches!(
+            Files::open(place.clone()).map(|files| files.welcome()),
+            Ok(Ok(Some(_)))
+        )
+    };
     let settled = if !usual.exists() && complete() {
         rename(&place, usual)
     } else {
