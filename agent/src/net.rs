@@ -9,6 +9,7 @@
 
 mod canary;
 mod entrance;
+mod filter;
 mod frames;
 mod hello;
 mod join;

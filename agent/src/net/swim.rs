@@ -59,9 +59,10 @@ impl SwimHandle {
         self.tell(Told::Leave).await;
     }
 
-    /// The node's machine says that nobody listens there.
-    pub async fn refused(&self, node: NodeId) {
-        self.tell(Told::Refused(node)).await;
+    /// The node's machine says that nobody listens there. Not to be called by a task: it may wait.
+    pub(super) fn refused_blocking(&self, node: NodeId) {
+        // Fails when this node stops.
+        let _ = self.0.blocking_send(Told::Refused(node));
     }
 
     /// A datagram came; one that comes while too many wait is lost, as datagrams may be.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use quinn::{Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
 
+use super::filter;
 use crate::identity::Identity;
 use crate::limits::{
     DATAGRAMS_WAITING_BYTES, HANDSHAKES_BUFFER_BYTES, HANDSHAKES_MAX, LINK_IDLE, LINK_KEEP_ALIVE,
@@ -41,6 +42,9 @@ impl Socket {
         let failed = |source| SocketError { address, source };
         let socket = bind(address).map_err(failed)?;
         let bound = socket.local_addr().map_err(failed)?;
+        if let Err(error) = filter::no_canaries(&socket) {
+            tracing::debug!(%error, "neighbours that look after this node wake it");
+        }
         let key = identity
             .sign(b"skep stateless reset")
             .map_err(|error| failed(io::Error::other(error)))?;
