@@ -147,7 +147,11 @@ impl Node {
         let paths = Paths::under(home)?;
         paths.create()?;
         let identity = Identity::load_or_create(&paths)?;
-        let socket = Socket::bind((Ipv4Addr::LOCALHOST, 0).into(), &identity)?;
+        let socket = Socket::bind(
+            (Ipv4Addr::LOCALHOST, 0).into(),
+            &identity,
+            &tokio::runtime::Handle::current(),
+        )?;
         let request = identity.request()?;
         let certificate = authority.issue(&request, CLUSTER, now, Duration::from_secs(86_400))?;
         let peer = Peer {

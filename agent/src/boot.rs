@@ -22,6 +22,7 @@ use crate::keys::{Keys, Secret, unix_now_s};
 use crate::logs::LogRing;
 use crate::metrics::Metrics;
 use crate::models::Catalogue;
+use crate::net::NetThread;
 use crate::paths::Paths;
 use crate::plugins;
 use crate::router::{Parts, Router};
@@ -33,6 +34,7 @@ mod error;
 mod logging;
 mod stop;
 mod tiny;
+mod trim;
 
 pub use self::error::StartError;
 pub use self::stop::Stop;
@@ -58,6 +60,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     endpoint: endpoint::EndpointFile,
     telemetry: JoinHandle<()>,
+    _net: NetThread,
     signals: stop::Signals,
     /// Given up last, when nothing of this agent is left.
     lock: Lock,
@@ -128,7 +131,8 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         threads: settings.node.threads.map(std::num::NonZero::get),
         devices: settings.models.devices.clone(),
     });
-    let telemetry = telemetry.follow(router.clone());
+    let net = NetThread::start().map_err(StartError::Network)?;
+    let telemetry = telemetry.follow(router.clone(), &net.handle());
 
     let itself: Arc<OnceLock<Weak<Agent>>> = Arc::default();
     let asked = itself.clone();
@@ -139,6 +143,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         settings: settings.cluster.clone(),
         engine: settings.state.engine,
         router: router.clone(),
+        net: net.handle(),
         readings: Readings::new(move || {
             let agent = asked.get().and_then(Weak::upgrade);
             agent.map_or_else(Vec::new, |agent| crate::http::readings(&agent))
@@ -182,6 +187,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         serving,
         endpoint,
         telemetry,
+        _net: net,
         signals,
         lock,
     })
@@ -255,3 +261,9 @@ const THREADS_MAX: usize = 4;
 
 /// How long keys may go without their last use on disk.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Until a start, and what comes right after one, is over.
+const TRIM_AFTER: Duration = Duration::from_secs(10);
+
+/// How often an idle agent gives back what it touched meanwhile.
+const TRIM_INTERVAL: Duration = Duration::from_mins(10);

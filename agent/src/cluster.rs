@@ -20,6 +20,7 @@ mod life;
 mod moving;
 mod neighbours;
 mod nodes;
+mod open;
 mod papers;
 mod remote;
 mod serve;
@@ -92,6 +93,8 @@ pub struct Parts {
     /// What keeps the log; none: what it is in already, or the usual one.
     pub engine: Option<crate::store::EngineKind>,
     pub router: Router,
+    /// Where everything between nodes runs; see [`crate::net::NetThread`].
+    pub net: tokio::runtime::Handle,
     /// What this node says of itself when another asks for everything, in JSON.
     pub readings: Readings,
 }

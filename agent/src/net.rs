@@ -19,6 +19,7 @@ mod links;
 mod neighbours;
 mod roster;
 mod swim;
+mod thread;
 mod tls;
 mod transport;
 mod wire;
@@ -33,6 +34,7 @@ pub use self::links::{DialError, Links};
 pub use self::neighbours::{Beacon, Card, Heard, answers, hear};
 pub use self::roster::{Gate, Roster};
 pub use self::swim::{Seen, Swim, SwimHandle};
+pub use self::thread::NetThread;
 pub use self::tls::Credentials;
 pub use self::transport::{Socket, SocketError};
 pub use self::wire::{

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use skep_core::{Arrival, Core, Counters, Input, KeyId, Output, Refusal, RequestId, Time};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::fleet::Fleet;
@@ -61,6 +62,8 @@ pub struct Parts {
 
 #[derive(Debug)]
 struct Shared {
+    /// Where its work is done, whoever calls.
+    runtime: Handle,
     state: Mutex<State>,
     policies: Policies,
     fleet: Fleet,
@@ -97,6 +100,7 @@ impl Router {
         let loaded_max = parts.core.loaded_max;
         let router = Self {
             shared: Arc::new(Shared {
+                runtime: Handle::current(),
                 state: Mutex::new(State {
                     core: Core::new(parts.core),
                     tickets: HashMap::new(),
@@ -122,9 +126,13 @@ impl Router {
         };
         router.tell(Input::Node(parts.node));
         router.catalogue_changed();
-        tokio::spawn(router.clone().follow_fleet());
-        tokio::spawn(router.clone().keep_time());
+        router.spawn(router.clone().follow_fleet());
+        router.spawn(router.clone().keep_time());
         router
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.shared.runtime.spawn(task);
     }
 
     /// Asks for a slot, and waits for it and for the model as long as the core says.
@@ -279,12 +287,10 @@ impl Router {
         drop(state);
         for output in later {
             match output {
-                Output::Load(model) => drop(tokio::spawn(self.clone().load(model))),
+                Output::Load(model) => self.spawn(self.clone().load(model)),
                 Output::LoadAt { model, nodes } => self.load_at(&model, &nodes),
                 Output::Unload(replica) => {
-                    drop(tokio::spawn(
-                        self.clone().unload(replica, models::UNLOAD_GRACE),
-                    ));
+                    self.spawn(self.clone().unload(replica, models::UNLOAD_GRACE));
                 }
                 Output::Evacuate {
                     replica,
@@ -292,7 +298,7 @@ impl Router {
                     why,
                 } => {
                     tracing::warn!(%replica, %why, "a model leaves its device");
-                    drop(tokio::spawn(self.clone().unload(replica, grace)));
+                    self.spawn(self.clone().unload(replica, grace));
                 }
                 _ => {}
             }

@@ -31,6 +31,7 @@ mod effects;
 mod follow;
 mod health;
 mod peer;
+mod quiet;
 mod refused;
 mod seek;
 mod sieve;
@@ -57,6 +58,8 @@ pub struct Membership {
     next_event: u64,
     /// What foca's timers bear that it still heeds.
     token: TimerToken,
+    /// foca's timer for gossip, while there is none.
+    resting: Option<Timer<Peer>>,
     /// A [`Event::Seek`] is set.
     seeking: bool,
     /// Who was asked last when nobody was there.
@@ -131,6 +134,7 @@ impl Membership {
             events: BTreeMap::new(),
             next_event: 0,
             token: TimerToken::default(),
+            resting: None,
             seeking: false,
             sought: None,
             left: false,
@@ -231,6 +235,9 @@ impl Membership {
         self.known.insert(from, sifted.from.clone());
         let told = self.foca.handle_data(&sifted.bytes, &mut self.effects);
         self.settle(now, told);
+        if sifted.answer {
+            self.answered(now, from);
+        }
         if let Some(claimed) = sifted.ourselves {
             self.overtake(now, &claimed, sifted.from.clone());
         }
@@ -266,6 +273,7 @@ impl Membership {
         self.left = true;
         self.timers = TimerTable::default();
         self.events.clear();
+        self.resting = None;
     }
 
     /// This node is reached elsewhere from now on.

@@ -25,6 +25,8 @@ pub enum StartError {
     Keys(#[from] KeysError),
     #[error("could not start looking at the hardware")]
     Telemetry(#[source] io::Error),
+    #[error("could not start the thread for the network between nodes")]
+    Network(#[source] io::Error),
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     #[error("could not tell where this program's own file is")]
@@ -69,6 +71,7 @@ impl StartError {
             | Self::Identity(_)
             | Self::Keys(_)
             | Self::Telemetry(_)
+            | Self::Network(_)
             | Self::Catalogue(_)
             | Self::Executable(_)
             | Self::Fleet(_)

@@ -1,9 +1,9 @@
 //! Stopping: no new work, answers finish within their grace, then everything ends.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, interval_at, timeout};
 
-use super::{FLUSH_INTERVAL, Running};
+use super::{FLUSH_INTERVAL, Running, TRIM_AFTER, TRIM_INTERVAL, trim};
 use crate::http::Ending;
 
 /// How the agent ended.
@@ -35,6 +35,7 @@ impl Running {
     /// Serves until SIGINT or SIGTERM, then drains; a second signal ends everything at once.
     pub async fn until_stopped(mut self) -> Stop {
         let mut flush = interval(FLUSH_INTERVAL);
+        let mut trim = interval_at(Instant::now() + TRIM_AFTER, TRIM_INTERVAL);
         loop {
             tokio::select! {
                 () = self.signals.next() => break,
@@ -43,6 +44,7 @@ impl Running {
                     return self.end(Stop::Failed).await;
                 }
                 _ = flush.tick() => self.flush_keys(),
+                _ = trim.tick() => self.trim(),
             }
         }
         let grace = self.agent.settings.http.drain;
@@ -83,6 +85,16 @@ impl Running {
         drop(self.lock);
         tracing::info!(?stop, "stopped");
         stop
+    }
+
+    /// Gives memory back, unless it is about to be needed.
+    fn trim(&self) {
+        if self.agent.router.is_busy() {
+            return;
+        }
+        if let Err(error) = trim::trim() {
+            tracing::debug!(%error, "could not give memory back");
+        }
     }
 
     fn flush_keys(&self) {

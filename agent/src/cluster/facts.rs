@@ -12,7 +12,8 @@ use skep_core::{Health, Node, NodeId, Replica, ReplicaState};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::life::{Life, Net};
+use super::life::Life;
+use super::open::Net;
 use crate::limits::{
     FACTS_DEVICES_MAX, FACTS_MODELS_MAX, FACTS_PERIOD, FACTS_PLACED_MAX, FACTS_REPLICAS_MAX,
     FACTS_TEXT_BYTES_MAX,

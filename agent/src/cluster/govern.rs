@@ -7,7 +7,8 @@ use skep_core::membership::Peer;
 use skep_core::state::{Action, Standing};
 use skep_core::{Node, NodeId};
 
-use super::life::{Life, Net};
+use super::life::Life;
+use super::open::Net;
 
 /// Follows the state until this life ends.
 pub(super) async fn govern(life: Weak<Life>) {

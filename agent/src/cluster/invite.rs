@@ -156,7 +156,7 @@ pub(super) async fn join(
             "the token names no address; add one with `--at HOST:PORT`".into(),
         ));
     }
-    let socket = Socket::bind_soon(parts.settings.listen, &parts.identity).await?;
+    let socket = Socket::bind_soon(parts.settings.listen, &parts.identity, &parts.net).await?;
     let answered = seek(&socket, &token.addresses, token.pin, token.cluster, ask).await;
     socket.close();
     socket.closed().await;
@@ -197,6 +197,7 @@ pub(super) async fn come_back(life: &Life) -> Result<Welcome, ClusterError> {
         None => Socket::bind(
             SocketAddr::new(life.parts.settings.listen.ip(), 0),
             &life.parts.identity,
+            &life.parts.net,
         )?,
     };
     let mut last = failed();

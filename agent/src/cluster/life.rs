@@ -15,15 +15,13 @@ use tokio::task::JoinSet;
 use super::door::Attempts;
 use super::facts::Facts;
 use super::files::{Files, Papers};
+use super::open::Net;
 use super::remote::Remote;
 use super::{ClusterError, Parts, advertised, authorities, papers};
 use crate::keeper::{Keeper, ProposeError};
 use crate::keys::unix_now_s;
 use crate::limits::{DECIDED_WAIT, SNAPSHOTS_SENT, VISITORS_WAITING};
-use crate::net::{
-    Ask, Beacon, Closed, Entrance, Gate, Hello, Link, Links, Roster, Seen, Socket, Swim,
-    SwimHandle, Welcome,
-};
+use crate::net::{Ask, Entrance, Gate, Hello, Link, Links, Roster, Socket, Swim, Welcome};
 use crate::pki::Authority;
 use crate::store::EngineKind;
 
@@ -48,17 +46,6 @@ pub(super) struct Life {
     net: Mutex<Option<Net>>,
     opening: tokio::sync::Mutex<()>,
     tasks: Mutex<JoinSet<()>>,
-}
-
-/// The network of a life.
-#[derive(Clone, Debug)]
-pub(super) struct Net {
-    pub(super) socket: Socket,
-    pub(super) links: Links,
-    pub(super) swim: SwimHandle,
-    pub(super) seen: watch::Receiver<Arc<Seen>>,
-    _beacon: Arc<Option<Beacon>>,
-    tasks: Arc<Mutex<JoinSet<()>>>,
 }
 
 impl Life {
@@ -99,7 +86,9 @@ impl Life {
         if life.leads() {
             papers::renew_own(&life)?;
         }
-        life.spawn(super::facts::observe(observed, facts));
+        // It wakes often, as what is between nodes does.
+        let observing = super::facts::observe(observed, facts);
+        lock(&life.tasks).spawn_on(observing, &life.parts.net);
         life.spawn(super::govern::govern(Arc::downgrade(&life)));
         life.spawn(papers::keep_valid(Arc::downgrade(&life)));
         if !life.leads() {
@@ -255,7 +244,7 @@ impl Life {
             return Ok(net);
         }
         let parts = &self.parts;
-        let socket = Socket::bind_soon(parts.settings.listen, &parts.identity).await?;
+        let socket = Socket::bind_soon(parts.settings.listen, &parts.identity, &parts.net).await?;
         let address =
             advertised(&parts.settings, socket.address()).ok_or(ClusterError::NoAddress)?;
         let generation = self.files.next_generation()?;
@@ -284,13 +273,15 @@ impl Life {
             swim: handle.clone(),
             seen: seen.clone(),
             _beacon: Arc::new(self.announce(socket.address().port())),
+            runtime: parts.net.clone(),
             tasks: Arc::default(),
         };
         *self.net_slot() = Some(net.clone());
         net.spawn(Entrance::new(socket, links.clone(), visits).run());
         net.spawn(swim.run(links));
         net.spawn(crate::net::watch_processes(seen, handle));
-        net.spawn(super::serve::serve(Arc::downgrade(self), visitors));
+        // What others ask for is done where other requests are.
+        net.spawn_here(super::serve::serve(Arc::downgrade(self), visitors));
         net.spawn(super::facts::exchange(Arc::downgrade(self), net.clone()));
         net.spawn(super::govern::remember_life(
             Arc::downgrade(self),
@@ -370,28 +361,6 @@ impl Life {
     }
 }
 
-impl Net {
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        lock(&self.tasks).spawn(task);
-    }
-
-    async fn end(self) {
-        self.swim.leave().await;
-        // So that the good-bye goes before the connections do.
-        tokio::time::sleep(GOOD_BYE).await;
-        for link in self.links.all() {
-            link.close(Closed::Stopping);
-        }
-        self.socket.close();
-        self.socket.closed().await;
-        let mut tasks = std::mem::take(&mut *lock(&self.tasks));
-        tasks.shutdown().await;
-    }
-}
-
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// A few datagrams go out in much less.
-const GOOD_BYE: std::time::Duration = std::time::Duration::from_millis(50);

@@ -89,11 +89,11 @@ pub const DUPLICATE_LOOK: Duration = Duration::from_secs(5);
 pub const SWIM_WAITING: usize = 1_024;
 
 /// How often a node looks whether the process of the neighbour after it is there: half of the time within
-/// which it must be missed; the other half is for asking once more and telling everybody.
-pub const CANARY_PERIOD: Duration = Duration::from_millis(250);
+/// which it must be missed, and a little more; the rest is for asking once more and telling everybody.
+pub const CANARY_PERIOD: Duration = Duration::from_millis(300);
 
 /// The same for those after that: it matters only when the one between dies with it.
-pub const CANARY_PERIOD_SECOND: Duration = Duration::from_secs(1);
+pub const CANARY_PERIOD_SECOND: Duration = Duration::from_secs(2);
 
 /// How many nodes each node watches so: one may die with the node that watches it.
 pub const CANARY_WATCHED: usize = 2;

@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_port_that_nobody_listens_on_is_noticed_and_one_that_lives_is_not() {
-        let lives = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let lives = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = lives.local_addr().unwrap();
         let watching = connect(address).unwrap();
         for _ in 0..20 {

@@ -170,7 +170,7 @@ impl Links {
             return;
         }
         let links = self.clone();
-        tokio::spawn(async move {
+        self.0.socket.runtime.spawn(async move {
             match links.to(&to).await {
                 Ok(link) => link.send_datagram(bytes),
                 Err(why) => tracing::debug!(node = %to.node, %why, "not reached"),
@@ -223,7 +223,8 @@ impl Links {
         };
         let link = Link::new(connection, node, theirs, version, dialed);
         self.keep(&link);
-        tokio::spawn(self.clone().read(link.clone()));
+        let reading = self.clone().read(link.clone());
+        self.0.socket.runtime.spawn(reading);
         Ok(link)
     }
 
@@ -270,7 +271,7 @@ impl Links {
             loser.close(Closed::Duplicate);
         }
         if let Some(loser) = losers.later {
-            tokio::spawn(async move {
+            self.0.socket.runtime.spawn(async move {
                 loop {
                     tokio::time::sleep(DUPLICATE_LOOK).await;
                     if loser.is_closed() || loser.is_quiet() {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use tokio::runtime::Handle;
 
 use super::filter;
+use super::thread::On;
 use crate::identity::Identity;
 use crate::limits::{
     DATAGRAMS_WAITING_BYTES, HANDSHAKES_BUFFER_BYTES, HANDSHAKES_MAX, LINK_IDLE, LINK_KEEP_ALIVE,
@@ -18,6 +20,7 @@ use crate::limits::{
 #[derive(Clone, Debug)]
 pub struct Socket {
     pub(super) endpoint: Endpoint,
+    pub(super) runtime: Handle,
     address: SocketAddr,
 }
 
@@ -33,12 +36,15 @@ pub struct SocketError {
 }
 
 impl Socket {
-    /// Binds a port; 0 takes any. Must be called within the runtime that is to drive it. Answers nobody
-    /// until told how.
+    /// Binds a port; 0 takes any. It is driven on that runtime. Answers nobody until told how.
     ///
     /// # Errors
     /// When the port is taken or may not be used.
-    pub fn bind(address: SocketAddr, identity: &Identity) -> Result<Self, SocketError> {
+    pub fn bind(
+        address: SocketAddr,
+        identity: &Identity,
+        runtime: &Handle,
+    ) -> Result<Self, SocketError> {
         let failed = |source| SocketError { address, source };
         let socket = bind(address).map_err(failed)?;
         let bound = socket.local_addr().map_err(failed)?;
@@ -54,11 +60,12 @@ impl Socket {
             EndpointConfig::new(Arc::new(reset)),
             None,
             socket,
-            Arc::new(quinn::TokioRuntime),
+            Arc::new(On(runtime.clone())),
         )
         .map_err(failed)?;
         Ok(Self {
             endpoint,
+            runtime: runtime.clone(),
             address: bound,
         })
     }
@@ -67,10 +74,14 @@ impl Socket {
     ///
     /// # Errors
     /// As for [`Socket::bind`].
-    pub async fn bind_soon(address: SocketAddr, identity: &Identity) -> Result<Self, SocketError> {
+    pub async fn bind_soon(
+        address: SocketAddr,
+        identity: &Identity,
+        runtime: &Handle,
+    ) -> Result<Self, SocketError> {
         let deadline = tokio::time::Instant::now() + PORT_PATIENCE;
         loop {
-            match Self::bind(address, identity) {
+            match Self::bind(address, identity, runtime) {
                 Err(error)
                     if error.source.kind() == io::ErrorKind::AddrInUse
                         && tokio::time::Instant::now() < deadline =>

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use skep_core::{Health, Node, NodeId};
 use skep_hw::telemetry::{self as hw, Places, Snapshot, Source, SourceKind, SourceState, Vendor};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -85,11 +86,12 @@ impl Watch {
 
     /// Follows the threads for as long as the runtime lives.
     #[must_use]
-    pub fn follow(mut self, router: Router) -> JoinHandle<()> {
-        tokio::spawn(async move {
+    pub fn follow(mut self, router: Router, runtime: &Handle) -> JoinHandle<()> {
+        runtime.spawn(async move {
             loop {
-                // Also without news: that there is none may be the news.
-                let _ = tokio::time::timeout(self.interval, self.seen.news.notified()).await;
+                // Also without news: that there is none may be the news. News in time come first.
+                let patience = self.interval * 2;
+                let _ = tokio::time::timeout(patience, self.seen.news.notified()).await;
                 let replicas = router.fleet().replicas();
                 router.update_node(|node| self.look(Instant::now(), &replicas, node));
             }

@@ -72,6 +72,7 @@ impl Node {
             },
             engine: Some(EngineKind::Redb),
             router: router.clone(),
+            net: tokio::runtime::Handle::current(),
             readings: Readings::new(|| READINGS.to_vec()),
         })
         .await
@@ -214,7 +215,12 @@ impl Machine {
         token: &Token,
         ask: impl Fn(&Badge) -> JoinAsk,
     ) -> Result<(JoinAnswer, SocketAddr), JoinError> {
-        let socket = Socket::bind(any_port(), &self.identity).unwrap();
+        let socket = Socket::bind(
+            any_port(),
+            &self.identity,
+            &tokio::runtime::Handle::current(),
+        )
+        .unwrap();
         let from = socket.address();
         let ask = |badge: &Badge| Ok(ask(badge));
         let answered = knock(&socket, token.addresses[0], token.pin, token.cluster, ask).await;

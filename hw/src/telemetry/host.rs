@@ -5,6 +5,7 @@
 //! space from one `statvfs` for each watched path, since `sysinfo` would visit every mount.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -183,8 +184,12 @@ pub fn resident_bytes(pid: u32) -> Option<u64> {
 
 /// proc(5): the line `VmRSS: N kB`, where kB means 1024 bytes.
 fn resident_bytes_under(process: &Path) -> Option<u64> {
-    let status = fs::read(process.join("status")).ok()?;
+    // In one read: for a file that says it is empty, the standard library takes eight.
+    let mut status = [0; 4_096];
+    let mut file = fs::File::open(process.join("status")).ok()?;
+    let length = file.read(&mut status).ok()?;
     let line = status
+        .get(..length)?
         .split(|&b| b == b'\n')
         .find_map(|line| line.strip_prefix(b"VmRSS:"))?;
     let kib = str::from_utf8(line)

@@ -29,6 +29,9 @@ impl Membership {
         let factor = self.health.factor();
         for (after, timer) in std::mem::take(&mut self.effects.timers) {
             self.heed(&timer);
+            if self.rests(&timer) {
+                continue;
+            }
             let after = match &timer {
                 Timer::ChangeSuspectToDown {
                     member_id: suspect,
@@ -52,6 +55,7 @@ impl Membership {
             };
             self.at(now.after(after), Event::Foca(timer));
         }
+        self.wake_gossip(now);
         if members != self.up.len() {
             // Only what may change while foca runs changes here.
             let _ = self.foca.set_config(config::of(self.up.len() + 1));
@@ -66,6 +70,7 @@ impl Membership {
             return;
         };
         self.token = token;
+        self.resting = None;
         let timers = &mut self.timers;
         self.events.retain(|key, event| {
             let void = match event {

@@ -95,6 +95,22 @@ fn nodes_find_each_other_and_miss_the_silent() {
 }
 
 #[test]
+fn an_idle_node_is_woken_for_its_probes_alone() {
+    let mut cluster = Cluster::of(3);
+    cluster.run(20_000);
+    let mut woken = 0;
+    for _ in 0..6_000 {
+        let now = at(cluster.now + 10);
+        let due = cluster.node(1).poll_timeout().is_some_and(|due| due <= now);
+        woken += u32::from(due);
+        cluster.run(10);
+    }
+    // One probe in 600 ms, and a look for nodes that were lost in 30 s.
+    assert!((90..=110).contains(&woken), "{woken} times in a minute");
+    assert_eq!(cluster.ups(1), [2, 3]);
+}
+
+#[test]
 fn a_node_that_slept_doubts_itself_before_others() {
     let mut cluster = Cluster::of(3);
     cluster.run(2_000);
