@@ -14,16 +14,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde_bytes::ByteBuf;
 use serde_json::json;
 use skep::identity::Identity;
 use skep::net::{
-    Ask, Call, Closed, Credentials, Entrance, Gate, Hello, Links, Priority, Roster, Socket, Swim,
-    Visitor,
+    Ask, Call, Closed, Credentials, Entrance, Gate, Hello, Links, NetThread, Priority, Roster,
+    Socket, Swim, Visitor,
 };
 use skep::paths::Paths;
 use skep::pki::Authority;
 use skep_core::ClusterId;
 use skep_core::membership::Peer;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -36,10 +38,13 @@ async fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
     let authority = Authority::create(CLUSTER, now.as_secs())?;
-    let (one, two) = (
-        Node::new(&folder.path().join("one"), &authority, now.as_secs())?,
-        Node::new(&folder.path().join("two"), &authority, now.as_secs())?,
-    );
+    // As in an agent, each node's network has a thread of its own.
+    let threads = (NetThread::start()?, NetThread::start()?);
+    let node = |name: &str, thread: &NetThread| {
+        let folder = folder.path().join(name);
+        Node::new(&folder, &authority, now.as_secs(), thread.handle())
+    };
+    let (one, two) = (node("one", &threads.0)?, node("two", &threads.1)?);
     let members = [one.peer.node, two.peer.node].into();
     let roster = Roster {
         cluster: Some(CLUSTER),
@@ -83,7 +88,7 @@ async fn main() -> Result<()> {
             .ask(&Ask::Follow { after: None }, Priority::Tokens)
             .await?;
         let mut bytes = 0;
-        while let Some(piece) = asked.next::<Vec<u8>>().await? {
+        while let Some(piece) = asked.next::<ByteBuf>().await? {
             bytes += piece.len();
         }
         ours.push(rate(bytes, started));
@@ -115,7 +120,7 @@ async fn answer(call: Call, pieces: usize) {
     let sent = match ask {
         Ask::Readings => answers.send(&Vec::<u8>::new()).await,
         _ => {
-            let piece = vec![7_u8; PIECE];
+            let piece = ByteBuf::from(vec![7_u8; PIECE]);
             let mut sent = Ok(());
             for _ in 0..pieces {
                 sent = answers.send(&piece).await;
@@ -137,21 +142,23 @@ struct Node {
     gate: Gate,
     links: Links,
     socket: Socket,
+    runtime: Handle,
     swim: Swim,
     visits: mpsc::Sender<Visitor>,
     visitors: mpsc::Receiver<Visitor>,
 }
 
 impl Node {
-    fn new(home: &std::path::Path, authority: &Authority, now: u64) -> Result<Self> {
+    fn new(
+        home: &std::path::Path,
+        authority: &Authority,
+        now: u64,
+        runtime: Handle,
+    ) -> Result<Self> {
         let paths = Paths::under(home)?;
         paths.create()?;
         let identity = Identity::load_or_create(&paths)?;
-        let socket = Socket::bind(
-            (Ipv4Addr::LOCALHOST, 0).into(),
-            &identity,
-            &tokio::runtime::Handle::current(),
-        )?;
+        let socket = Socket::bind((Ipv4Addr::LOCALHOST, 0).into(), &identity, &runtime)?;
         let request = identity.request()?;
         let certificate = authority.issue(&request, CLUSTER, now, Duration::from_secs(86_400))?;
         let peer = Peer {
@@ -182,6 +189,7 @@ impl Node {
             gate,
             links,
             socket,
+            runtime,
             swim,
             visits,
             visitors,
@@ -190,8 +198,9 @@ impl Node {
 
     /// Takes in connections from now on.
     fn serve(self) -> mpsc::Receiver<Visitor> {
-        tokio::spawn(Entrance::new(self.socket, self.links.clone(), self.visits).run());
-        tokio::spawn(self.swim.run(self.links));
+        let entrance = Entrance::new(self.socket, self.links.clone(), self.visits);
+        self.runtime.spawn(entrance.run());
+        self.runtime.spawn(self.swim.run(self.links));
         self.visitors
     }
 }

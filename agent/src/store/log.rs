@@ -32,6 +32,7 @@ pub struct Base {
     /// Of that record.
     pub digest: Digest,
     /// What it came to.
+    #[serde(with = "serde_bytes")]
     pub content: Vec<u8>,
 }
 

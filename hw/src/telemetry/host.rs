@@ -73,13 +73,21 @@ impl HostSource {
     pub(super) fn sample(&mut self, now: Instant) -> Host {
         let due = |at: Instant| now.saturating_duration_since(at) >= SLOW_EVERY;
         if self.slow_read_at.is_none_or(due) {
+            self.facts.uptime_s = System::uptime().ok();
+            // The kernel itself looks every five seconds.
+            self.facts.cpu.load_average = System::load_average()
+                .ok()
+                .map(|load| [load.one as f32, load.five as f32, load.fifteen as f32]);
             self.facts.disks = self.disks.iter().map(|path| disk(path)).collect();
             self.facts.networks = self.networks();
             self.facts.temperatures = self.temperatures();
             self.slow_read_at = Some(now);
         }
         let mut host = self.facts.clone();
-        host.uptime_s = System::uptime().ok();
+        host.uptime_s = self.facts.uptime_s.map(|uptime| {
+            let since = self.slow_read_at.map_or(Duration::ZERO, |at| now - at);
+            uptime.saturating_add(since.as_secs())
+        });
         self.cpu(&mut host.cpu);
         host.memory = self.memory();
         self.warm = true;
@@ -91,9 +99,6 @@ impl HostSource {
         cpu.cores_allowed = cores_allowed();
         cpu.quota_cores = limits;
         cpu.cores_usable = cores_usable(cpu.cores_allowed.or(cpu.cores_logical), limits);
-        cpu.load_average = System::load_average()
-            .ok()
-            .map(|load| [load.one as f32, load.five as f32, load.fifteen as f32]);
         if let Some(system) = &mut self.system {
             system.refresh_cpu_usage();
             let busy = system.global_cpu_usage();

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::report::{Cell, Report, Samples, Table};
 use super::{Effort, load};
-use crate::assemble::{self, Profile};
+use crate::assemble::{self, Profile, with_contents};
 use crate::setup;
+use crate::step::cargo;
 
 pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
     let why = "a cluster on one machine";
@@ -23,6 +24,7 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
         load::call_with(command.args(arguments).env("SKEP_BIN", &binary))
     };
     costs(&call(&["costs", rounds, seconds])?, report);
+    streams(effort, report)?;
     let mut rows = Vec::new();
     for (name, arguments) in [
         ("skep", ["deaths", rounds, "0"].as_slice()),
@@ -45,6 +47,34 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
             .into(),
         columns: vec!["agents", "process killed", "machine unplugged"],
         rows,
+    });
+    Ok(())
+}
+
+/// Between two nodes in one process, without anything that an agent does besides.
+fn streams(effort: Effort, report: &mut Report) -> Result<()> {
+    let megabytes = effort.pick("64", "512");
+    let mut cargo = cargo(["run", "--quiet", "--release", "--package", "skep"]);
+    cargo.args(["--example", "streams", "--", megabytes]);
+    let found = load::call_with(with_contents(&mut cargo, Profile::Release))?;
+    let row = |what: &str, pointer: &str, decimals| {
+        vec![Cell::text(what), samples(&found, pointer, decimals)]
+    };
+    report.add(Table {
+        title: "Between two nodes",
+        command: "cargo xtask bench cluster",
+        note: "Two nodes in one process, over loopback: mutual TLS 1.3 with the cluster's certificates, frames and all. A call is a \
+               question in a stream of its own, and its answer. Beside them the same bytes over QUIC without us, and over UDP \
+               without QUIC. Median (least–most)."
+            .into(),
+        columns: vec!["what", "figure"],
+        rows: vec![
+            row("connection made, hello said, µs", "/handshake_us", 0),
+            row("call, µs", "/call_us", 0),
+            row("one stream, MB/s", "/skep_mb_s", 0),
+            row("one stream of quinn, MB/s", "/quinn_mb_s", 0),
+            row("UDP, MB/s", "/udp_mb_s", 0),
+        ],
     });
     Ok(())
 }

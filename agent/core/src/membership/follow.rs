@@ -32,6 +32,7 @@ impl Membership {
             if self.rests(&timer) {
                 continue;
             }
+            let after = config::wait(&timer, after, self.up.len() + 1);
             let after = match &timer {
                 Timer::ChangeSuspectToDown {
                     member_id: suspect,

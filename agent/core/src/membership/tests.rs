@@ -105,8 +105,8 @@ fn an_idle_node_is_woken_for_its_probes_alone() {
         woken += u32::from(due);
         cluster.run(10);
     }
-    // One probe in 600 ms, and a look for nodes that were lost in 30 s.
-    assert!((90..=110).contains(&woken), "{woken} times in a minute");
+    // One probe in 900 ms, and a look for nodes that were lost in 30 s.
+    assert!((60..=75).contains(&woken), "{woken} times in a minute");
     assert_eq!(cluster.ups(1), [2, 3]);
 }
 
