@@ -77,6 +77,7 @@ fn state(state: NodeState) -> (&'static str, Hue) {
         NodeState::Up => ("up", Hue::Good),
         NodeState::Draining => ("draining", Hue::Doubtful),
         NodeState::Pending => ("pending", Hue::Doubtful),
+        NodeState::Joining => ("joining", Hue::Doubtful),
         NodeState::Down => ("down", Hue::Bad),
     }
 }

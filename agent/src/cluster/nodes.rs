@@ -24,6 +24,8 @@ pub enum NodeState {
     Draining,
     /// It awaits approval.
     Pending,
+    /// It was let in just now, and is about to be there.
+    Joining,
     /// It is not there.
     Down,
 }
@@ -99,6 +101,9 @@ impl Life {
                     member.role, member.name
                 ),
             ),
+            (_, false) if silent.is_none() && is_new(member) => {
+                (NodeState::Joining, "it was let in just now".to_owned())
+            }
             (_, false) => (
                 NodeState::Down,
                 silent.map_or_else(
@@ -205,6 +210,13 @@ pub(super) fn tokens(state: &State) -> Vec<TokenStatus> {
         })
         .collect()
 }
+
+fn is_new(member: &Member) -> bool {
+    unix_now_s().saturating_sub(member.joined_at) < JOINING_S
+}
+
+/// A node that was let in is heard of within a second or two.
+const JOINING_S: u64 = 10;
 
 /// A shorter beginning of an identity could mean many.
 const PREFIX_MIN: usize = 4;
