@@ -78,6 +78,7 @@ impl HostSource {
             self.facts.cpu.load_average = System::load_average()
                 .ok()
                 .map(|load| [load.one as f32, load.five as f32, load.fifteen as f32]);
+            self.facts.memory.own_resident_bytes = resident_bytes_under(&self.procfs.join("self"));
             self.facts.disks = self.disks.iter().map(|path| disk(path)).collect();
             self.facts.networks = self.networks();
             self.facts.temperatures = self.temperatures();
@@ -108,7 +109,7 @@ impl HostSource {
 
     fn memory(&mut self) -> HostMemory {
         let mut memory = HostMemory {
-            own_resident_bytes: resident_bytes_under(&self.procfs.join("self")),
+            own_resident_bytes: self.facts.memory.own_resident_bytes,
             ..HostMemory::default()
         };
         if let Some(system) = &mut self.system {
@@ -176,8 +177,8 @@ impl HostSource {
     }
 }
 
-/// Space, networks and sensors take two thirds of a sample, and nobody decides anything by them within
-/// seconds.
+/// Space, networks, sensors and what this process takes are most of a sample, and nobody decides anything
+/// by them within seconds.
 const SLOW_EVERY: Duration = Duration::from_secs(5);
 
 /// Resident memory of a process in bytes, or `None` when there is no such process or it is not

@@ -1,7 +1,8 @@
 //! What a cluster of real agents on one machine costs and how soon it knows of a death, as one line of JSON. Needs root.
 //! `SKEP_BIN` names the agent; medians are for the reader to take.
 //!
-//! `skep-cluster costs ROUNDS SECONDS`: joining, the first answer, remote answers and idling of three machines.
+//! `skep-cluster costs ROUNDS`: joining, the first answer, and answers from another machine.
+//! `skep-cluster idle SECONDS`: what three agents take that have nothing to do, and three of serf's in the same seconds.
 //! `skep-cluster deaths ROUNDS LOSS`: how soon eight machines know of a dead one, with so many per cent of datagrams lost.
 //! `skep-cluster serf ROUNDS`: the same of serf's agents.
 //! `skep-cluster starved RUNS SECONDS`: whether a healthy machine is taken for dead while a quarter of them is stopped in
@@ -17,6 +18,7 @@
 )]
 
 mod deaths;
+mod idle;
 mod serf;
 mod starved;
 
@@ -30,7 +32,7 @@ fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let verb = arguments
         .next()
-        .context("give costs, deaths, serf or starved")?;
+        .context("give costs, idle, deaths, serf or starved")?;
     let mut number = |what: &str| -> Result<u64> {
         let text = arguments.next().with_context(|| format!("give {what}"))?;
         Ok(text.parse()?)
@@ -39,7 +41,8 @@ fn main() -> Result<()> {
         bail!("{why}");
     }
     let found = match verb.as_str() {
-        "costs" => costs(number("the rounds")?, number("the idle seconds")?)?,
+        "costs" => costs(number("the rounds")?)?,
+        "idle" => idle::measure(number("the seconds")?)?,
         "deaths" => deaths::measure(number("the rounds")?, number("the loss")?)?,
         "serf" => serf::measure(number("the rounds")?)?,
         "starved" => starved::measure(number("the runs")?, number("their seconds")?)?,
@@ -49,13 +52,12 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn costs(rounds: u64, seconds: u64) -> Result<Value> {
+fn costs(rounds: u64) -> Result<Value> {
     let mut first_answers = Vec::new();
     for _ in 0..rounds {
         first_answers.push(first_answer()?);
     }
-    let (idle, hop) = three(seconds, rounds)?;
-    Ok(json!({"first_answer_ms": first_answers, "idle": idle, "hop": hop}))
+    Ok(json!({"first_answer_ms": first_answers, "hop": hop(rounds)?}))
 }
 
 /// A token is made, a machine that has run before joins by it, and a request on it is answered by the first machine.
@@ -81,26 +83,12 @@ fn first_answer() -> Result<f64> {
     }
 }
 
-/// What three idle machines cost, and what it costs to ask at another one.
-fn three(seconds: u64, rounds: u64) -> Result<(Value, Value)> {
+/// What it costs to ask at another machine.
+fn hop(rounds: u64) -> Result<Value> {
     let mut lab = Lab::new(3)?;
     without_models(&mut lab);
     lab.form()?;
     lab.wait_for(3, PATIENCE)?;
-    std::thread::sleep(SETTLE);
-    let before: Vec<f64> = used(&lab)?;
-    std::thread::sleep(Duration::from_secs(seconds));
-    let after = used(&lab)?;
-    let of_core = before.iter().zip(&after).map(|(before, after)| {
-        #[expect(clippy::cast_precision_loss, reason = "seconds")]
-        let seconds = seconds as f64;
-        (after - before) / seconds * 100.0
-    });
-    let mut resident = Vec::new();
-    for machine in &lab.machines {
-        resident.push(resident_mib(machine)?);
-    }
-    let idle = json!({"core_percent": of_core.collect::<Vec<_>>(), "resident_mib": resident});
     let (Some(first), Some(third)) = (lab.machines.first(), lab.machines.get(2)) else {
         bail!("three machines");
     };
@@ -122,7 +110,7 @@ fn three(seconds: u64, rounds: u64) -> Result<(Value, Value)> {
             }
         }
     }
-    Ok((idle, json!({"local_ms": local, "remote_ms": remote})))
+    Ok(json!({"local_ms": local, "remote_ms": remote}))
 }
 
 pub(crate) fn without_models(lab: &mut Lab) {
@@ -139,29 +127,6 @@ fn one_token(machine: &Machine) -> Result<f64> {
     let (status, text) = machine.request("POST", "/v1/completions", &body)?;
     ensure!(status == 200, "{text}");
     Ok(milliseconds(started.elapsed()))
-}
-
-/// Seconds of processor time of each agent.
-fn used(lab: &Lab) -> Result<Vec<f64>> {
-    lab.machines
-        .iter()
-        .map(|machine| {
-            let pid = machine.pid().context("it does not run")?;
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-            let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-            // proc_pid_stat(5): utime and stime, in ticks of a hundredth of a second.
-            let ticks = fields.split_whitespace().skip(11).take(2);
-            Ok(ticks.filter_map(|one| one.parse::<f64>().ok()).sum::<f64>() / 100.0)
-        })
-        .collect()
-}
-
-fn resident_mib(machine: &Machine) -> Result<f64> {
-    let pid = machine.pid().context("it does not run")?;
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1));
-    Ok(kib.context("no VmRSS")?.parse::<f64>()? / 1024.0)
 }
 
 pub(crate) fn milliseconds(time: Duration) -> f64 {

@@ -11,13 +11,8 @@ use skep_tests::lab::{Lab, Machine};
 use crate::{MACHINES, PATIENCE, SETTLE, milliseconds};
 
 pub(crate) fn measure(rounds: u64) -> Result<Value> {
-    let lab = Lab::new(MACHINES)?;
-    let mut agents = Agents(Vec::new());
-    for machine in &lab.machines {
-        agents.0.push(start(&lab, machine)?);
-    }
+    let Cluster { mut agents, lab } = Cluster::start(MACHINES)?;
     let all = usize::from(MACHINES);
-    wait(&lab, None, all)?;
     let (mut died, mut silent) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let victim = 1 + usize::try_from(round)? % (all - 1);
@@ -39,6 +34,29 @@ pub(crate) fn measure(rounds: u64) -> Result<Value> {
         wait(&lab, None, all)?;
     }
     Ok(json!({"died_ms": died, "silent_ms": silent}))
+}
+
+/// Machines with serf's agents, who know each other.
+pub(crate) struct Cluster {
+    // Ended before their network is.
+    agents: Agents,
+    lab: Lab,
+}
+
+impl Cluster {
+    pub(crate) fn start(machines: u8) -> Result<Self> {
+        let lab = Lab::new(machines)?;
+        let mut agents = Agents(Vec::new());
+        for machine in &lab.machines {
+            agents.0.push(start(&lab, machine)?);
+        }
+        wait(&lab, None, machines.into())?;
+        Ok(Self { agents, lab })
+    }
+
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.agents.0.iter().map(Child::id).collect()
+    }
 }
 
 /// Ended with their handle.
