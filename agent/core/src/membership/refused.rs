@@ -21,14 +21,15 @@ impl Membership {
             .events
             .values()
             .any(|event| matches!(event, Event::Confirm(of, _) if *of == peer));
-        // A node that lags itself would not hear the answer in time.
-        if asked || self.left || self.health.factor() > 1 {
+        if asked || self.left {
             return;
         }
         if let Some(held) = self.held(node) {
             self.confront(peer.clone(), &held);
         }
-        self.at(now.after(CONFIRM), Event::Confirm(peer, now));
+        // A node that doubts itself may hear the answer late.
+        let wait = CONFIRM.saturating_mul(self.health.factor());
+        self.at(now.after(wait), Event::Confirm(peer, now));
     }
 
     /// It had time to answer: what it did not say since `asked`, it cannot say any more.

@@ -137,6 +137,29 @@ fn a_process_that_died_is_gone_when_its_machine_says_so() {
 }
 
 #[test]
+fn a_node_that_doubts_itself_takes_longer_to_believe_it() {
+    let mut cluster = Cluster::of(3);
+    cluster.run(2_000);
+    let (dead, alone) = (peer(3).node, peer(1).node);
+    // It was alone for a while, and is back among the others.
+    cluster.silent.push(alone);
+    cluster.now += 3_000;
+    cluster.run(10);
+    cluster.silent.clear();
+    cluster.now += 3_000;
+    cluster.run(10);
+    let doubt = cluster.node(1).doubt();
+    assert!(doubt > 1, "{doubt}");
+    cluster.silent.push(dead);
+    let now = at(cluster.now);
+    cluster.node(1).handle_refused(now, dead);
+    cluster.run(110);
+    assert_eq!(cluster.ups(1), [2, 3], "not yet");
+    cluster.run(120 * u64::from(doubt));
+    assert_eq!(cluster.ups(1), [2]);
+}
+
+#[test]
 fn a_machine_that_lies_about_a_living_process_is_not_believed() {
     let mut cluster = Cluster::of(3);
     cluster.run(2_000);
