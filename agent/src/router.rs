@@ -76,6 +76,8 @@ struct Shared {
     started: Instant,
     /// Rung when the core wants to be woken earlier than the timer task knows.
     earlier: Notify,
+    /// Rung after each look at this node.
+    looked: Notify,
     facts: facts::Facts,
     traces: Traces,
     moves: replay::Moves,
@@ -117,6 +119,7 @@ impl Router {
                 devices: parts.devices,
                 started: Instant::now(),
                 earlier: Notify::new(),
+                looked: Notify::new(),
                 facts: facts::Facts::default(),
                 traces: Traces::default(),
                 moves: replay::Moves::default(),
@@ -174,6 +177,12 @@ impl Router {
             change(&mut node);
             self.tell(Input::Node(node));
         }
+        self.shared.looked.notify_waiters();
+    }
+
+    /// Waits for the next look at this node ([`Router::update_node`]).
+    pub async fn looked(&self) {
+        self.shared.looked.notified().await;
     }
 
     /// Requests that run, and that wait.

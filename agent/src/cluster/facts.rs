@@ -231,11 +231,15 @@ pub(super) async fn observe(router: Router, newest: watch::Sender<Option<Arc<Fac
             tokio::time::sleep(FACTS_PERIOD).await;
             continue;
         }
-        // A replica's change is told at once; free memory and the like can wait.
-        match tokio::time::timeout(IDLE_PERIOD, changes.changed()).await {
-            Ok(Ok(())) => tokio::time::sleep(FACTS_PERIOD).await,
-            Ok(Err(_)) => return,
-            Err(_) => {}
+        // A replica's change is told at once; free memory and the like can wait for the next look at this
+        // node, for which an idle agent wakes anyway.
+        tokio::select! {
+            changed = changes.changed() => match changed {
+                Ok(()) => tokio::time::sleep(FACTS_PERIOD).await,
+                Err(_) => return,
+            },
+            () = router.looked() => {}
+            () = tokio::time::sleep(IDLE_PERIOD) => {}
         }
     }
 }
@@ -264,8 +268,8 @@ pub(super) async fn tell(
 /// After a stream was lost.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// How often an idle node looks whether there is anything to tell.
-const IDLE_PERIOD: Duration = Duration::from_secs(1);
+/// After this long an idle node looks whether there is anything to tell, also where nobody looks at the node.
+const IDLE_PERIOD: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

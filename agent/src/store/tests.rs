@@ -336,3 +336,31 @@ async fn nothing_grows_while_snapshots_take_over() {
         store.close().await;
     }
 }
+
+#[tokio::test]
+async fn sled_makes_an_index_anew_that_cannot_be_read() {
+    let place = Place::new();
+    let (store, _) = place.open(EngineKind::Sled);
+    store.append(1, payloads(1..=500)).await.unwrap();
+    store.close().await;
+    // The index is written when a log is opened.
+    place.open(EngineKind::Sled).0.close().await;
+    let files = std::fs::read_dir(EngineKind::Sled.place(&place.folder())).unwrap();
+    let mut spoiled = 0;
+    for file in files.map(Result::unwrap) {
+        if file.file_name().to_string_lossy().starts_with("snap.") {
+            let mut bytes = std::fs::read(file.path()).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(file.path(), bytes).unwrap();
+            spoiled += 1;
+        }
+    }
+    assert!(spoiled > 0);
+    let (store, recovered) = place.open(EngineKind::Sled);
+    assert!(recovered.damage.is_none(), "{recovered:?}");
+    assert_eq!(recovered.last, 500);
+    check_records(&store, 1, 500).await;
+    store.append(501, payloads(501..=510)).await.unwrap();
+    store.close().await;
+}

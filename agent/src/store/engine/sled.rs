@@ -25,6 +25,7 @@ impl Sled {
     pub(super) fn open(folder: &Path) -> Result<Self, EngineError> {
         let tend = u64::try_from(STORE_SLED_TEND.as_millis()).unwrap_or(u64::MAX);
         let deadline = Instant::now() + STORE_SLED_LOCK_WAIT;
+        let mut anew = false;
         let db = loop {
             let opened = ::sled::Config::new()
                 .path(folder)
@@ -34,6 +35,9 @@ impl Sled {
             match opened {
                 Err(busy) if is_locked(&busy) && Instant::now() < deadline => {
                     std::thread::park_timeout(LOCK_LOOK);
+                }
+                Err(::sled::Error::Corruption { .. }) if !anew && set_index_aside(folder)? => {
+                    anew = true;
                 }
                 opened => break opened.map_err(error)?,
             }
@@ -97,6 +101,24 @@ impl Engine for Sled {
         }
         Ok(())
     }
+}
+
+/// What sled calls a snapshot is an index of its log, from which it makes another where there is none. One that
+/// cannot be used would make it call the log damaged. Tells whether there was any.
+fn set_index_aside(folder: &Path) -> Result<bool, EngineError> {
+    let mut any = false;
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") {
+            std::fs::rename(folder.join(&*name), folder.join(format!("aside.{name}")))?;
+            any = true;
+        }
+    }
+    if any {
+        tracing::warn!(folder = %folder.display(), "sled does not open with its index; it is made anew from the log");
+    }
+    Ok(any)
 }
 
 /// Whether somebody holds sled's own lock. We hold the folder's, so it can only be what this process had open before:
