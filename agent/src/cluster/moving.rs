@@ -4,13 +4,13 @@
 //! complete; the one before is kept under a name of its own.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::ClusterError;
 use super::files::{Files, Papers, failed};
 use crate::keys::unix_now_s;
 use crate::net::Welcome;
+use crate::paths::{beside, remove_folder, rename_durably};
 
 /// The folder of a membership that this node is about to have.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Next {
             place: next_to(usual),
             usual: usual.to_owned(),
         };
-        remove(&next.place).map_err(|source| failed(&next.place, source))?;
+        remove_folder(&next.place).map_err(|source| failed(&next.place, source))?;
         Files::open(next.place.clone())?;
         let room = next.place.join(ROOM);
         let reserved = fs::write(&room, vec![0; ROOM_BYTES]).and_then(|()| {
@@ -60,9 +60,9 @@ impl Next {
     pub(super) fn move_in(mut self) -> Result<Moved, ClusterError> {
         let usual = self.usual.clone();
         let aside = free_name(&usual);
-        rename(&usual, &aside).map_err(|source| failed(&usual, source))?;
-        if let Err(source) = rename(&self.place, &usual) {
-            let back = rename(&aside, &usual);
+        rename_durably(&usual, &aside).map_err(|source| failed(&usual, source))?;
+        if let Err(source) = rename_durably(&self.place, &usual) {
+            let back = rename_durably(&aside, &usual);
             return Err(failed(&usual, back.err().unwrap_or(source)));
         }
         // Its place has nothing any more.
@@ -76,7 +76,7 @@ impl Drop for Next {
         if self.place.as_os_str().is_empty() {
             return;
         }
-        if let Err(error) = remove(&self.place) {
+        if let Err(error) = remove_folder(&self.place) {
             tracing::warn!(place = %self.place.display(), %error, "what was begun there could not be removed");
         }
     }
@@ -94,8 +94,8 @@ impl Moved {
     /// The one before again; the other is gone.
     pub(super) fn back(self) -> Result<(), ClusterError> {
         let undone = || {
-            remove(&self.usual)?;
-            rename(&self.aside, &self.usual)
+            remove_folder(&self.usual)?;
+            rename_durably(&self.aside, &self.usual)
         };
         undone().map_err(|source| failed(&self.usual, source))
     }
@@ -115,9 +115,9 @@ pub(super) fn settle(usual: &Path) -> Result<(), ClusterError> {
         )
     };
     let settled = if !usual.exists() && complete() {
-        rename(&place, usual)
+        rename_durably(&place, usual)
     } else {
-        remove(&place)
+        remove_folder(&place)
     };
     settled.map_err(|source| failed(&place, source))
 }
@@ -136,26 +136,6 @@ fn free_name(usual: &Path) -> PathBuf {
         }
         // It left another within the same second.
         left = left.saturating_add(1);
-    }
-}
-
-fn beside(folder: &Path, ending: &str) -> PathBuf {
-    let mut name = folder.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
-/// Renames durably.
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
-    to.parent()
-        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-}
-
-fn remove(place: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(place) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 
@@ -238,10 +218,10 @@ mod tests {
                 next.write(&welcome(2)).unwrap();
             }
             if moment > 1 {
-                rename(&usual, &free_name(&usual)).unwrap();
+                rename_durably(&usual, &free_name(&usual)).unwrap();
             }
             if moment > 2 {
-                rename(&next.place, &usual).unwrap();
+                rename_durably(&next.place, &usual).unwrap();
             }
             // As a crash does, it ends without a word.
             std::mem::forget(next);

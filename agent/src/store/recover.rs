@@ -16,6 +16,7 @@ use super::verify::{self, Broken};
 use super::witness::Witness;
 use crate::keys::unix_now_s;
 use crate::limits::STORE_DAMAGED_MAX;
+use crate::paths::{beside, remove_folder, rename_durably};
 
 /// What opening found.
 #[derive(Clone, Debug)]
@@ -65,7 +66,7 @@ pub(super) fn open(folder: &Path, kind: EngineKind) -> Result<(Log, File, Recove
             path: folder.to_owned(),
             why: error.to_string(),
         })?);
-        rename(&place, folder).map_err(failed)?;
+        rename_durably(&place, folder).map_err(failed)?;
     }
     let (log, damage) = match attempt(folder, kind)? {
         Ok(log) => (log, None),
@@ -176,8 +177,8 @@ fn rebuild(folder: &Path, kind: EngineKind, ruin: Ruin) -> Result<Damage, StoreE
         seconds += 1;
         aside = beside(folder, &format!("{DAMAGED}{seconds}"));
     }
-    rename(folder, &aside).map_err(failed)?;
-    rename(&place, folder).map_err(failed)?;
+    rename_durably(folder, &aside).map_err(failed)?;
+    rename_durably(&place, folder).map_err(failed)?;
     let damage = Damage {
         why: ruin.why,
         set_aside: aside,
@@ -196,7 +197,7 @@ fn rebuild(folder: &Path, kind: EngineKind, ruin: Ruin) -> Result<Damage, StoreE
 
 /// Makes an empty log in a place that may hold the remains of an earlier attempt.
 fn create(place: &Path, kind: EngineKind) -> Result<Log, EngineError> {
-    remove(place)?;
+    remove_folder(place)?;
     DirBuilder::new().mode(0o700).create(place)?;
     let engine = Guarded::open(kind, &kind.place(place))?;
     let log = Log::create(engine, &place.join(WITNESS))?;
@@ -212,16 +213,9 @@ fn settle(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     if !folder.exists() && matches!(Witness::open(&place.join(WITNESS)), Ok((_, Some(_)))) {
-        return rename(&place, folder);
+        return rename_durably(&place, folder);
     }
-    remove(&place)
-}
-
-fn remove(place: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(place) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    remove_folder(&place)
 }
 
 fn lock(folder: &Path) -> Result<File, StoreError> {
@@ -254,18 +248,6 @@ fn set_aside(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
-}
-
-fn beside(folder: &Path, ending: &str) -> PathBuf {
-    let mut name = folder.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
-/// Renames durably.
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    std::fs::rename(from, to)?;
-    to.parent().map_or(Ok(()), sync)
 }
 
 fn sync(folder: &Path) -> io::Result<()> {
