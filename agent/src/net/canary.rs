@@ -6,7 +6,8 @@
 //! lives drops it unseen (`filter.rs`). The second is watched less often: it matters only when the one
 //! between dies with it.
 //!
-//! Each watch is a thread that blocks in the kernel: a wake of it costs a tenth of what the runtime's does.
+//! Each watch is a thread that blocks in the kernel: one wake for each look, where a timer and a socket of
+//! the runtime take several.
 
 use std::collections::BTreeMap;
 use std::io;

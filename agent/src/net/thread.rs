@@ -1,8 +1,8 @@
 //! The thread on which everything between nodes runs, and the little that an idle agent does besides.
 //!
-//! A node hears and says something many times a second for as long as it lives. On one thread a wake costs
-//! half of what it does where several workers hand it on to each other, and a gateway that is busy on all
-//! of those does not make this node late for the others.
+//! A node hears and says something many times a second for as long as it lives. Where several workers hand
+//! that on to each other, most of it wakes two of them; and a gateway that is busy on all of those would
+//! make this node late for the others.
 
 use std::io;
 use std::net::UdpSocket;

@@ -21,8 +21,8 @@ impl FileBytes {
         let map = unsafe { Mmap::map(file) }?;
         #[cfg(target_os = "linux")]
         if map.len() >= LARGE_BYTES {
-            // Then the file is read in large pages, and mapped by them, where its file system has such
-            // (ext4 since Linux 6.16, XFS since 5.18); elsewhere this changes nothing.
+            // Then the file is read in large pages, and mapped by them, where its file system has such (seen
+            // with ext4 on Linux 6.18, in `FilePmdMapped`); elsewhere this changes nothing.
             let _ = map.advise(memmap2::Advice::HugePage);
         }
         Ok(Self(map))
