@@ -50,18 +50,7 @@ impl Lab {
     pub fn new(machines: u8) -> Result<Self> {
         ensure!((1..=200).contains(&machines), "1 to 200 machines");
         let name = format!("skep-{}-{}", std::process::id(), unique());
-        let hub = Namespace::new(format!("{name}-hub"))?;
-        hub.ip(&["link", "add", "bridge", "type", "bridge"])?;
-        hub.ip(&["link", "set", "bridge", "up"])?;
-        // What passes is not this machine's to judge, and what that costs is no agent's. Where there is no
-        // such switch, nothing does.
-        hub.within(|| {
-            for family in ["iptables", "ip6tables", "arptables"] {
-                let switch = format!("/proc/sys/net/bridge/bridge-nf-call-{family}");
-                let _ = std::fs::write(switch, "0");
-            }
-            Ok(())
-        })?;
+        let hub = Namespace::with_bridge(format!("{name}-hub"))?;
         let mut lab = Self {
             hub,
             machines: Vec::new(),

@@ -79,9 +79,7 @@ fn streams(effort: Effort, report: &mut Report) -> Result<()> {
     let mut cargo = cargo(["run", "--quiet", "--release", "--package", "skep"]);
     cargo.args(["--example", "streams", "--", megabytes]);
     let found = load::call_with(with_contents(&mut cargo, Profile::Release))?;
-    let row = |what: &str, pointer: &str, decimals| {
-        vec![Cell::text(what), samples(&found, pointer, decimals)]
-    };
+    let row = |what, pointer, decimals| figure(&found, what, pointer, decimals);
     report.add(Table {
         title: "Between two nodes",
         command: "cargo xtask bench cluster",
@@ -102,9 +100,7 @@ fn streams(effort: Effort, report: &mut Report) -> Result<()> {
 }
 
 fn costs(found: &Value, report: &mut Report) {
-    let row = |what: &str, pointer: &str, decimals| {
-        vec![Cell::text(what), samples(found, pointer, decimals)]
-    };
+    let row = |what, pointer, decimals| figure(found, what, pointer, decimals);
     report.add(Table {
         title: "A cluster of real agents",
         command: "cargo xtask bench cluster",
@@ -117,6 +113,10 @@ fn costs(found: &Value, report: &mut Report) {
             row("one token, asked at another machine, ms", "/hop/remote_ms", 2),
         ],
     });
+}
+
+fn figure(found: &Value, what: &str, pointer: &str, decimals: usize) -> Vec<Cell> {
+    vec![Cell::text(what), samples(found, pointer, decimals)]
 }
 
 fn samples(found: &Value, pointer: &str, decimals: usize) -> Cell {
