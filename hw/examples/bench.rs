@@ -1,7 +1,7 @@
 //! Measures the kernels beside what the memory gives, all in one process.
 //!
 //! `cargo run --release -p skep-hw --example bench -- [--json] [--quick] [--threads N] [--isa NAME]
-//! [--only memory|products|decoders] [--type NAME] [--size N] [--cached]`
+//! [--only memory|products|decoders] [--type NAME] [--size N] [--cached] [--model NAME]`
 //!
 //! Three tables: reading memory with the same threads (4 KiB and 2 MiB pages); products of one row
 //! with square matrices of each type, in GB/s and as a share of reading, and of several rows in
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         products::measure(&device, clock, read.small, &settings.products, &mut report)?;
     }
     if wanted("decoders") {
-        decoder::measure(&device, clock, read.small, settings.quick, &mut report)?;
+        decoder::measure(&device, clock, read.small, &settings.products, &mut report)?;
     }
     report.end(&device)
 }
@@ -116,6 +116,7 @@ fn settings() -> Result<Settings, Box<dyn Error>> {
             "--type" => settings.products.dtype = Some(value()?),
             "--size" => settings.products.size = Some(value()?.parse()?),
             "--cached" => settings.products.cached = true,
+            "--model" => settings.products.model = Some(value()?),
             "--only" => settings.only = Some(value()?),
             "--threads" => settings.device.threads = Some(value()?.parse::<NonZeroUsize>()?),
             "--isa" => {

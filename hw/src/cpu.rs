@@ -31,6 +31,7 @@ pub(crate) mod mapping;
 mod math;
 mod matmul;
 mod norm;
+pub(crate) mod packed;
 pub(crate) mod pool;
 mod rope;
 mod split;

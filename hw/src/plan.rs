@@ -8,12 +8,15 @@
 use crate::cache::Cache;
 use crate::cpu::level::Isa;
 use crate::cpu::mapping::Zeroed;
+use crate::cpu::packed::packed_bytes;
 use crate::cpu::{Around, Engine, top};
 use crate::device::Device;
 use crate::graph::{Graph, Rows};
 use crate::limits::MAX_PLAN_BYTES;
 use crate::matrix::{Matrix, MatrixMut};
+use crate::op::Op;
 use crate::reference::{self, Surroundings};
+use crate::weight::Weight;
 
 mod batch;
 mod layout;
@@ -52,9 +55,15 @@ impl Plan {
             schedule::grouped(&graph)
         };
         let layout = Layout::of(&graph, &groups, !reference);
+        let weight_bytes: u64 = if reference {
+            0
+        } else {
+            unpacked(&graph).map(packed_bytes).sum()
+        };
         let size_bytes = layout.size_bytes();
         let free_bytes = device.memory_free_bytes();
-        if size_bytes > MAX_PLAN_BYTES.min(free_bytes) {
+        if size_bytes > MAX_PLAN_BYTES || size_bytes.saturating_add(weight_bytes) > free_bytes {
+            let size_bytes = size_bytes.saturating_add(weight_bytes);
             return Err(PlanError::Memory {
                 size_bytes,
                 free_bytes,
@@ -70,7 +79,7 @@ impl Plan {
         let engine = if reference {
             None
         } else {
-            Some(Engine::compile(&graph, device.level(), device.threads()).map_err(system)?)
+            Some(Engine::compile(&graph, device.level(), &mut device.lead()).map_err(system)?)
         };
         let places = batch::Places::with_room_for(&graph);
         Ok(Self {
@@ -168,9 +177,10 @@ impl Plan {
 /// Why a graph could not be compiled. Nothing was kept.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The buffers are larger than what is free.
+    /// The buffers and the weights are larger than what is free.
     #[error(
-        "buffers of {size_bytes} bytes do not fit into {free_bytes} bytes of free memory; lower the bounds"
+        "buffers and weights of {size_bytes} bytes do not fit into {free_bytes} bytes of free memory; \
+         lower the bounds, or take a smaller model"
     )]
     Memory {
         /// Bytes needed.
@@ -211,6 +221,23 @@ impl Values<'_> {
     pub(crate) fn buffer_of(&mut self, index: usize) -> &mut Zeroed {
         &mut self.buffers[self.layout.views[index].buffer]
     }
+}
+
+/// Quantised weights of products that are still to be packed, each once.
+fn unpacked(graph: &Graph) -> impl Iterator<Item = &Weight> {
+    let mut used = vec![false; graph.weights.len()];
+    for op in &graph.ops {
+        if let Op::Matmul { weight, .. } = op
+            && let Some(used) = used.get_mut(*weight as usize)
+        {
+            *used = true;
+        }
+    }
+    let weights = graph.weights.iter().zip(used);
+    weights.filter_map(|(weight, used)| {
+        let wanted = used && weight.dtype().is_quantised() && !weight.is_packed();
+        wanted.then_some(weight)
+    })
 }
 
 /// Op after op by the reference.

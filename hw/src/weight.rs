@@ -3,17 +3,30 @@
 //! Decides whether a matrix lies inside its file and is aligned; after that nothing about it can
 //! be wrong. Refuses to know the file's format.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cpu::mapping::FileBytes;
+use crate::cpu::packed::Packed;
+use crate::cpu::pool::Lead;
 use crate::dtype::Dtype;
 use crate::limits::{MAX_VALUES, MAX_WEIGHT_BYTES, MAX_WEIGHT_ROWS, MAX_WIDTH};
 
 /// A file mapped read-only. Copies share the mapping.
 #[derive(Clone, Debug)]
-pub struct Region(Arc<FileBytes>);
+pub struct Region(Arc<Mapped>);
+
+/// A mapped file, and what of it is packed for the processor.
+#[derive(Debug)]
+struct Mapped {
+    file: FileBytes,
+    packed: Mutex<HashMap<Place, Arc<Packed>>>,
+}
+
+/// A weight of a file: where it begins, its type, rows and columns.
+type Place = (usize, Dtype, u32, u32);
 
 impl Region {
     /// Maps `file`.
@@ -21,13 +34,16 @@ impl Region {
     /// # Errors
     /// What the system says.
     pub fn map(file: &File) -> Result<Self, io::Error> {
-        Ok(Self(Arc::new(FileBytes::map(file)?)))
+        Ok(Self(Arc::new(Mapped {
+            file: FileBytes::map(file)?,
+            packed: Mutex::default(),
+        })))
     }
 
     /// The file's length when it was mapped, in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.0.bytes().len() as u64
+        self.0.file.bytes().len() as u64
     }
 
     /// Whether the file was empty.
@@ -147,7 +163,7 @@ impl Weight {
     pub(crate) fn data(&self) -> &[u8] {
         match &self.source {
             Source::File { bytes, start, end } => {
-                bytes.bytes().get(*start..*end).unwrap_or_default()
+                bytes.file.bytes().get(*start..*end).unwrap_or_default()
             }
             Source::Own(bytes) => bytes,
         }
@@ -158,6 +174,37 @@ impl Weight {
         let start = row.saturating_mul(self.row_bytes);
         let end = start.saturating_add(self.row_bytes);
         self.data().get(start..end).unwrap_or_default()
+    }
+
+    /// The same numbers as kernels read them; packed when they are first asked for, and then shared by all
+    /// weights of this place in the file.
+    ///
+    /// # Errors
+    /// What the system says when it has no memory.
+    pub(crate) fn packed(&self, lead: &mut Lead<'_>) -> Result<Arc<Packed>, io::Error> {
+        let Source::File { bytes, start, end } = &self.source else {
+            return Ok(Arc::new(Packed::of(self, lead)?));
+        };
+        let place = (*start, self.dtype, self.rows, self.columns);
+        let mut all = bytes.packed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(packed) = all.get(&place) {
+            return Ok(Arc::clone(packed));
+        }
+        let packed = Arc::new(Packed::of(self, lead)?);
+        // What is read of it from now on are single rows, if any.
+        bytes.file.forget(*start..*end);
+        all.insert(place, Arc::clone(&packed));
+        Ok(packed)
+    }
+
+    /// Whether [`Weight::packed`] would have to pack it.
+    pub(crate) fn is_packed(&self) -> bool {
+        let Source::File { bytes, start, .. } = &self.source else {
+            return false;
+        };
+        let place = (*start, self.dtype, self.rows, self.columns);
+        let all = bytes.packed.lock().unwrap_or_else(PoisonError::into_inner);
+        all.contains_key(&place)
     }
 
     /// Bytes of one row.
@@ -225,7 +272,7 @@ pub enum WeightError {
 #[derive(Clone, Debug)]
 enum Source {
     File {
-        bytes: Arc<FileBytes>,
+        bytes: Arc<Mapped>,
         start: usize,
         end: usize,
     },

@@ -8,6 +8,7 @@ use skep_hw::{
     Sequence, Weight,
 };
 
+use crate::products::Choice;
 use crate::{Clock, Report, weights};
 
 /// A decoder's sizes.
@@ -56,15 +57,25 @@ pub(crate) fn measure(
     device: &Device,
     clock: Clock,
     read_gb_s: f64,
-    quick: bool,
+    choice: &Choice,
     report: &mut Report,
 ) -> Result<(), Box<dyn Error>> {
+    let quick = choice.quick;
     let mut rows = Vec::new();
     report.line("\n| model | type | MB | prefill 512 | decode 1 | of reading | decode 4 | decode 16 | 16 to 1 |")?;
     report.line("|---|---|---|---|---|---|---|---|---|")?;
-    let models = MODELS.get(..if quick { 2 } else { 3 }).unwrap_or_default();
-    for model in models {
-        for dtype in [Dtype::F16, Dtype::Q8_0, Dtype::Q4_0, Dtype::Q4K] {
+    let all = choice.model.is_some() || !quick;
+    let models = MODELS.get(..if all { 3 } else { 2 }).unwrap_or_default();
+    let wanted = |one: &Option<String>, name: &str| one.as_deref().is_none_or(|one| one == name);
+    for model in models
+        .iter()
+        .filter(|model| wanted(&choice.model, model.name))
+    {
+        let types = [Dtype::F16, Dtype::Q8_0, Dtype::Q4_0, Dtype::Q4K];
+        for dtype in types
+            .into_iter()
+            .filter(|dtype| wanted(&choice.dtype, dtype.name()))
+        {
             let figures = run(device, clock, model, dtype, quick)?;
             let [prefill, one, four, sixteen] = figures.tokens_s;
             let share = one * figures.bytes / 1e9 / read_gb_s * 100.0;

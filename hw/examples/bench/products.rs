@@ -13,6 +13,8 @@ pub(crate) struct Choice {
     pub(crate) quick: bool,
     /// One type by name.
     pub(crate) dtype: Option<String>,
+    /// Of decoders: the only size.
+    pub(crate) model: Option<String>,
     /// One size.
     pub(crate) size: Option<u32>,
     /// One matrix again and again, so that it stays in the cache.

@@ -16,13 +16,13 @@ pub(super) mod keys;
 mod store;
 
 pub(super) use self::kernel::{Element, Score};
-use self::kernel::{segment_f16, segment_f32};
+use self::kernel::{Query, segment_f16, segment_f32};
 pub(super) use self::store::{Memory, pack, write};
 
 /// Positions of a segment.
 pub(super) const SEGMENT: usize = 512;
 
-/// Query heads that share a walk over keys, at most.
+/// Queries that share a walk over keys, at most.
 const TILE: usize = 4;
 
 /// What an attention op is, apart from numbers.
@@ -40,6 +40,11 @@ pub(super) struct Shape {
 impl Shape {
     fn group(&self) -> usize {
         self.heads / self.kv_heads
+    }
+
+    /// Rows that share a walk, when one row's heads are too few.
+    fn rows(&self) -> usize {
+        (TILE / self.group().next_power_of_two()).max(1)
     }
 
     /// Floats of one head's unfinished result: the sum, padded, then the largest score and the
@@ -77,6 +82,8 @@ pub(super) struct Room<'a> {
 /// One (token, key/value head) and the places that it sees.
 struct Item<'a> {
     row: usize,
+    /// Which sequence.
+    owner: usize,
     head: usize,
     keys: keys::Keys<'a>,
     start: usize,
@@ -112,10 +119,22 @@ pub(super) fn attend(
         && segments > 1
         && items * segments * shape.group() <= room.partial_rows;
     if !cut {
-        let chunks = chunks.min(lead.threads() * 8).min(items);
+        let rows = shape.rows();
+        let tiles = query.rows.div_ceil(rows) * shape.kv_heads;
+        let chunks = chunks.min(lead.threads() * 8).min(tiles);
         lead.run(chunks, &|chunk, thread| {
-            for index in items * chunk / chunks..items * (chunk + 1) / chunks {
-                whole(level, shape, query, &item(index), thread, room, out);
+            for tile in tiles * chunk / chunks..tiles * (chunk + 1) / chunks {
+                let (first, head) = (tile / shape.kv_heads * rows, tile % shape.kv_heads);
+                let mut row = first;
+                while row < query.rows.min(first + rows) {
+                    let items = [0, 1, 2, 3].map(|i| {
+                        let row = (row + i).min(query.rows - 1);
+                        item(row * shape.kv_heads + head)
+                    });
+                    let alike = alike(&items, query.rows.min(first + rows) - row);
+                    whole(level, shape, query, &items[..alike], thread, room, out);
+                    row += alike;
+                }
             }
         });
         return;
@@ -174,6 +193,7 @@ fn item_of<'a>(shape: &Shape, source: Source<'a>, facts: &'a Facts<'_>, index: u
         .map_or(0, |window| (here + 1).saturating_sub(window as usize));
     Item {
         row,
+        owner,
         head,
         keys: keys::Keys::of(shape, source, facts, owner, head),
         start,
@@ -192,12 +212,26 @@ fn segments_of(item: &Item<'_>) -> impl ExactSizeIterator<Item = std::ops::Range
     })
 }
 
-/// All of an item on one thread.
+/// How many of the first `most` items can walk together: a power of two of one sequence.
+fn alike(items: &[Item<'_>; TILE], most: usize) -> usize {
+    let owner = items[0].owner;
+    let same = items
+        .iter()
+        .take(most)
+        .take_while(|item| item.owner == owner);
+    match same.count() {
+        0 | 1 => 1,
+        2 | 3 => 2,
+        _ => 4,
+    }
+}
+
+/// All of some items of one sequence and head on one thread. Several items have few heads.
 fn whole(
     level: Level,
     shape: &Shape,
     query: Matrix<'_>,
-    item: &Item<'_>,
+    items: &[Item<'_>],
     thread: usize,
     room: &Room<'_>,
     out: &Split<'_, f32>,
@@ -208,35 +242,64 @@ fn whole(
     let (parts, totals) = scratch.split_at_mut(TILE * width);
     let mut head = 0;
     while head < shape.group() {
-        let count = match shape.group() - head {
+        let heads = match shape.group() - head {
             1 => 1,
             2 | 3 => 2,
             _ => 4,
         };
+        let count = heads * items.len();
         for total in totals.chunks_exact_mut(width).take(count) {
             clear(total);
         }
-        for segment in segments_of(item) {
-            tile(
-                level,
-                shape,
-                query,
-                item,
-                segment,
-                head..head + count,
-                parts,
-            );
-            let parts = parts.chunks_exact(width);
-            for (total, part) in totals.chunks_exact_mut(width).zip(parts).take(count) {
-                merge(level, total, part);
+        let first = items.iter().map(|item| item.start).min().unwrap_or(0) / SEGMENT;
+        let last = items.iter().map(|item| item.end).max().unwrap_or(0);
+        for segment in first..last.div_ceil(SEGMENT) {
+            let (from, to) = (segment * SEGMENT, (segment + 1) * SEGMENT);
+            let mut queries = [const { NO_QUERY }; TILE];
+            let mut owners = [0; TILE];
+            let mut looking = 0;
+            for place in 0..count {
+                let item = &items[place / heads];
+                let seen = item.start.max(from)..item.end.min(to);
+                if seen.is_empty() {
+                    continue;
+                }
+                queries[looking] = Query {
+                    x: query_of(shape, query, item, head + place % heads),
+                    seen,
+                };
+                owners[looking] = place;
+                looking += 1;
+            }
+            let mut done = 0;
+            while done < looking {
+                let now = match looking - done {
+                    1 => 1,
+                    2 | 3 => 2,
+                    _ => 4,
+                };
+                walk(level, shape, &items[0], &queries[done..done + now], parts);
+                for (part, owner) in parts.chunks_exact(width).zip(&owners[done..done + now]) {
+                    merge(level, &mut totals[owner * width..][..width], part);
+                }
+                done += now;
             }
         }
-        for (i, total) in totals.chunks_exact_mut(width).take(count).enumerate() {
-            finish(level, shape, total, item, head + i, out);
+        for (place, total) in totals.chunks_exact_mut(width).enumerate().take(count) {
+            finish(
+                level,
+                shape,
+                total,
+                &items[place / heads],
+                head + place % heads,
+                out,
+            );
         }
-        head += count;
+        head += heads;
     }
 }
+
+const NO_QUERY: Query<'static> = Query { x: &[], seen: 0..0 };
 
 /// One segment of one head.
 fn part(
@@ -248,28 +311,22 @@ fn part(
     head: usize,
     partial: &mut [f32],
 ) {
-    tile(level, shape, query, item, segment, head..head + 1, partial);
+    let query = Query {
+        x: query_of(shape, query, item, head),
+        seen: segment,
+    };
+    walk(level, shape, item, &[query], partial);
 }
 
-fn tile(
-    level: Level,
-    shape: &Shape,
-    query: Matrix<'_>,
-    item: &Item<'_>,
-    segment: std::ops::Range<usize>,
-    heads: std::ops::Range<usize>,
-    parts: &mut [f32],
-) {
-    let first = item.head * shape.group() + heads.start;
-    let query = &query.row(item.row)[first * shape.key_width..];
-    let query = &query[..heads.len() * shape.key_width];
+fn query_of<'a>(shape: &Shape, query: Matrix<'a>, item: &Item<'_>, head: usize) -> &'a [f32] {
+    let head = item.head * shape.group() + head;
+    &query.row(item.row)[head * shape.key_width..][..shape.key_width]
+}
+
+fn walk(level: Level, shape: &Shape, item: &Item<'_>, queries: &[Query<'_>], parts: &mut [f32]) {
     match item.keys {
-        keys::Keys::Single(keys) => {
-            segment_f32(level, keys, query, heads.len(), segment, shape, parts);
-        }
-        keys::Keys::Half(keys) => {
-            segment_f16(level, keys, query, heads.len(), segment, shape, parts);
-        }
+        keys::Keys::Single(keys) => segment_f32(level, keys, queries, shape, parts),
+        keys::Keys::Half(keys) => segment_f16(level, keys, queries, shape, parts),
     }
 }
 

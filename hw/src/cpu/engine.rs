@@ -4,11 +4,13 @@
 //! it is made when the plan is compiled; a run allocates nothing.
 
 use std::io;
+use std::sync::Arc;
 
 use super::attention;
 use super::level::Level;
 use super::mapping::Zeroed;
-use super::matmul::{self, rounded};
+use super::matmul::{rounded, tall};
+use super::packed::Packed;
 use super::pool::Lead;
 use super::rope::Turn;
 use super::split::for_each_row;
@@ -28,6 +30,8 @@ pub(crate) struct Engine {
     level: Level,
     /// Weights that are vectors, as floats, by their place in the graph's list.
     vectors: Vec<Option<Vec<f32>>>,
+    /// Quantised weights of products, by their place in the graph's list.
+    packed: Vec<Option<Arc<Packed>>>,
     turns: Vec<Turn>,
     /// Of each op: its turn.
     turn_of: Vec<Option<usize>>,
@@ -41,9 +45,11 @@ pub(crate) struct Engine {
 struct Room {
     /// Rounded activations.
     rounded: Zeroed,
-    /// A row for each thread: panels of weights.
-    panels: Zeroed,
-    panel_words: usize,
+    /// The same in tiles.
+    tall: Zeroed,
+    /// A row for each thread: what tiles of a strip need.
+    tiles: Zeroed,
+    tile_words: usize,
     /// A row for each thread: unfinished attention.
     scratch: Zeroed,
     scratch_words: usize,
@@ -62,11 +68,11 @@ pub(crate) struct Around<'a> {
 }
 
 impl Engine {
-    /// Makes what `graph` needs on `threads` threads.
+    /// Makes what `graph` needs on the threads of `lead`, and packs weights that are not yet.
     ///
     /// # Errors
     /// What the system says when it has no memory.
-    pub(crate) fn compile(graph: &Graph, level: Level, threads: usize) -> io::Result<Self> {
+    pub(crate) fn compile(graph: &Graph, level: Level, lead: &mut Lead<'_>) -> io::Result<Self> {
         let mut turns: Vec<Turn> = Vec::new();
         let mut turn_of = Vec::with_capacity(graph.ops.len());
         for op in &graph.ops {
@@ -85,10 +91,11 @@ impl Engine {
         Ok(Self {
             level,
             vectors: vectors(graph),
+            packed: packed(graph, lead)?,
             turns,
             turn_of,
             tables,
-            room: Room::for_graph(graph, level, threads)?,
+            room: Room::for_graph(graph, level, lead.threads())?,
         })
     }
 
@@ -134,7 +141,8 @@ impl Engine {
 impl Room {
     fn for_graph(graph: &Graph, level: Level, threads: usize) -> io::Result<Self> {
         let mut rounded_words = 0;
-        let mut panel_words = 0;
+        let mut tall_words = 0;
+        let mut tile_words = 0;
         let mut scratch_words = 0;
         let mut partials = (0, 0);
         let mut packed_words = 0;
@@ -148,7 +156,8 @@ impl Room {
                     let rows = crate::plan::most_rows(graph.bounds, input(*x).rows);
                     let stride = rounded::blocks_of(columns) * rounded::BLOCK_WORDS;
                     rounded_words = rounded_words.max(rows * stride);
-                    panel_words = panel_words.max(matmul::scratch_words(level, columns));
+                    tall_words = tall_words.max(tall::words(level, rows, columns));
+                    tile_words = tile_words.max(tall::scratch_words(level, rows));
                 }
                 Op::Attention { layer, .. } => {
                     let shape = attend::shape_of(op, graph);
@@ -165,12 +174,12 @@ impl Room {
                 _ => {}
             }
         }
-        let panel_words = panel_words.next_multiple_of(16);
         let scratch_words = scratch_words.next_multiple_of(16);
         Ok(Self {
             rounded: Zeroed::words(rounded_words)?,
-            panels: Zeroed::words(panel_words * threads)?,
-            panel_words,
+            tall: Zeroed::words(tall_words)?,
+            tiles: Zeroed::words(tile_words * threads)?,
+            tile_words,
             scratch: Zeroed::words(scratch_words * threads)?,
             scratch_words,
             partials: Zeroed::words(partials.1)?,
@@ -207,6 +216,23 @@ fn turn(op: &Op) -> Option<Turn> {
         }),
         _ => None,
     }
+}
+
+fn packed(graph: &Graph, lead: &mut Lead<'_>) -> io::Result<Vec<Option<Arc<Packed>>>> {
+    let mut packed = vec![None; graph.weights.len()];
+    for op in &graph.ops {
+        let Op::Matmul { weight, .. } = *op else {
+            continue;
+        };
+        let (place, weight) = (
+            &mut packed[weight as usize],
+            &graph.weights[weight as usize],
+        );
+        if place.is_none() && weight.dtype().is_quantised() {
+            *place = Some(weight.packed(lead)?);
+        }
+    }
+    Ok(packed)
 }
 
 fn vectors(graph: &Graph) -> Vec<Option<Vec<f32>>> {

@@ -14,6 +14,8 @@ pub enum Isa {
     Avx2,
     /// AVX-512 with BW, DQ, VL, VBMI and VNNI (Ice Lake, Zen 4 and later).
     Avx512,
+    /// The same, with tiles of AMX for products of many rows (Sapphire Rapids and later).
+    Amx,
 }
 
 impl Isa {
@@ -25,13 +27,20 @@ impl Isa {
             Self::Portable => "portable",
             Self::Avx2 => "AVX2",
             Self::Avx512 => "AVX-512",
+            Self::Amx => "AMX",
         }
     }
 
     /// Every instruction set that this processor has, the best last.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        let all = [Self::Reference, Self::Portable, Self::Avx2, Self::Avx512];
+        let all = [
+            Self::Reference,
+            Self::Portable,
+            Self::Avx2,
+            Self::Avx512,
+            Self::Amx,
+        ];
         all.into_iter()
             .filter(|isa| Level::of(*isa).is_some())
             .collect()
@@ -45,7 +54,8 @@ pub(crate) struct Level(Isa);
 impl Level {
     /// The best there is.
     pub(crate) fn best() -> Self {
-        Self::of(Isa::Avx512)
+        Self::of(Isa::Amx)
+            .or_else(|| Self::of(Isa::Avx512))
             .or_else(|| Self::of(Isa::Avx2))
             .unwrap_or(Self(Isa::Portable))
     }
@@ -56,6 +66,7 @@ impl Level {
             Isa::Reference | Isa::Portable => true,
             Isa::Avx2 => has_avx2(),
             Isa::Avx512 => has_avx2() && has_avx512(),
+            Isa::Amx => has_avx2() && has_avx512() && has_amx(),
         };
         there.then_some(Self(isa))
     }
@@ -80,6 +91,49 @@ fn has_avx512() -> bool {
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512vbmi")
         && is_x86_feature_detected!("avx512vnni")
+}
+
+/// Whether the processor has tiles of bytes, and the system lets this process use them.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn has_amx() -> bool {
+    use std::arch::x86_64::__cpuid_count;
+    use std::sync::LazyLock;
+
+    static THERE: LazyLock<bool> = LazyLock::new(|| {
+        let leaves = std::arch::x86_64::__cpuid(0).eax;
+        // Bits 24 and 25 of EDX of leaf 7: AMX-TILE and AMX-INT8 (Intel's manual, volume 2, CPUID).
+        let tiles = leaves >= 7 && __cpuid_count(7, 0).edx >> 24 & 3 == 3;
+        tiles && tiles_allowed()
+    });
+    *THERE
+}
+
+/// Asks the system for the state of tiles; it is granted to the whole process, for good.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn tiles_allowed() -> bool {
+    // From `asm/prctl.h` and the list of processor states: `ARCH_REQ_XCOMP_PERM` of `XTILE_DATA`.
+    const ARCH_REQ_XCOMP_PERM: u64 = 0x1023;
+    const XTILE_DATA: u64 = 18;
+    const ARCH_PRCTL: i64 = 158;
+    let answer: i64;
+    // SAFETY: the call reads two numbers and no memory; what it clobbers is named.
+    unsafe {
+        std::arch::asm!(
+            "syscall",
+            inlateout("rax") ARCH_PRCTL => answer,
+            in("rdi") ARCH_REQ_XCOMP_PERM,
+            in("rsi") XTILE_DATA,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    answer == 0
+}
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+fn has_amx() -> bool {
+    false
 }
 
 #[cfg(not(target_arch = "x86_64"))]

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 
 use memmap2::{Mmap, MmapMut};
 
@@ -30,6 +31,22 @@ impl FileBytes {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Gives back the memory of a part that will hardly be read again; its bytes stay what they are.
+    pub(crate) fn forget(&self, part: Range<usize>) {
+        #[cfg(target_os = "linux")]
+        {
+            // SAFETY: the mapping is of a file, read-only and never written through, so a page that is
+            // dropped comes back from the file with the same bytes.
+            let _ = unsafe {
+                let advice = memmap2::UncheckedAdvice::DontNeed;
+                self.0
+                    .unchecked_advise_range(advice, part.start, part.len())
+            };
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = part;
     }
 }
 
@@ -134,6 +151,16 @@ impl Zeroed {
         };
         // SAFETY: as in `u16`, and the borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr().cast(), len) }
+    }
+
+    /// As bytes: four or two for each number.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.map.as_deref().unwrap_or_default()
+    }
+
+    /// As bytes, to write.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.map.as_deref_mut().unwrap_or_default()
     }
 
     fn fits(&self, width: usize) -> Option<&MmapMut> {

@@ -6,67 +6,73 @@
 //!
 //! Whatever the kernel, one row's result depends on that row and the weights alone, to the bit.
 
-use super::level::{Isa, Level};
+use super::level::Level;
+use super::packed::{Packed, STRIP};
 use super::pool::Lead;
 use super::split::{Split, WORTH_NS};
-use crate::matrix::Matrix;
+use crate::matrix::Matrix as Floats;
 use crate::weight::Weight;
 
-mod any;
 #[cfg(target_arch = "x86_64")]
-mod gather;
-#[cfg(target_arch = "x86_64")]
+mod amx;
+mod formats;
 mod lanes;
-#[cfg(target_arch = "x86_64")]
-mod narrow;
-#[cfg(target_arch = "x86_64")]
-mod nibbles;
-#[cfg(target_arch = "x86_64")]
-mod panel;
 mod plain;
-#[cfg(target_arch = "x86_64")]
-mod q4_0;
-#[cfg(target_arch = "x86_64")]
-mod q4_1;
-#[cfg(target_arch = "x86_64")]
-mod q4_k;
-#[cfg(target_arch = "x86_64")]
-mod q5_0;
-#[cfg(target_arch = "x86_64")]
-mod q5_1;
-#[cfg(target_arch = "x86_64")]
-mod q5_k;
-#[cfg(target_arch = "x86_64")]
-mod q6_k;
-#[cfg(target_arch = "x86_64")]
-mod q8_0;
 pub(super) mod rounded;
-#[cfg(target_arch = "x86_64")]
-mod stored;
 mod strip;
-#[cfg(target_arch = "x86_64")]
-mod strip_x86;
-#[cfg(target_arch = "x86_64")]
-mod wide;
+pub(super) mod tall;
+mod tile;
 
 /// Weights that share one input, at most.
 pub(crate) const MOST_TARGETS: usize = 4;
 
+/// Weights as a kernel reads them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Matrix<'a> {
+    /// Floats, row after row.
+    Stored(&'a Weight),
+    /// Quants in strips.
+    Packed(&'a Packed),
+}
+
 /// One product of a group.
 pub(super) struct Target<'a> {
-    pub(super) weight: &'a Weight,
+    pub(super) matrix: Matrix<'a>,
     pub(super) bias: Option<&'a [f32]>,
     pub(super) out: Split<'a, f32>,
+}
+
+impl Target<'_> {
+    /// Rows of the weight.
+    fn rows(&self) -> usize {
+        match self.matrix {
+            Matrix::Stored(weight) => weight.rows() as usize,
+            Matrix::Packed(packed) => packed.rows(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self.matrix {
+            Matrix::Stored(weight) => weight.data().len(),
+            Matrix::Packed(packed) => packed.size_bytes(),
+        }
+    }
+
+    fn strips(&self) -> usize {
+        self.rows().div_ceil(STRIP)
+    }
 }
 
 /// What the products of a group share.
 #[derive(Clone, Copy)]
 pub(super) struct Input<'a> {
     /// As floats.
-    pub(super) x: Matrix<'a>,
+    pub(super) x: Floats<'a>,
     /// Rounded, if a weight is quantised; rows of `rounded_stride` words.
     pub(super) rounded: &'a [u32],
     pub(super) rounded_stride: usize,
+    /// The same in tiles, if there are enough rows for them and the processor has such.
+    pub(super) tall: Option<tall::Tall<'a>>,
 }
 
 impl<'a> Input<'a> {
@@ -85,19 +91,6 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Words that each thread needs for weights of `columns` columns.
-pub(super) fn scratch_words(level: Level, columns: usize) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    {
-        let blocks = rounded::blocks_of(columns);
-        if level.isa() == Isa::Avx512 && blocks <= panel::MOST_BLOCKS {
-            return blocks * panel::BLOCK_WORDS;
-        }
-    }
-    let _ = (level, columns);
-    0
-}
-
 /// Computes all of `targets`; `scratch` has a row for each thread.
 pub(super) fn run(
     lead: &mut Lead<'_>,
@@ -112,18 +105,14 @@ pub(super) fn run(
         return;
     }
     let columns = input.x.width.max(1);
-    let group = (GROUP_BYTES / (columns * 4)).clamp(32, 512).min(rows);
+    let group = (GROUP_BYTES / (columns * 2)).clamp(32, MOST_ROWS) / 16 * 16;
+    let group = group.min(rows);
     let groups = rows.div_ceil(group);
-    let strips: usize = targets.iter().flatten().map(strips_of).sum();
+    let strips: usize = targets.iter().flatten().map(Target::strips).sum();
     let items = strips * groups;
-    let bytes: u64 = targets.iter().flatten().map(|t| t.weight.bytes()).sum();
-    let outputs: usize = targets
-        .iter()
-        .flatten()
-        .map(|t| t.weight.rows() as usize)
-        .sum();
-    let whole_ns =
-        usize::try_from(bytes / 12).unwrap_or(usize::MAX) + outputs * columns / 64 * rows / 4;
+    let bytes: usize = targets.iter().flatten().map(Target::bytes).sum();
+    let outputs: usize = targets.iter().flatten().map(Target::rows).sum();
+    let whole_ns = bytes / 12 + outputs * columns / 64 * rows / 4;
     let chunks = (whole_ns / WORTH_NS)
         .min(lead.threads() * CHUNKS)
         .min(items)
@@ -136,9 +125,9 @@ pub(super) fn run(
             let last = (first + group).min(rows);
             let mut strip = item % strips;
             for target in targets.iter().flatten() {
-                let count = strips_of(target);
+                let count = target.strips();
                 if strip < count {
-                    strip::compute(level, input, first..last, target, strip * STRIP, scratch);
+                    strip::compute(level, input, first..last, target, strip, scratch);
                     break;
                 }
                 strip -= count;
@@ -154,16 +143,12 @@ pub(super) fn run(
     }
 }
 
-/// Weight rows of a strip.
-const STRIP: usize = 16;
-
 /// Chunks per thread: enough that a slow thread holds no one up for long.
 const CHUNKS: usize = 8;
 
-/// Activations of one group, as floats: with their rounded form they share the second-level cache
-/// with a strip of weights.
-const GROUP_BYTES: usize = 1 << 20;
+/// Rows of activations of one group, at most.
+const MOST_ROWS: usize = 512;
 
-fn strips_of(target: &Target<'_>) -> usize {
-    (target.weight.rows() as usize).div_ceil(STRIP)
-}
+/// Activations of one group, as bytes with their scales: they share the second-level cache with some
+/// strips of weights.
+const GROUP_BYTES: usize = 1 << 20;

@@ -54,8 +54,10 @@ pub(super) trait Vector: Copy {
     fn power_of_two(self) -> Self;
     /// `self > limit ? yes : no`, lane by lane; `no` where either is NaN.
     fn select_above(self, limit: Self, yes: Self, no: Self) -> Self;
-    /// Whole numbers from -128 to 127 as bytes.
-    fn to_bytes(self) -> [i8; LANES];
+    /// Whole numbers from -128 to 127 as bytes, four to a word, and their sum.
+    fn to_bytes(self) -> ([u32; 4], i32);
+    /// Whether no lane is infinite or NaN.
+    fn is_finite(self) -> bool;
     /// The sum of the lanes: l and l + 8, then l and l + 4, and so on.
     fn sum(self) -> f32;
     /// The largest lane; NaN lanes may be overlooked.
@@ -113,7 +115,7 @@ macro_rules! kernel {
                 match level.isa() {
                     // SAFETY: a `Level` of this kind exists only where the processor was seen to
                     // have these instructions.
-                    Isa::Avx512 => return unsafe { with_avx512($($arg),*) },
+                    Isa::Avx512 | Isa::Amx => return unsafe { with_avx512($($arg),*) },
                     // SAFETY: as above.
                     Isa::Avx2 => return unsafe { with_avx2($($arg),*) },
                     Isa::Portable | Isa::Reference => {}

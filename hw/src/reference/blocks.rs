@@ -9,13 +9,14 @@ use crate::dtype::Dtype;
 use crate::weight::Weight;
 
 /// 32 neighbouring numbers of a quantised row. Number i is
-/// `scale * halves[i / 16] * quants[i] + minimum`.
+/// `scales[i / 16] * quants[i] + minimum`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block {
     pub(crate) quants: [i32; 32],
-    /// Whole-number scales of the two halves; 1 but for Q6_K.
-    pub(crate) halves: [i32; 2],
-    pub(crate) scale: f32,
+    /// Of the two halves.
+    pub(crate) scales: [f32; 2],
+    /// Whether each half has a scale of its own: in Q6_K.
+    pub(crate) halved: bool,
     pub(crate) minimum: f32,
 }
 
@@ -48,8 +49,7 @@ pub(crate) fn read_row(dtype: Dtype, bytes: &[u8], values: &mut [f32]) {
             for (index, values) in values.as_chunks_mut::<32>().0.iter_mut().enumerate() {
                 let block = unpack(dtype, bytes, index);
                 for (i, value) in values.iter_mut().enumerate() {
-                    let quant = (block.halves[i / 16] * block.quants[i]) as f32;
-                    *value = block.scale * quant + block.minimum;
+                    *value = block.scales[i / 16] * block.quants[i] as f32 + block.minimum;
                 }
             }
         }
@@ -103,8 +103,8 @@ fn plain(mut quants: [i32; 32], zero: i32, scale: f32, minimum: f32) -> Block {
     }
     Block {
         quants,
-        halves: [1, 1],
-        scale,
+        scales: [scale; 2],
+        halved: false,
         minimum,
     }
 }
@@ -143,8 +143,8 @@ fn super_block(block: &[u8], part: usize, quants: [i32; 32]) -> Block {
     };
     Block {
         quants,
-        halves: [1, 1],
-        scale: half_at(block, 0) * f32::from(scale),
+        scales: [half_at(block, 0) * f32::from(scale); 2],
+        halved: false,
         minimum: -(half_at(block, 2) * f32::from(minimum)),
     }
 }
@@ -161,11 +161,11 @@ fn six_bits(block: &[u8], part: usize) -> Block {
             let high = high[i] >> (quarter * 2) & 3;
             i32::from(low | high << 4) - 32
         }),
-        halves: [
-            i32::from(scales[0].cast_signed()),
-            i32::from(scales[1].cast_signed()),
+        scales: [
+            half_at(block, 208) * f32::from(scales[0].cast_signed()),
+            half_at(block, 208) * f32::from(scales[1].cast_signed()),
         ],
-        scale: half_at(block, 208),
+        halved: true,
         minimum: 0.0,
     }
 }

@@ -68,21 +68,27 @@ fn round_to_bytes(x: &[f32]) -> Vec<Rounded> {
 /// Below it, the inverse of the scale would overflow.
 const SMALLEST: f32 = 1e-30;
 
-/// Block b adds to partial sum b mod 4; the sums are added in pairs.
+/// Block after block, each half by itself where it has a scale of its own.
 fn quantised_dot(x: &[Rounded], weight: &Weight, row: usize) -> f64 {
-    let mut sums = [0.0_f32; 4];
+    let mut sum = 0.0_f32;
     for (index, x) in x.iter().enumerate() {
         let block = blocks::unpack(weight.dtype(), weight.row(row), index);
-        let mut dot = 0;
+        let mut dots = [0; 2];
         for i in 0..32 {
-            dot += block.halves[i / 16] * block.quants[i] * x.quants[i];
+            dots[i / 16] += block.quants[i] * x.quants[i];
         }
-        let sum = &mut sums[index % 4];
-        *sum = (dot as f32).mul_add(block.scale * x.scale, *sum);
+        if block.halved {
+            for (dot, scale) in dots.iter().zip(block.scales) {
+                sum = (*dot as f32).mul_add(scale * x.scale, sum);
+            }
+        } else {
+            let dot = dots[0] + dots[1];
+            sum = (dot as f32).mul_add(block.scales[0] * x.scale, sum);
+        }
         let total: i32 = x.quants.iter().sum();
-        *sum = block.minimum.mul_add(x.scale * total as f32, *sum);
+        sum = block.minimum.mul_add(x.scale * total as f32, sum);
     }
-    f64::from((sums[0] + sums[1]) + (sums[2] + sums[3]))
+    f64::from(sum)
 }
 
 fn plain_dot(x: &[f32], weight: &Weight, row: usize) -> f64 {

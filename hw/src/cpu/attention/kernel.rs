@@ -2,7 +2,11 @@
 //!
 //! Decides the order of operations: a score is four sums over columns c mod 4, added in pairs;
 //! within a segment the largest score so far is kept and earlier sums are scaled down when it
-//! grows (Milakov and Gimelshein 2018), block after block.
+//! grows (Milakov and Gimelshein 2018), span after span of 64 places. Spans begin at multiples of 64
+//! whoever looks at them, so what a query finds does not depend on those that look with it.
+//!
+//! What bounds it: with one query, reading keys and values; with four, a broadcast and a multiplication
+//! for each number of a key and of a value, two of each a cycle.
 
 use std::ops::Range;
 
@@ -40,12 +44,12 @@ impl Element for u16 {
 }
 
 kernel!(
-    /// One segment for `heads` rows of `query`, into as many partial results.
-    segment_f32 = segment_f32_generic(keys: Blocks<'_, f32>, query: &[f32], heads: usize, segment: Range<usize>, shape: &Shape, parts: &mut [f32])
+    /// One segment for one, two or four queries, into as many partial results.
+    segment_f32 = segment_f32_generic(keys: Blocks<'_, f32>, queries: &[Query<'_>], shape: &Shape, parts: &mut [f32])
 );
 kernel!(
     /// The same with keys and values in half precision.
-    segment_f16 = segment_f16_generic(keys: Blocks<'_, u16>, query: &[f32], heads: usize, segment: Range<usize>, shape: &Shape, parts: &mut [f32])
+    segment_f16 = segment_f16_generic(keys: Blocks<'_, u16>, queries: &[Query<'_>], shape: &Shape, parts: &mut [f32])
 );
 kernel!(
     /// Adds a partial result to what came before it.
@@ -56,93 +60,99 @@ kernel!(
     finish = finish_generic(total: &[f32], out: &mut [f32])
 );
 
+/// A row of numbers that looks for keys, and the places of one segment that it sees: at least one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Query<'a> {
+    pub(super) x: &'a [f32],
+    pub(super) seen: Range<usize>,
+}
+
 #[inline(always)]
 fn segment_f32_generic<V: Vector>(
     keys: Blocks<'_, f32>,
-    query: &[f32],
-    heads: usize,
-    segment: Range<usize>,
+    queries: &[Query<'_>],
     shape: &Shape,
     parts: &mut [f32],
 ) {
-    segment_any::<V, f32>(keys, query, heads, segment, shape, parts);
+    segment_any::<V, f32>(keys, queries, shape, parts);
 }
 
 #[inline(always)]
 fn segment_f16_generic<V: Vector>(
     keys: Blocks<'_, u16>,
-    query: &[f32],
-    heads: usize,
-    segment: Range<usize>,
+    queries: &[Query<'_>],
     shape: &Shape,
     parts: &mut [f32],
 ) {
-    segment_any::<V, u16>(keys, query, heads, segment, shape, parts);
+    segment_any::<V, u16>(keys, queries, shape, parts);
 }
 
 #[inline(always)]
 fn segment_any<V: Vector, E: Element>(
     keys: Blocks<'_, E>,
-    query: &[f32],
-    heads: usize,
-    segment: Range<usize>,
+    queries: &[Query<'_>],
     shape: &Shape,
     parts: &mut [f32],
 ) {
     let width = shape.partial_width();
-    match heads {
-        1 => walk::<V, E, 1>(keys, query, segment, shape.score, width, parts),
-        2 => walk::<V, E, 2>(keys, query, segment, shape.score, width, parts),
-        _ => walk::<V, E, 4>(keys, query, segment, shape.score, width, parts),
+    match queries {
+        [a] => walk::<V, E, 1>(keys, [a], shape.score, width, parts),
+        [a, b] => walk::<V, E, 2>(keys, [a, b], shape.score, width, parts),
+        [a, b, c, d] => walk::<V, E, 4>(keys, [a, b, c, d], shape.score, width, parts),
+        _ => {}
     }
 }
+
+/// Places whose scores are compared at once.
+const SPAN: usize = 4 * BLOCK;
 
 #[inline(always)]
 fn walk<V: Vector, E: Element, const Q: usize>(
     keys: Blocks<'_, E>,
-    query: &[f32],
-    segment: Range<usize>,
+    queries: [&Query<'_>; Q],
     score: Score,
     width: usize,
     parts: &mut [f32],
 ) {
+    let (mut start, mut end) = (usize::MAX, 0);
+    for query in queries {
+        start = start.min(query.seen.start);
+        end = end.max(query.seen.end);
+    }
     let mut most = [f32::NEG_INFINITY; Q];
     let mut sums = [0.0_f32; Q];
     parts[..Q * width].fill(0.0);
-    for block in segment.start / BLOCK..segment.end.div_ceil(BLOCK) {
-        let first = segment.start.saturating_sub(block * BLOCK);
-        let last = BLOCK.min(segment.end - block * BLOCK);
-        let scores = scores::<V, E, Q>(keys.keys(block), query, keys.key_width(), score);
-        let mut weights = [[0.0_f32; LANES]; Q];
+    for span in start / SPAN..end.div_ceil(SPAN) {
+        let first = span * SPAN;
+        let blocks =
+            (start.max(first) - first) / BLOCK..(end.min(first + SPAN) - first).div_ceil(BLOCK);
+        let mut weights = [[f32::NEG_INFINITY; SPAN]; Q];
+        for block in blocks {
+            let keys_here = keys.keys(first / BLOCK + block);
+            let scores = scores::<V, E, Q>(keys_here, queries, score);
+            for q in 0..Q {
+                if let Some(lanes) = weights[q].as_chunks_mut::<LANES>().0.get_mut(block) {
+                    scores[q].store(lanes);
+                }
+            }
+        }
+        let mut seen = [(0, 0); Q];
         let mut fades = [1.0_f32; Q];
         for q in 0..Q {
-            let mut lanes = [0.0; LANES];
-            scores[q].store(&mut lanes);
-            if first > 0 || last < BLOCK {
-                lanes[..first].fill(f32::NEG_INFINITY);
-                lanes[last..].fill(f32::NEG_INFINITY);
+            let range = &queries[q].seen;
+            seen[q] = (
+                range.start.clamp(first, first + SPAN) - first,
+                range.end.clamp(first, first + SPAN) - first,
+            );
+            let (from, to) = seen[q];
+            if from >= to {
+                continue;
             }
-            let scores = V::load(&lanes);
-            let now = scores.largest().max(most[q]);
-            if now != most[q] {
-                let mut fade = [0.0; LANES];
-                math::exp(V::splat(most[q] - now)).store(&mut fade);
-                fades[q] = fade[0];
-                most[q] = now;
-            }
-            let exps = math::exp(scores.sub(V::splat(now)));
-            exps.store(&mut weights[q]);
-            sums[q] = sums[q] * fades[q] + exps.sum();
+            weights[q][..from].fill(f32::NEG_INFINITY);
+            weights[q][to..].fill(f32::NEG_INFINITY);
+            (fades[q], sums[q]) = exponentials::<V>(&mut weights[q], &mut most[q], sums[q]);
         }
-        let (values, stride) = keys.values(block);
-        add_values::<V, E, Q>(
-            values,
-            [stride, keys.value_width(), width],
-            first..last,
-            &weights,
-            fades,
-            parts,
-        );
+        add_values::<V, E, Q>(keys, first, width, seen, &weights, fades, parts);
     }
     for q in 0..Q {
         let at = q * width + width - 16;
@@ -151,19 +161,45 @@ fn walk<V: Vector, E: Element, const Q: usize>(
     }
 }
 
+/// Scores become weights: `exp(score - most)`, where `most` has become the largest so far. What
+/// earlier sums are to be multiplied by, and the sum of all.
+#[inline(always)]
+fn exponentials<V: Vector>(scores: &mut [f32; SPAN], most: &mut f32, sum: f32) -> (f32, f32) {
+    let lanes = scores.as_chunks_mut::<LANES>().0;
+    let mut largest = V::splat(f32::NEG_INFINITY);
+    for lanes in lanes.iter() {
+        largest = V::load(lanes).max(largest);
+    }
+    let now = largest.largest().max(*most);
+    let mut fade = 1.0;
+    if now != *most {
+        let mut fades = [0.0; LANES];
+        math::exp(V::splat(*most - now)).store(&mut fades);
+        fade = fades[0];
+        *most = now;
+    }
+    let mut all = V::zero();
+    for lanes in lanes {
+        let exps = math::exp(V::load(lanes).sub(V::splat(now)));
+        exps.store(lanes);
+        all = all.add(exps);
+    }
+    (fade, sum * fade + all.sum())
+}
+
 /// The scores of sixteen places.
 #[inline(always)]
 fn scores<V: Vector, E: Element, const Q: usize>(
     keys: &[E],
-    query: &[f32],
-    width: usize,
+    queries: [&Query<'_>; Q],
     score: Score,
 ) -> [V; Q] {
+    let width = keys.len() / BLOCK;
     let columns = keys.as_chunks::<LANES>().0;
     let (fours, rest) = columns.as_chunks::<4>();
     let mut rows: [&[f32]; Q] = [&[]; Q];
     for q in 0..Q {
-        rows[q] = &query[q * width..][..width];
+        rows[q] = &queries[q].x[..width];
     }
     let mut sums = [[V::zero(); 4]; Q];
     for (i, four) in fours.iter().enumerate() {
@@ -192,16 +228,26 @@ fn scores<V: Vector, E: Element, const Q: usize>(
     scores
 }
 
-/// `part = part * fade + sum of weight * value`, for the places of `seen`.
+/// `part = part * fade + sum of weight * value`, over the places from `first` on that each has seen.
 #[inline(always)]
 fn add_values<V: Vector, E: Element, const Q: usize>(
-    values: &[E],
-    [stride, value_width, width]: [usize; 3],
-    seen: Range<usize>,
-    weights: &[[f32; LANES]; Q],
+    keys: Blocks<'_, E>,
+    first: usize,
+    width: usize,
+    seen: [(usize, usize); Q],
+    weights: &[[f32; SPAN]; Q],
     fades: [f32; Q],
     parts: &mut [f32],
 ) {
+    // What anyone sees, and what all do.
+    let (mut any, mut all) = ((SPAN, 0), (0, SPAN));
+    for (from, to) in seen {
+        if from < to {
+            any = (any.0.min(from), any.1.max(to));
+        }
+        all = (all.0.max(from), all.1.min(to));
+    }
+    let value_width = keys.value_width();
     let mut column = 0;
     while column < value_width {
         let count = LANES.min(value_width - column);
@@ -211,18 +257,24 @@ fn add_values<V: Vector, E: Element, const Q: usize>(
                 sums[q] = V::load(part).mul(V::splat(fades[q]));
             }
         }
-        for place in seen.clone() {
-            let from = &values[place * stride + column..];
-            let value = match from.first_chunk::<LANES>() {
-                Some(from) if count == LANES => E::load::<V>(from),
-                _ => {
-                    let mut lanes = [E::default(); LANES];
-                    lanes[..count].copy_from_slice(&from[..count]);
-                    E::load::<V>(&lanes)
+        for block in any.0 / BLOCK..any.1.div_ceil(BLOCK) {
+            let (values, stride) = keys.values(first / BLOCK + block);
+            let from = any.0.max(block * BLOCK);
+            let to = any.1.min(block * BLOCK + BLOCK);
+            for place in from..to {
+                let value = value_at::<V, E>(&values[place % BLOCK * stride + column..], count);
+                if place >= all.0 && place < all.1 {
+                    for q in 0..Q {
+                        sums[q] = value.fma(V::splat(weights[q][place]), sums[q]);
+                    }
+                } else {
+                    // One that does not see a value must not even multiply it by zero.
+                    for q in 0..Q {
+                        if place >= seen[q].0 && place < seen[q].1 {
+                            sums[q] = value.fma(V::splat(weights[q][place]), sums[q]);
+                        }
+                    }
                 }
-            };
-            for q in 0..Q {
-                sums[q] = value.fma(V::splat(weights[q][place]), sums[q]);
             }
         }
         for q in 0..Q {
@@ -231,6 +283,19 @@ fn add_values<V: Vector, E: Element, const Q: usize>(
             }
         }
         column += LANES;
+    }
+}
+
+/// Sixteen columns of a value, or the `count` that are left.
+#[inline(always)]
+fn value_at<V: Vector, E: Element>(from: &[E], count: usize) -> V {
+    match from.first_chunk::<LANES>() {
+        Some(from) if count == LANES => E::load::<V>(from),
+        _ => {
+            let mut lanes = [E::default(); LANES];
+            lanes[..count].copy_from_slice(&from[..count]);
+            E::load::<V>(&lanes)
+        }
     }
 }
 

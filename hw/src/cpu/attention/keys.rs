@@ -92,11 +92,6 @@ impl<'a> Keys<'a> {
 }
 
 impl<'a, E: Element> Blocks<'a, E> {
-    /// Columns of a key.
-    pub(super) fn key_width(&self) -> usize {
-        self.key_width
-    }
-
     /// Columns of a value.
     pub(super) fn value_width(&self) -> usize {
         self.value_width

@@ -2,7 +2,7 @@
 
 use super::{Around, Engine, matrix};
 use crate::cpu::mapping::Zeroed;
-use crate::cpu::matmul::{self, Input, MOST_TARGETS, Target, rounded};
+use crate::cpu::matmul::{self, Input, MOST_TARGETS, Matrix, Target, rounded, tall};
 use crate::cpu::pool::Lead;
 use crate::cpu::split::{Split, for_each_row};
 use crate::op::Op;
@@ -27,44 +27,57 @@ impl Engine {
             std::mem::swap(out, values.buffer_of(*op));
         }
         let input = matrix(values.layout, values.buffers, around.facts, *x);
-        let weight_of = |op: usize| match graph.ops[op] {
-            Op::Matmul { weight, bias, .. } => Some((&graph.weights[weight as usize], bias)),
+        let matrix_of = |op: usize| match graph.ops[op] {
+            Op::Matmul { weight, bias, .. } => {
+                let index = weight as usize;
+                let packed = self.packed[index].as_deref().map(Matrix::Packed);
+                Some((
+                    packed.unwrap_or(Matrix::Stored(&graph.weights[index])),
+                    bias,
+                ))
+            }
             _ => None,
         };
         let quantised = group
             .iter()
-            .filter_map(|op| weight_of(*op))
-            .any(|(weight, _)| weight.dtype().is_quantised());
+            .filter_map(|op| matrix_of(*op))
+            .any(|(matrix, _)| matches!(matrix, Matrix::Packed(_)));
         let stride = rounded::blocks_of(input.width) * rounded::BLOCK_WORDS;
+        let level = self.level;
         if quantised {
             let shape = [input.rows, stride, stride];
-            let level = self.level;
             let words = self.room.rounded.u32_mut();
             for_each_row(lead, words, shape, input.width / 8 + 1, &|row, out| {
                 rounded::round(level, input.row(row), out);
             });
         }
-        let panel_words = self.room.panel_words;
-        let mut panels = std::mem::replace(&mut self.room.panels, Zeroed::empty());
+        let rounded = self.room.rounded.u32();
+        let mut tall_words = std::mem::replace(&mut self.room.tall, Zeroed::empty());
+        let mut tiles = std::mem::replace(&mut self.room.tiles, Zeroed::empty());
         {
-            let scratch = Split::of(panels.u32_mut(), panel_words);
+            let tall = quantised
+                .then(|| tall::fill(lead, level, rounded, stride, input.rows, &mut tall_words))
+                .flatten();
+            let scratch = Split::of(tiles.u32_mut(), self.room.tile_words);
             let input = Input {
                 x: input,
-                rounded: self.room.rounded.u32(),
+                rounded,
                 rounded_stride: if quantised { stride } else { 0 },
+                tall,
             };
             let mut targets: [Option<Target<'_>>; MOST_TARGETS] = [const { None }; MOST_TARGETS];
             for ((target, out), op) in targets.iter_mut().zip(&mut outs).zip(group) {
                 let view = &values.layout.views[*op];
-                *target = weight_of(*op).map(|(weight, bias)| Target {
-                    weight,
+                *target = matrix_of(*op).map(|(matrix, bias)| Target {
+                    matrix,
                     bias: bias.map(|bias| self.vector(bias)),
                     out: Split::of(out.f32_mut(), view.stride),
                 });
             }
-            matmul::run(lead, self.level, input, &targets, &scratch, panel_words);
+            matmul::run(lead, level, input, &targets, &scratch, self.room.tile_words);
         }
-        self.room.panels = panels;
+        self.room.tiles = tiles;
+        self.room.tall = tall_words;
         for (out, op) in outs.iter_mut().zip(group) {
             std::mem::swap(out, values.buffer_of(*op));
         }

@@ -29,7 +29,16 @@ pub(super) struct Quad {
     /// Minus the sum of the bytes, for types around a zero.
     pub(super) debts: [i32; 4],
     /// Two 16-bit sums, of the first and of the last 16 bytes, for Q6_K.
-    pub(super) halves: [u32; 4],
+    halves: [u32; 4],
+}
+
+impl Quad {
+    /// Minus the sums of the first and of the last 16 bytes of block `block`.
+    #[inline(always)]
+    pub(super) fn half_debts(&self, block: usize) -> [i32; 2] {
+        let pair = self.halves[block].cast_signed();
+        [-(pair << 16 >> 16), -(pair >> 16)]
+    }
 }
 
 /// Words of a quad.
@@ -76,25 +85,21 @@ fn round_generic<V: Vector>(x: &[f32], words: &mut [u32]) {
                 continue;
             };
             let (low, high) = (V::load(low), V::load(high));
-            // Zero where all are finite, NaN elsewhere.
-            let finite = low.sub(low).add(high.sub(high)).sum();
-            let most = low.abs().max(high.abs()).largest();
-            if finite != 0.0 {
+            if !(low.is_finite() && high.is_finite()) {
                 quad.scales[block] = f32::NAN;
                 quad.moments[block] = f32::NAN;
                 continue;
             }
+            let most = low.abs().max(high.abs()).largest();
             if most < SMALLEST {
                 continue;
             }
             let inverse = V::splat(127.0 / most);
-            let low = low.mul(inverse).round().to_bytes();
-            let high = high.mul(inverse).round().to_bytes();
-            let first: i32 = low.iter().map(|b| i32::from(*b)).sum();
-            let second: i32 = high.iter().map(|b| i32::from(*b)).sum();
+            let (low, first) = low.mul(inverse).round().to_bytes();
+            let (high, second) = high.mul(inverse).round().to_bytes();
             let (low_words, high_words) = bytes.split_at_mut(4);
-            pack(&low, low_words);
-            pack(&high, high_words);
+            low_words.copy_from_slice(&low);
+            high_words.copy_from_slice(&high);
             let step = most * (1.0 / 127.0);
             quad.scales[block] = step;
             quad.moments[block] = step * (first + second) as f32;
@@ -106,10 +111,3 @@ fn round_generic<V: Vector>(x: &[f32], words: &mut [u32]) {
 
 /// Below it, the inverse of the scale would overflow.
 const SMALLEST: f32 = 1e-30;
-
-#[inline(always)]
-fn pack(bytes: &[i8; LANES], words: &mut [u32]) {
-    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<4>().0) {
-        *word = u32::from_le_bytes(bytes.map(i8::cast_unsigned));
-    }
-}

@@ -4,36 +4,100 @@
 
 use std::ops::Range;
 
-use super::super::level::{Isa, Level};
-use super::{Input, STRIP, Target, any, plain};
+use super::super::level::Level;
+#[cfg(target_arch = "x86_64")]
+use super::amx;
+use super::formats::{Format, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
+use super::tile::{self, Strip};
+use super::{Input, Matrix, Target, plain};
+use crate::cpu::packed::STRIP;
+use crate::dtype::Dtype;
+use crate::weight::Weight;
 
-/// Computes weight rows from `first` on (up to [`STRIP`]) for `rows` of the input.
+/// Computes strip `index` of the weight for `rows` of the input.
 pub(super) fn compute(
     level: Level,
     input: Input<'_>,
     rows: Range<usize>,
     target: &Target<'_>,
-    first: usize,
+    index: usize,
     scratch: &mut [u32],
 ) {
-    if !target.weight.dtype().is_quantised() {
-        return floats(level, input, rows, target, first);
+    let packed = match &target.matrix {
+        Matrix::Stored(weight) => return floats(level, input, rows, target, weight, index * STRIP),
+        Matrix::Packed(packed) => *packed,
+    };
+    let work = match packed.dtype() {
+        Dtype::Q4_0 => quantised::<Q4_0>,
+        Dtype::Q4_1 => quantised::<Q4_1>,
+        Dtype::Q5_0 => quantised::<Q5_0>,
+        Dtype::Q5_1 => quantised::<Q5_1>,
+        Dtype::Q4K => quantised::<Q4K>,
+        Dtype::Q5K => quantised::<Q5K>,
+        Dtype::Q6K => quantised::<Q6K>,
+        Dtype::Q8_0 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 => quantised::<Q8_0>,
+    };
+    let strip = Strip {
+        bytes: packed.strip(index),
+        blocks: packed.blocks(),
+    };
+    work(level, input, rows, target, strip, index * STRIP, scratch);
+}
+
+fn quantised<F: Format>(
+    level: Level,
+    input: Input<'_>,
+    rows: Range<usize>,
+    target: &Target<'_>,
+    strip: Strip<'_>,
+    column: usize,
+    scratch: &mut [u32],
+) {
+    let mut row = rows.start;
+    #[cfg(target_arch = "x86_64")]
+    if let Some(tall) = input.tall {
+        row = amx::strip::<F>(
+            level,
+            tall,
+            rows.clone(),
+            strip,
+            scratch,
+            &mut |row, sums| {
+                put(target, row, column, sums);
+            },
+        );
     }
-    match level.isa() {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => super::strip_x86::wide(level, input, rows, target, first, scratch),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => super::strip_x86::narrow(level, input, rows, target, first),
-        _ => {
-            let _ = scratch;
-            portable(input, rows, target, first);
-        }
+    let _ = scratch;
+    while row < rows.end {
+        row += match rows.end - row {
+            1 => tile::<F, 1>(level, input, row, target, strip, column),
+            2 => tile::<F, 2>(level, input, row, target, strip, column),
+            3 => tile::<F, 3>(level, input, row, target, strip, column),
+            4..8 => tile::<F, 4>(level, input, row, target, strip, column),
+            _ => tile::<F, 8>(level, input, row, target, strip, column),
+        };
     }
 }
 
+fn tile<F: Format, const M: usize>(
+    level: Level,
+    input: Input<'_>,
+    row: usize,
+    target: &Target<'_>,
+    strip: Strip<'_>,
+    column: usize,
+) -> usize {
+    let mut out = [[0.0; STRIP]; M];
+    tile::compute::<F, M>(level, strip, input.rounded_rows(row), &mut out);
+    for (m, sums) in out.iter().enumerate() {
+        put(target, row + m, column, sums);
+    }
+    M
+}
+
 /// Writes sums of weight rows from `column` on into row `row` of the result, with the bias.
-pub(super) fn put(target: &Target<'_>, row: usize, column: usize, sums: &[f32]) {
-    let end = (column + sums.len()).min(target.weight.rows() as usize);
+fn put(target: &Target<'_>, row: usize, column: usize, sums: &[f32]) {
+    let end = (column + sums.len()).min(target.rows());
     // SAFETY: strips and groups are disjoint, each is computed by one thread, and the part ends
     // with this call.
     let out = unsafe { target.out.part(row, column..end) };
@@ -52,10 +116,10 @@ pub(super) fn put(target: &Target<'_>, row: usize, column: usize, sums: &[f32]) 
 }
 
 /// The weight rows of a strip, the last one again beyond the end.
-pub(super) fn strip_rows<'a>(target: &Target<'a>, first: usize) -> [&'a [u8]; STRIP] {
-    let last = target.weight.rows() as usize - 1;
-    let data = target.weight.data();
-    let row_bytes = target.weight.row_bytes();
+fn strip_rows(weight: &Weight, first: usize) -> [&[u8]; STRIP] {
+    let last = weight.rows() as usize - 1;
+    let data = weight.data();
+    let row_bytes = weight.row_bytes();
     let mut rows: [&[u8]; STRIP] = [&[]; STRIP];
     for (i, row) in rows.iter_mut().enumerate() {
         *row = &data[(first + i).min(last) * row_bytes..][..row_bytes];
@@ -63,10 +127,17 @@ pub(super) fn strip_rows<'a>(target: &Target<'a>, first: usize) -> [&'a [u8]; ST
     rows
 }
 
-fn floats(level: Level, input: Input<'_>, rows: Range<usize>, target: &Target<'_>, first: usize) {
-    let dtype = target.weight.dtype();
-    let count = target.weight.rows() as usize - first;
-    let weights = strip_rows(target, first);
+fn floats(
+    level: Level,
+    input: Input<'_>,
+    rows: Range<usize>,
+    target: &Target<'_>,
+    weight: &Weight,
+    first: usize,
+) {
+    let dtype = weight.dtype();
+    let count = weight.rows() as usize - first;
+    let weights = strip_rows(weight, first);
     let x = |row: usize| input.x.row(row);
     for (i, weights) in weights
         .as_chunks::<{ plain::TILE_ROWS }>()
@@ -100,26 +171,6 @@ fn floats(level: Level, input: Input<'_>, rows: Range<usize>, target: &Target<'_
             let mut out = [[0.0; plain::TILE_ROWS]; 1];
             plain::tile_1(level, dtype, *weights, [x(row)], &mut out);
             put(target, row, column, &out[0]);
-        }
-    }
-}
-
-fn portable(input: Input<'_>, rows: Range<usize>, target: &Target<'_>, first: usize) {
-    let dtype = target.weight.dtype();
-    let last = (first + STRIP).min(target.weight.rows() as usize);
-    for column in first..last {
-        let weights = target.weight.row(column);
-        let mut row = rows.start;
-        while row < rows.end {
-            let count = any::MOST.min(rows.end - row);
-            let x: [_; any::MOST] =
-                std::array::from_fn(|i| input.rounded_row((row + i).min(rows.end - 1)));
-            let mut out = [0.0; any::MOST];
-            any::row(dtype, weights, &x[..count], &mut out);
-            for (m, sum) in out[..count].iter().enumerate() {
-                put(target, row + m, column, &[*sum]);
-            }
-            row += count;
         }
     }
 }

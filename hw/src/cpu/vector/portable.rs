@@ -130,8 +130,19 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
-    fn to_bytes(self) -> [i8; LANES] {
-        self.0.map(|x| x as i8)
+    fn to_bytes(self) -> ([u32; 4], i32) {
+        let (mut words, mut sum) = ([0; 4], 0);
+        for (i, x) in self.0.into_iter().enumerate() {
+            let byte = x as i8;
+            words[i / 4] |= u32::from(byte.cast_unsigned()) << (i % 4 * 8);
+            sum += i32::from(byte);
+        }
+        (words, sum)
+    }
+
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        self.0.iter().all(|x| x.is_finite())
     }
 
     #[inline(always)]

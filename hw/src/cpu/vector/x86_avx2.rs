@@ -1,13 +1,15 @@
 //! Sixteen floats in two registers of AVX2, with FMA and F16C.
 
 use std::arch::x86_64::{
-    __m128i, __m256, _CMP_GT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_add_ps,
-    _mm_add_ss, _mm_cvtss_f32, _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps, _mm_packs_epi16,
-    _mm_storeu_si128, _mm256_add_epi32, _mm256_add_ps, _mm256_andnot_ps, _mm256_blendv_ps,
-    _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_castsi256_si128, _mm256_cmp_ps,
-    _mm256_cvtepu16_epi32, _mm256_cvtph_ps, _mm256_cvtps_epi32, _mm256_cvtps_ph, _mm256_div_ps,
-    _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps,
-    _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps, _mm256_packs_epi32, _mm256_permute4x64_epi64,
+    __m128i, __m256, _CMP_GT_OQ, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
+    _mm_add_ps, _mm_add_ss, _mm_cvtsi128_si32, _mm_cvtss_f32, _mm_extract_epi16, _mm_loadu_si128,
+    _mm_movehdup_ps, _mm_movehl_ps, _mm_packs_epi16, _mm_sad_epu8, _mm_set1_epi8,
+    _mm_setzero_si128, _mm_storeu_si128, _mm_xor_si128, _mm256_add_epi32, _mm256_add_ps,
+    _mm256_and_ps, _mm256_andnot_ps, _mm256_blendv_ps, _mm256_castps256_ps128, _mm256_castsi256_ps,
+    _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepu16_epi32, _mm256_cvtph_ps,
+    _mm256_cvtps_epi32, _mm256_cvtps_ph, _mm256_div_ps, _mm256_extractf128_ps,
+    _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps,
+    _mm256_movemask_ps, _mm256_mul_ps, _mm256_packs_epi32, _mm256_permute4x64_epi64,
     _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps,
     _mm256_sub_ps,
 };
@@ -233,17 +235,36 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    fn to_bytes(self) -> [i8; LANES] {
-        let mut bytes = [0; LANES];
+    fn to_bytes(self) -> ([u32; 4], i32) {
+        let mut words = [0; 4];
         // SAFETY: see the type; the array has the 16 bytes that are written.
         unsafe {
-            let words = _mm256_packs_epi32(_mm256_cvtps_epi32(self.0), _mm256_cvtps_epi32(self.1));
-            let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
-            let upper = _mm256_extracti128_si256::<1>(words);
-            let packed = _mm_packs_epi16(_mm256_castsi256_si128(words), upper);
-            _mm_storeu_si128(bytes.as_mut_ptr().cast(), packed);
+            let (low, high) = (_mm256_cvtps_epi32(self.0), _mm256_cvtps_epi32(self.1));
+            let shorts = _mm256_packs_epi32(low, high);
+            let shorts = _mm256_permute4x64_epi64::<0b11_01_10_00>(shorts);
+            let upper = _mm256_extracti128_si256::<1>(shorts);
+            let packed = _mm_packs_epi16(_mm256_castsi256_si128(shorts), upper);
+            _mm_storeu_si128(words.as_mut_ptr().cast(), packed);
+            // Each byte plus 128, summed by eights.
+            let sums = _mm_sad_epu8(
+                _mm_xor_si128(packed, _mm_set1_epi8(-128)),
+                _mm_setzero_si128(),
+            );
+            let sum = _mm_cvtsi128_si32(sums) + _mm_extract_epi16::<4>(sums) - 16 * 128;
+            (words, sum)
         }
-        bytes
+    }
+
+    #[inline(always)]
+    fn is_finite(self) -> bool {
+        // SAFETY: see the type.
+        unsafe {
+            let limit = _mm256_set1_ps(f32::INFINITY);
+            let magnitude = self.abs();
+            let low = _mm256_cmp_ps::<_CMP_LT_OQ>(magnitude.0, limit);
+            let high = _mm256_cmp_ps::<_CMP_LT_OQ>(magnitude.1, limit);
+            _mm256_movemask_ps(_mm256_and_ps(low, high)) == 0xff
+        }
     }
 
     #[inline(always)]

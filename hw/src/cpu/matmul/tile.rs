@@ -1,0 +1,207 @@
+//! A strip of packed weights with a few rows of activations.
+//!
+//! Decides the order of a product's sums, which is that of `reference/matmul.rs`: whole numbers
+//! within a block, then one float sum, block after block.
+//!
+//! What bounds it: with one to four rows, memory (a block of Q4_0 is 288 bytes and some 25 vector
+//! instructions, of Q8_0 544 bytes and 25); with eight, the multipliers: 64 `dpbusd` a block beside
+//! some 45 other instructions.
+
+use std::ops::Range;
+
+use super::formats::Format;
+#[cfg(target_arch = "x86_64")]
+use super::lanes::{Avx2, Avx512};
+use super::lanes::{Lanes, Portable};
+use super::rounded::Quad;
+use crate::cpu::level::{Isa, Level};
+use crate::cpu::packed::STRIP;
+
+/// A strip's parts.
+#[derive(Clone, Copy)]
+pub(super) struct Strip<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) blocks: usize,
+}
+
+impl Strip<'_> {
+    /// Where quants and sides begin.
+    pub(super) fn parts<F: Format>(&self) -> [*const u8; 2] {
+        let all = F::FORM.strip_bytes(self.blocks);
+        assert!(
+            self.bytes.len() >= all,
+            "a strip is shorter than its columns say"
+        );
+        let quants = self.bytes.as_ptr();
+        [quants, quants.wrapping_add(self.blocks * F::FORM.quants)]
+    }
+}
+
+/// `out[m][r]` is the product of activations m with row r of the strip.
+pub(super) fn compute<F: Format, const M: usize>(
+    level: Level,
+    strip: Strip<'_>,
+    x: [&[Quad]; M],
+    out: &mut [[f32; STRIP]; M],
+) {
+    let mut starts = [std::ptr::null(); M];
+    for (start, x) in starts.iter_mut().zip(x) {
+        assert!(
+            x.len() * 4 >= strip.blocks,
+            "activations are shorter than a strip"
+        );
+        *start = x.as_ptr();
+    }
+    let parts = strip.parts::<F>();
+    match level.isa() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a level of this kind proves the instructions; strips and activations were just
+        // checked to have so many blocks.
+        Isa::Avx512 | Isa::Amx => unsafe { with_avx512::<F, M>(parts, strip.blocks, starts, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Isa::Avx2 => unsafe { with_avx2::<F, M>(parts, strip.blocks, starts, out) },
+        // SAFETY: as above; nothing is needed.
+        _ => unsafe { tile::<Portable, F, M>(parts, strip.blocks, starts, out) },
+    }
+}
+
+/// # Safety
+/// As for [`tile`]; AVX-512 (F, BW, DQ, VL, VNNI) must be there.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+unsafe fn with_avx512<F: Format, const M: usize>(
+    parts: [*const u8; 2],
+    blocks: usize,
+    x: [*const Quad; M],
+    out: &mut [[f32; STRIP]; M],
+) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::<Avx512, F, M>(parts, blocks, x, out) }
+}
+
+/// # Safety
+/// As for [`tile`]; AVX2, FMA and F16C must be there.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn with_avx2<F: Format, const M: usize>(
+    parts: [*const u8; 2],
+    blocks: usize,
+    x: [*const Quad; M],
+    out: &mut [[f32; STRIP]; M],
+) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::<Avx2, F, M>(parts, blocks, x, out) }
+}
+
+/// # Safety
+/// The instructions of `L` must be enabled; `parts` must be those of a strip of `blocks` blocks, and
+/// each of `x` must point to so many.
+#[inline(always)]
+unsafe fn tile<L: Lanes, F: Format, const M: usize>(
+    [quants, sides]: [*const u8; 2],
+    blocks: usize,
+    x: [*const Quad; M],
+    out: &mut [[f32; STRIP]; M],
+) {
+    for row in (0..STRIP).step_by(L::ROWS) {
+        // SAFETY: the caller's promise; rows are moved on to as `Format` wants it.
+        unsafe {
+            let quants = quants.add(4 * row);
+            let mut sums = [L::splat(0.0); M];
+            for quad in 0..blocks / 4 {
+                step::<L, F, M>([quants, sides], row, quad, 0..4, x, &mut sums);
+            }
+            step::<L, F, M>(
+                [quants, sides],
+                row,
+                blocks / 4,
+                0..blocks % 4,
+                x,
+                &mut sums,
+            );
+            for (out, sum) in out.iter_mut().zip(sums) {
+                L::store(sum, out.as_mut_ptr().add(row));
+            }
+        }
+    }
+}
+
+/// Some blocks of a quad.
+///
+/// # Safety
+/// As for [`tile`].
+#[inline(always)]
+unsafe fn step<L: Lanes, F: Format, const M: usize>(
+    [quants, sides]: [*const u8; 2],
+    row: usize,
+    quad: usize,
+    places: Range<usize>,
+    x: [*const Quad; M],
+    sums: &mut [L::Floats; M],
+) {
+    for place in places {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let block = quad * 4 + place;
+            let at = quants.add(block * F::FORM.quants);
+            ahead::<F>(at);
+            let weights = F::quants::<L>(at);
+            let scale = F::scale::<L>(sides, row, block, 0);
+            for m in 0..M {
+                let x = &*x[m].add(quad);
+                let x_scale = L::splat(x.scales[place]);
+                let words = x.bytes.as_ptr().add(place * 8);
+                if F::HALVED {
+                    let [first, second] = x.half_debts(place);
+                    let mut dots = [L::all(first << F::CENTRE), L::all(second << F::CENTRE)];
+                    for g in 0..8 {
+                        dots[g / 4] = L::dot(dots[g / 4], weights[g], words.add(g));
+                    }
+                    let factor = L::mul(scale, x_scale);
+                    sums[m] = L::fma(L::to_floats(dots[0]), factor, sums[m]);
+                    let factor = L::mul(F::scale::<L>(sides, row, block, 1), x_scale);
+                    sums[m] = L::fma(L::to_floats(dots[1]), factor, sums[m]);
+                    continue;
+                }
+                let shift = if F::SIGNED { L::OFFSET } else { F::CENTRE };
+                let debt = if shift > 0 {
+                    x.debts[place] << shift
+                } else {
+                    0
+                };
+                let mut dot = L::all(debt);
+                for g in 0..8 {
+                    dot = if F::SIGNED {
+                        L::dot_signed(dot, weights[g], words.add(g))
+                    } else {
+                        L::dot(dot, weights[g], words.add(g))
+                    };
+                }
+                let factor = L::mul(scale, x_scale);
+                sums[m] = L::fma(L::to_floats(dot), factor, sums[m]);
+                if F::MINIMA {
+                    let minimum = F::minimum::<L>(sides, row, block);
+                    sums[m] = L::fma(minimum, L::splat(x.moments[place]), sums[m]);
+                }
+            }
+        }
+    }
+}
+
+/// Asks for the quants that are read some microseconds from now, beyond the strip's end, too.
+#[inline(always)]
+fn ahead<F: Format>(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    for line in 0..F::FORM.quants / 64 {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // A prefetch never faults, wherever it points.
+        // SAFETY: every processor of this architecture has the instruction.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + line * 64).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
+/// Bytes.
+const AHEAD: usize = 4096;

@@ -1,0 +1,142 @@
+//! Quantised weights in the order in which kernels read them.
+//!
+//! Decides where the numbers of a weight lie once it is packed: sixteen rows side by side make a
+//! *strip*, in which the same four columns of all sixteen follow each other, so that a lane of a
+//! register is a weight row and nothing is ever added across lanes. Refuses to know instructions.
+//!
+//! A strip is `blocks` blocks of quants, 32 columns of sixteen rows each, and then their *sides*:
+//! scales and minima. Every strip begins at a multiple of 64 bytes. A row that a weight lacks is zero.
+//!
+//! Quants of a block, in words of four columns (`c`) of one row (`r`), word `16 * g + r`:
+//! - Q8_0: group g of 8 holds columns `4 * g + c`;
+//! - all others: group g of 4 holds columns `4 * g + c` in low halves of bytes and
+//!   `16 + 4 * g + c` in high ones;
+//! - Q5: one group more, whose bit g is bit 4 of column `4 * g + c`;
+//! - Q6_K: two groups more, h: bits `2 * i` and `2 * i + 1` are bits 4 and 5 of column `16 * h + 4 * i + c`.
+//!
+//! Sides, each of sixteen rows: of Q4_0, Q5_0 and Q8_0 a half for each block; of Q4_1 and Q5_1 two
+//! halves (scale, minimum); of eight blocks of Q4_K and Q5_K two halves, then for each block a byte
+//! of scale and one of minimum; of eight blocks of Q6_K a half, then for each block two bytes of scales.
+
+use std::io;
+
+use super::mapping::Zeroed;
+use super::pool::Lead;
+use super::split::Split;
+use crate::dtype::Dtype;
+use crate::weight::Weight;
+
+mod strip;
+
+/// Weight rows of a strip.
+pub(super) const STRIP: usize = 16;
+
+/// Sizes of a type's parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    /// Bytes of a block's quants: a multiple of 64.
+    pub(super) quants: usize,
+    /// Bytes of a side.
+    pub(super) side: usize,
+    /// Blocks that share a side.
+    pub(super) sharing: usize,
+}
+
+impl Form {
+    /// Of a quantised type; of others it means nothing.
+    pub(super) const fn of(dtype: Dtype) -> Self {
+        let (quants, side, sharing) = match dtype {
+            Dtype::Q4_0 => (256, 32, 1),
+            Dtype::Q4_1 => (256, 64, 1),
+            Dtype::Q5_0 => (320, 32, 1),
+            Dtype::Q5_1 => (320, 64, 1),
+            Dtype::Q4K => (256, 320, 8),
+            Dtype::Q5K => (320, 320, 8),
+            Dtype::Q6K => (384, 288, 8),
+            Dtype::Q8_0 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 => (512, 32, 1),
+        };
+        Self {
+            quants,
+            side,
+            sharing,
+        }
+    }
+
+    /// Bytes of a strip of `blocks` blocks.
+    pub(super) const fn strip_bytes(self, blocks: usize) -> usize {
+        (blocks * self.quants + blocks / self.sharing * self.side).next_multiple_of(64)
+    }
+}
+
+/// Bytes that `weight` takes when it is packed.
+pub(crate) fn packed_bytes(weight: &Weight) -> u64 {
+    let blocks = weight.columns() as usize / 32;
+    let strips = (weight.rows() as usize).div_ceil(STRIP);
+    (strips * Form::of(weight.dtype()).strip_bytes(blocks)) as u64
+}
+
+/// A packed weight.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    memory: Zeroed,
+    dtype: Dtype,
+    rows: usize,
+    blocks: usize,
+}
+
+impl Packed {
+    /// Packs `weight`, whose type is quantised, on all threads.
+    ///
+    /// # Errors
+    /// What the system says when it has no memory.
+    pub(crate) fn of(weight: &Weight, lead: &mut Lead<'_>) -> io::Result<Self> {
+        let blocks = weight.columns() as usize / 32;
+        let strip_bytes = Form::of(weight.dtype()).strip_bytes(blocks);
+        let rows = weight.rows() as usize;
+        let strips = rows.div_ceil(STRIP);
+        let mut memory = Zeroed::words(strips * strip_bytes / 4)?;
+        let split = Split::of(memory.bytes_mut(), strip_bytes);
+        let chunks = strips.min(lead.threads() * 8);
+        lead.run(chunks, &|chunk, _| {
+            for index in strips * chunk / chunks..strips * (chunk + 1) / chunks {
+                let mut parts: [&[u8]; STRIP] = [&[]; STRIP];
+                for (i, part) in parts.iter_mut().enumerate() {
+                    *part = weight.row(index * STRIP + i);
+                }
+                // SAFETY: chunks are disjoint ranges of strips, and each chunk runs once.
+                let out = unsafe { split.part(index, 0..strip_bytes) };
+                strip::pack(weight.dtype(), &parts, blocks, out);
+            }
+        });
+        Ok(Self {
+            memory,
+            dtype: weight.dtype(),
+            rows,
+            blocks,
+        })
+    }
+
+    pub(super) fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Rows of the weight.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Blocks of 32 columns.
+    pub(super) fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        self.memory.as_bytes().len()
+    }
+
+    /// The bytes of strip `index`, aligned to 64.
+    pub(super) fn strip(&self, index: usize) -> &[u8] {
+        let size = Form::of(self.dtype).strip_bytes(self.blocks);
+        &self.memory.as_bytes()[index * size..][..size]
+    }
+}
