@@ -1,7 +1,8 @@
 //! Measures the kernels beside what the memory gives, all in one process.
 //!
 //! `cargo run --release -p skep-hw --example bench -- [--json] [--quick] [--threads N] [--isa NAME]
-//! [--only memory|products|decoders] [--type NAME] [--size N] [--cached] [--model NAME]`
+//! [--only memory|products|decoders] [--type NAME] [--size N] [--cached] [--model NAME]
+//! [--streams N]`
 //!
 //! Three tables: reading memory with the same threads (4 KiB and 2 MiB pages); products of one row
 //! with square matrices of each type, in GB/s and as a share of reading, and of several rows in
@@ -117,6 +118,7 @@ fn settings() -> Result<Settings, Box<dyn Error>> {
             "--size" => settings.products.size = Some(value()?.parse()?),
             "--cached" => settings.products.cached = true,
             "--model" => settings.products.model = Some(value()?),
+            "--streams" => settings.products.streams = Some(value()?.parse()?),
             "--only" => settings.only = Some(value()?),
             "--threads" => settings.device.threads = Some(value()?.parse::<NonZeroUsize>()?),
             "--isa" => {

@@ -3,6 +3,8 @@
 //! Decides whether every reference, shape and number fits, so that running cannot go wrong; the
 //! list comes from a plugin and is not trusted. Refuses to know how ops are computed.
 
+use std::collections::HashSet;
+
 use crate::cache::Cache;
 use crate::limits::{MAX_OPS, MAX_OUTPUTS, MAX_SEQUENCES, MAX_TOKENS, MAX_WEIGHTS};
 use crate::op::Op;
@@ -35,6 +37,24 @@ pub struct Graph {
 }
 
 impl Graph {
+    /// Quantised weights of products that are not packed yet, each once, with their places in the list.
+    pub(crate) fn unpacked(&self) -> impl Iterator<Item = (usize, &Weight)> {
+        let mut used = vec![false; self.weights.len()];
+        for op in &self.ops {
+            if let Op::Matmul { weight, .. } = op
+                && let Some(used) = used.get_mut(*weight as usize)
+            {
+                *used = true;
+            }
+        }
+        let mut known = HashSet::new();
+        let weights = self.weights.iter().enumerate().zip(used);
+        weights.filter_map(move |((index, weight), used)| {
+            let wanted = used && weight.dtype().is_quantised() && weight.packed().is_none();
+            (wanted && known.insert(weight.identity())).then_some((index, weight))
+        })
+    }
+
     /// Checks `ops`: every reference points back, every shape fits, every number is sane, and the
     /// last op yields one row per output or one per sequence.
     ///

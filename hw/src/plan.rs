@@ -14,9 +14,7 @@ use crate::device::Device;
 use crate::graph::{Graph, Rows};
 use crate::limits::MAX_PLAN_BYTES;
 use crate::matrix::{Matrix, MatrixMut};
-use crate::op::Op;
 use crate::reference::{self, Surroundings};
-use crate::weight::Weight;
 
 mod batch;
 mod layout;
@@ -55,10 +53,11 @@ impl Plan {
             schedule::grouped(&graph)
         };
         let layout = Layout::of(&graph, &groups, !reference);
-        let weight_bytes: u64 = if reference {
+        let weight_bytes = if reference {
             0
         } else {
-            unpacked(&graph).map(packed_bytes).sum()
+            let missing = graph.unpacked().map(|(_, weight)| packed_bytes(weight));
+            missing.sum::<usize>() as u64
         };
         let size_bytes = layout.size_bytes();
         let free_bytes = device.memory_free_bytes();
@@ -221,23 +220,6 @@ impl Values<'_> {
     pub(crate) fn buffer_of(&mut self, index: usize) -> &mut Zeroed {
         &mut self.buffers[self.layout.views[index].buffer]
     }
-}
-
-/// Quantised weights of products that are still to be packed, each once.
-fn unpacked(graph: &Graph) -> impl Iterator<Item = &Weight> {
-    let mut used = vec![false; graph.weights.len()];
-    for op in &graph.ops {
-        if let Op::Matmul { weight, .. } = op
-            && let Some(used) = used.get_mut(*weight as usize)
-        {
-            *used = true;
-        }
-    }
-    let weights = graph.weights.iter().zip(used);
-    weights.filter_map(|(weight, used)| {
-        let wanted = used && weight.dtype().is_quantised() && !weight.is_packed();
-        wanted.then_some(weight)
-    })
 }
 
 /// Op after op by the reference.

@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::hash::Hash;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cpu::mapping::FileBytes;
 use crate::cpu::packed::Packed;
-use crate::cpu::pool::Lead;
 use crate::dtype::Dtype;
 use crate::limits::{MAX_VALUES, MAX_WEIGHT_BYTES, MAX_WEIGHT_ROWS, MAX_WIDTH};
 
@@ -22,7 +22,13 @@ pub struct Region(Arc<Mapped>);
 #[derive(Debug)]
 struct Mapped {
     file: FileBytes,
-    packed: Mutex<HashMap<Place, Arc<Packed>>>,
+    packed: Mutex<HashMap<Place, Packed>>,
+}
+
+impl Mapped {
+    fn packed(&self) -> MutexGuard<'_, HashMap<Place, Packed>> {
+        self.packed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A weight of a file: where it begins, its type, rows and columns.
@@ -176,35 +182,38 @@ impl Weight {
         self.data().get(start..end).unwrap_or_default()
     }
 
-    /// The same numbers as kernels read them; packed when they are first asked for, and then shared by all
-    /// weights of this place in the file.
-    ///
-    /// # Errors
-    /// What the system says when it has no memory.
-    pub(crate) fn packed(&self, lead: &mut Lead<'_>) -> Result<Arc<Packed>, io::Error> {
-        let Source::File { bytes, start, end } = &self.source else {
-            return Ok(Arc::new(Packed::of(self, lead)?));
-        };
-        let place = (*start, self.dtype, self.rows, self.columns);
-        let mut all = bytes.packed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(packed) = all.get(&place) {
-            return Ok(Arc::clone(packed));
+    /// The same numbers as kernels read them, if [`Weight::keep`] was told of them.
+    pub(crate) fn packed(&self) -> Option<Packed> {
+        match &self.source {
+            Source::File { bytes, .. } => bytes.packed().get(&self.place()).cloned(),
+            Source::Own(_) => None,
         }
-        let packed = Arc::new(Packed::of(self, lead)?);
-        // What is read of it from now on are single rows, if any.
-        bytes.file.forget(*start..*end);
-        all.insert(place, Arc::clone(&packed));
-        Ok(packed)
     }
 
-    /// Whether [`Weight::packed`] would have to pack it.
-    pub(crate) fn is_packed(&self) -> bool {
-        let Source::File { bytes, start, .. } = &self.source else {
-            return false;
+    /// Remembers the numbers as kernels read them, for all weights of this place in the file. What is read
+    /// of the file from now on are single rows, if any.
+    pub(crate) fn keep(&self, packed: Packed) {
+        if let Source::File { bytes, start, end } = &self.source {
+            bytes.file.forget(*start..*end);
+            bytes.packed().insert(self.place(), packed);
+        }
+    }
+
+    /// The same for weights that are the same numbers of one file, as long as they live.
+    pub(crate) fn identity(&self) -> impl Eq + Hash + use<> {
+        let file = match &self.source {
+            Source::File { bytes, .. } => Arc::as_ptr(bytes).addr(),
+            Source::Own(own) => own.as_ptr().addr(),
         };
-        let place = (*start, self.dtype, self.rows, self.columns);
-        let all = bytes.packed.lock().unwrap_or_else(PoisonError::into_inner);
-        all.contains_key(&place)
+        (file, self.place())
+    }
+
+    fn place(&self) -> Place {
+        let start = match &self.source {
+            Source::File { start, .. } => *start,
+            Source::Own(_) => 0,
+        };
+        (start, self.dtype, self.rows, self.columns)
     }
 
     /// Bytes of one row.

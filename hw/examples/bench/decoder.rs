@@ -76,7 +76,7 @@ pub(crate) fn measure(
             .into_iter()
             .filter(|dtype| wanted(&choice.dtype, dtype.name()))
         {
-            let figures = run(device, clock, model, dtype, quick)?;
+            let figures = run(device, clock, model, dtype, choice)?;
             let [prefill, one, four, sixteen] = figures.tokens_s;
             let share = one * figures.bytes / 1e9 / read_gb_s * 100.0;
             report.line(&format!(
@@ -108,9 +108,9 @@ fn run(
     clock: Clock,
     model: &Model,
     dtype: Dtype,
-    quick: bool,
+    choice: &Choice,
 ) -> Result<Figures, Box<dyn Error>> {
-    let budget = Duration::from_millis(if quick { 400 } else { 1500 });
+    let budget = Duration::from_millis(if choice.quick { 400 } else { 1500 });
     let cache = Cache::create(device, &model.cache_layers(), 16 * 40, 16, Dtype::F16)?;
     let (ops, weights) = model.graph(dtype)?;
     let bytes = weights.iter().skip(1).map(|w| w.bytes() as f64).sum();
@@ -130,6 +130,9 @@ fn run(
     let mut prefill = plan(512)?;
     let mut decode = plan(16)?;
     for (place, count) in tokens_s.iter_mut().zip([0_usize, 1, 4, 16]) {
+        if choice.streams.is_some_and(|streams| streams != count) {
+            continue;
+        }
         let (plan, each, start) = if count == 0 {
             (&mut prefill, 512, 0)
         } else {

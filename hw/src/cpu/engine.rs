@@ -4,7 +4,6 @@
 //! it is made when the plan is compiled; a run allocates nothing.
 
 use std::io;
-use std::sync::Arc;
 
 use super::attention;
 use super::level::Level;
@@ -19,6 +18,7 @@ use crate::graph::Graph;
 use crate::matrix::Matrix;
 use crate::op::Op;
 use crate::plan::{Facts, Groups, Layout, Values, View};
+use crate::weight::Weight;
 
 mod attend;
 mod multiply;
@@ -31,7 +31,7 @@ pub(crate) struct Engine {
     /// Weights that are vectors, as floats, by their place in the graph's list.
     vectors: Vec<Option<Vec<f32>>>,
     /// Quantised weights of products, by their place in the graph's list.
-    packed: Vec<Option<Arc<Packed>>>,
+    packed: Vec<Option<Packed>>,
     turns: Vec<Turn>,
     /// Of each op: its turn.
     turn_of: Vec<Option<usize>>,
@@ -218,21 +218,20 @@ fn turn(op: &Op) -> Option<Turn> {
     }
 }
 
-fn packed(graph: &Graph, lead: &mut Lead<'_>) -> io::Result<Vec<Option<Arc<Packed>>>> {
-    let mut packed = vec![None; graph.weights.len()];
-    for op in &graph.ops {
-        let Op::Matmul { weight, .. } = *op else {
-            continue;
-        };
-        let (place, weight) = (
-            &mut packed[weight as usize],
-            &graph.weights[weight as usize],
-        );
-        if place.is_none() && weight.dtype().is_quantised() {
-            *place = Some(weight.packed(lead)?);
+fn packed(graph: &Graph, lead: &mut Lead<'_>) -> io::Result<Vec<Option<Packed>>> {
+    let missing: Vec<(usize, &Weight)> = graph.unpacked().collect();
+    let weights: Vec<&Weight> = missing.iter().map(|(_, weight)| *weight).collect();
+    let mut all = vec![None; graph.weights.len()];
+    for ((index, weight), packed) in missing.into_iter().zip(Packed::all(&weights, lead)?) {
+        weight.keep(packed.clone());
+        all[index] = Some(packed);
+    }
+    for (place, weight) in all.iter_mut().zip(&graph.weights) {
+        if place.is_none() {
+            *place = weight.packed();
         }
     }
-    Ok(packed)
+    Ok(all)
 }
 
 fn vectors(graph: &Graph) -> Vec<Option<Vec<f32>>> {

@@ -19,6 +19,7 @@
 //! of scale and one of minimum; of eight blocks of Q6_K a half, then for each block two bytes of scales.
 
 use std::io;
+use std::sync::Arc;
 
 use super::mapping::Zeroed;
 use super::pool::Lead;
@@ -68,52 +69,52 @@ impl Form {
     }
 }
 
-/// Bytes that `weight` takes when it is packed.
-pub(crate) fn packed_bytes(weight: &Weight) -> u64 {
+/// Bytes that `weight` takes when it is packed: a multiple of 64.
+pub(crate) fn packed_bytes(weight: &Weight) -> usize {
     let blocks = weight.columns() as usize / 32;
     let strips = (weight.rows() as usize).div_ceil(STRIP);
-    (strips * Form::of(weight.dtype()).strip_bytes(blocks)) as u64
+    strips * Form::of(weight.dtype()).strip_bytes(blocks)
 }
 
-/// A packed weight.
-#[derive(Debug)]
+/// A packed weight. Copies share the numbers.
+#[derive(Clone, Debug)]
 pub(crate) struct Packed {
-    memory: Zeroed,
+    memory: Arc<Zeroed>,
+    start: usize,
     dtype: Dtype,
     rows: usize,
     blocks: usize,
 }
 
 impl Packed {
-    /// Packs `weight`, whose type is quantised, on all threads.
+    /// Packs `weights`, whose types are quantised, on all threads, into one piece of memory: small ones
+    /// would not get large pages each by itself.
     ///
     /// # Errors
     /// What the system says when it has no memory.
-    pub(crate) fn of(weight: &Weight, lead: &mut Lead<'_>) -> io::Result<Self> {
-        let blocks = weight.columns() as usize / 32;
-        let strip_bytes = Form::of(weight.dtype()).strip_bytes(blocks);
-        let rows = weight.rows() as usize;
-        let strips = rows.div_ceil(STRIP);
-        let mut memory = Zeroed::words(strips * strip_bytes / 4)?;
-        let split = Split::of(memory.bytes_mut(), strip_bytes);
-        let chunks = strips.min(lead.threads() * 8);
-        lead.run(chunks, &|chunk, _| {
-            for index in strips * chunk / chunks..strips * (chunk + 1) / chunks {
-                let mut parts: [&[u8]; STRIP] = [&[]; STRIP];
-                for (i, part) in parts.iter_mut().enumerate() {
-                    *part = weight.row(index * STRIP + i);
-                }
-                // SAFETY: chunks are disjoint ranges of strips, and each chunk runs once.
-                let out = unsafe { split.part(index, 0..strip_bytes) };
-                strip::pack(weight.dtype(), &parts, blocks, out);
-            }
-        });
-        Ok(Self {
-            memory,
-            dtype: weight.dtype(),
-            rows,
-            blocks,
-        })
+    pub(crate) fn all(weights: &[&Weight], lead: &mut Lead<'_>) -> io::Result<Vec<Self>> {
+        let bytes: usize = weights.iter().map(|weight| packed_bytes(weight)).sum();
+        let mut memory = Zeroed::words(bytes / 4)?;
+        let mut rest = memory.bytes_mut();
+        for weight in weights {
+            let (part, others) = rest.split_at_mut(packed_bytes(weight));
+            pack(weight, part, lead);
+            rest = others;
+        }
+        let memory = Arc::new(memory);
+        let mut start = 0;
+        let mut all = Vec::with_capacity(weights.len());
+        for weight in weights {
+            all.push(Self {
+                memory: Arc::clone(&memory),
+                start,
+                dtype: weight.dtype(),
+                rows: weight.rows() as usize,
+                blocks: weight.columns() as usize / 32,
+            });
+            start += packed_bytes(weight);
+        }
+        Ok(all)
     }
 
     pub(super) fn dtype(&self) -> Dtype {
@@ -130,13 +131,37 @@ impl Packed {
         self.blocks
     }
 
+    fn strip_bytes(&self) -> usize {
+        Form::of(self.dtype).strip_bytes(self.blocks)
+    }
+
     pub(super) fn size_bytes(&self) -> usize {
-        self.memory.as_bytes().len()
+        self.rows.div_ceil(STRIP) * self.strip_bytes()
     }
 
     /// The bytes of strip `index`, aligned to 64.
     pub(super) fn strip(&self, index: usize) -> &[u8] {
-        let size = Form::of(self.dtype).strip_bytes(self.blocks);
-        &self.memory.as_bytes()[index * size..][..size]
+        let size = self.strip_bytes();
+        &self.memory.as_bytes()[self.start + index * size..][..size]
     }
+}
+
+/// Packs one weight into zeros.
+fn pack(weight: &Weight, to: &mut [u8], lead: &mut Lead<'_>) {
+    let blocks = weight.columns() as usize / 32;
+    let strip_bytes = Form::of(weight.dtype()).strip_bytes(blocks);
+    let strips = (weight.rows() as usize).div_ceil(STRIP);
+    let split = Split::of(to, strip_bytes);
+    let chunks = strips.min(lead.threads() * 8);
+    lead.run(chunks, &|chunk, _| {
+        for index in strips * chunk / chunks..strips * (chunk + 1) / chunks {
+            let mut rows: [&[u8]; STRIP] = [&[]; STRIP];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = weight.row(index * STRIP + i);
+            }
+            // SAFETY: chunks are disjoint ranges of strips, and each chunk runs once.
+            let out = unsafe { split.part(index, 0..strip_bytes) };
+            strip::pack(weight.dtype(), &rows, blocks, out);
+        }
+    });
 }

@@ -30,7 +30,7 @@ impl Engine {
         let matrix_of = |op: usize| match graph.ops[op] {
             Op::Matmul { weight, bias, .. } => {
                 let index = weight as usize;
-                let packed = self.packed[index].as_deref().map(Matrix::Packed);
+                let packed = self.packed[index].as_ref().map(Matrix::Packed);
                 Some((
                     packed.unwrap_or(Matrix::Stored(&graph.weights[index])),
                     bias,
