@@ -4,6 +4,7 @@
 //! file. Every part prints a table in Markdown on standard output; progress goes to standard error.
 
 mod agent;
+mod beside;
 mod bytes;
 mod cluster;
 mod echo;
@@ -70,7 +71,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             continue;
         }
         // One part that cannot run does not cost the others' figures.
-        if let Err(error) = step(name, || measure(options.effort, &mut report)) {
+        let result = step(name, || match (&options.peer, name) {
+            (Some(peer), "models") => {
+                beside::measure(options.effort, peer, options.pairs, &mut report)
+            }
+            _ => measure(options.effort, &mut report),
+        });
+        if let Err(error) = result {
             eprintln!("    {error:#}");
             failed.push(name);
         }
@@ -89,6 +96,10 @@ struct Options {
     parts: Vec<String>,
     effort: Effort,
     json: Option<PathBuf>,
+    /// A `llama-bench` to measure models beside.
+    peer: Option<PathBuf>,
+    /// Turns of ours and the peer's.
+    pairs: u64,
 }
 
 impl Options {
@@ -97,15 +108,28 @@ impl Options {
             parts: Vec::new(),
             effort: Effort::Full,
             json: None,
+            peer: None,
+            pairs: 7,
         };
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("json") => options.json = Some(parser.value()?.into()),
+                Long("peer") => options.peer = Some(parser.value()?.into()),
+                Long("pairs") => options.pairs = parser.value()?.parse()?,
                 Long("quick") => options.effort = Effort::Quick,
                 Value(part) => options.parts.push(part.string()?),
                 other => return Err(other.unexpected().into()),
             }
+        }
+        if let Some(peer) = options.peer.as_ref().filter(|peer| !peer.is_file()) {
+            bail!(
+                "there is no `{}`; --peer wants llama.cpp's llama-bench",
+                peer.display()
+            );
+        }
+        if options.pairs == 0 {
+            bail!("--pairs must be 1 or more");
         }
         let known = |part: &&String| PARTS.iter().any(|(name, _)| name == part);
         if let Some(other) = options.parts.iter().find(|part| !known(part)) {

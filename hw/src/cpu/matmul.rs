@@ -120,14 +120,17 @@ pub(super) fn run(
     let work = |chunk: usize, thread: usize| {
         // SAFETY: a thread works on one chunk at a time, and only it asks for its row.
         let scratch = unsafe { scratch.part(thread, 0..scratch_words) };
-        for item in items * chunk / chunks..items * (chunk + 1) / chunks {
+        let (mut item, end) = (items * chunk / chunks, items * (chunk + 1) / chunks);
+        while item < end {
             let first = item / strips * group;
-            let last = (first + group).min(rows);
+            let rows = first..(first + group).min(rows);
             let mut strip = item % strips;
             for target in targets.iter().flatten() {
                 let count = target.strips();
                 if strip < count {
-                    strip::compute(level, input, first..last, target, strip, scratch);
+                    let some = strip..(strip + end - item).min(strip + SIDE_BY_SIDE).min(count);
+                    item += some.len();
+                    strip::compute(level, input, rows, target, some, scratch);
                     break;
                 }
                 strip -= count;
@@ -142,6 +145,9 @@ pub(super) fn run(
         lead.run(chunks, &work);
     }
 }
+
+/// Strips that are read at the same time, at most.
+const SIDE_BY_SIDE: usize = 4;
 
 /// Chunks per thread: enough that a slow thread holds no one up for long.
 const CHUNKS: usize = 8;

@@ -21,16 +21,7 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
     for model in &models {
         for threads in ["1", "2"] {
             eprintln!("    {}, {threads} threads", model.name);
-            let name = model.name.as_str();
-            let mut server = agent::skep(
-                &binary,
-                &home,
-                &[
-                    ("MODELS_DEFAULT", name),
-                    ("NODE_THREADS", threads),
-                    ("MODELS_SEQUENCES", "16"),
-                ],
-            )?;
+            let mut server = serve(&binary, &home, model, threads)?;
             server.wait("/readyz", Duration::from_secs(120))?;
             let under = Under {
                 model,
@@ -70,7 +61,22 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn models(effort: Effort) -> Result<Vec<Model>> {
+/// An agent with one model.
+pub(super) fn serve(
+    binary: &Path,
+    home: &Path,
+    model: &Model,
+    threads: &str,
+) -> Result<agent::Server> {
+    let settings = [
+        ("MODELS_DEFAULT", model.name.as_str()),
+        ("NODE_THREADS", threads),
+        ("MODELS_SEQUENCES", "16"),
+    ];
+    agent::skep(binary, home, &settings)
+}
+
+pub(super) fn models(effort: Effort) -> Result<Vec<Model>> {
     let mut models = vec![bytes::tiny()?];
     for (shape, kind) in effort.pick(&RANDOM[..1], &RANDOM[..]) {
         models.push(bytes::random(shape, kind)?);
@@ -79,7 +85,7 @@ fn models(effort: Effort) -> Result<Vec<Model>> {
 }
 
 /// Puts the random models where the agent finds them.
-fn add(binary: &Path, home: &Path, models: &[Model]) -> Result<()> {
+pub(super) fn add(binary: &Path, home: &Path, models: &[Model]) -> Result<()> {
     let mut server = agent::skep(binary, home, &[("MODELS_DEFAULT", "")])?;
     server.wait("/healthz", Duration::from_secs(60))?;
     for model in models.iter().filter(|model| model.name != "tiny") {
@@ -95,10 +101,10 @@ fn add(binary: &Path, home: &Path, models: &[Model]) -> Result<()> {
 }
 
 /// A server that has one model loaded.
-struct Under<'a> {
-    model: &'a Model,
-    server: &'a agent::Server,
-    threads: &'a str,
+pub(super) struct Under<'a> {
+    pub(super) model: &'a Model,
+    pub(super) server: &'a agent::Server,
+    pub(super) threads: &'a str,
 }
 
 impl Under<'_> {
@@ -160,7 +166,7 @@ impl Under<'_> {
             .with_context(|| format!("{streams} streams were never all giving tokens"))
     }
 
-    fn round(
+    pub(super) fn round(
         &self,
         prompt: u64,
         tokens: u32,
@@ -193,7 +199,7 @@ impl Under<'_> {
     }
 }
 
-fn memory_speed(threads: &str) -> Result<f64> {
+pub(super) fn memory_speed(threads: &str) -> Result<f64> {
     let found = load::call(["memory", "--threads", threads, "--seconds", "0.5"])?;
     load::number(&found, "/bytes_per_second")
 }

@@ -10,21 +10,26 @@ use super::amx;
 use super::formats::{Format, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
 use super::tile::{self, Strip};
 use super::{Input, Matrix, Target, plain};
-use crate::cpu::packed::STRIP;
+use crate::cpu::packed::{Packed, STRIP};
 use crate::dtype::Dtype;
 use crate::weight::Weight;
 
-/// Computes strip `index` of the weight for `rows` of the input.
+/// Computes strips `strips` of the weight for `rows` of the input.
 pub(super) fn compute(
     level: Level,
     input: Input<'_>,
     rows: Range<usize>,
     target: &Target<'_>,
-    index: usize,
+    strips: Range<usize>,
     scratch: &mut [u32],
 ) {
     let packed = match &target.matrix {
-        Matrix::Stored(weight) => return floats(level, input, rows, target, weight, index * STRIP),
+        Matrix::Stored(weight) => {
+            for strip in strips {
+                floats(level, input, rows.clone(), target, weight, strip * STRIP);
+            }
+            return;
+        }
         Matrix::Packed(packed) => *packed,
     };
     let work = match packed.dtype() {
@@ -37,11 +42,7 @@ pub(super) fn compute(
         Dtype::Q6K => quantised::<Q6K>,
         Dtype::Q8_0 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 => quantised::<Q8_0>,
     };
-    let strip = Strip {
-        bytes: packed.strip(index),
-        blocks: packed.blocks(),
-    };
-    work(level, input, rows, target, strip, index * STRIP, scratch);
+    work(level, input, rows, target, packed, strips, scratch);
 }
 
 fn quantised<F: Format>(
@@ -49,49 +50,90 @@ fn quantised<F: Format>(
     input: Input<'_>,
     rows: Range<usize>,
     target: &Target<'_>,
-    strip: Strip<'_>,
-    column: usize,
+    packed: &Packed,
+    strips: Range<usize>,
     scratch: &mut [u32],
 ) {
-    let mut row = rows.start;
+    let of = |index| Strip {
+        bytes: packed.strip(index),
+        blocks: packed.blocks(),
+    };
+    let mut first = rows.start;
     #[cfg(target_arch = "x86_64")]
     if let Some(tall) = input.tall {
-        row = amx::strip::<F>(
-            level,
-            tall,
-            rows.clone(),
-            strip,
-            scratch,
-            &mut |row, sums| {
-                put(target, row, column, sums);
-            },
-        );
+        for index in strips.clone() {
+            let mut put = |row: usize, sums: &[f32]| put(target, row, index * STRIP, sums);
+            first = amx::strip::<F>(level, tall, rows.clone(), of(index), scratch, &mut put);
+        }
     }
     let _ = scratch;
-    while row < rows.end {
-        row += match rows.end - row {
-            1 => tile::<F, 1>(level, input, row, target, strip, column),
-            2 => tile::<F, 2>(level, input, row, target, strip, column),
-            3 => tile::<F, 3>(level, input, row, target, strip, column),
-            4..8 => tile::<F, 4>(level, input, row, target, strip, column),
-            _ => tile::<F, 8>(level, input, row, target, strip, column),
+    let mut index = strips.start;
+    while index < strips.end {
+        let job = Job {
+            level,
+            input,
+            target,
+            index,
+        };
+        let rows = first..rows.end;
+        index += match (rows.len(), strips.end - index) {
+            (1, 4..) => few::<F, 4, 1>(
+                job,
+                rows,
+                [of(index), of(index + 1), of(index + 2), of(index + 3)],
+            ),
+            (1, 2 | 3) => few::<F, 2, 1>(job, rows, [of(index), of(index + 1)]),
+            (2, 2..) => few::<F, 2, 2>(job, rows, [of(index), of(index + 1)]),
+            _ => many::<F>(job, rows, of(index)),
         };
     }
 }
 
-fn tile<F: Format, const M: usize>(
+/// What tiles of a product share.
+#[derive(Clone, Copy)]
+struct Job<'a> {
     level: Level,
-    input: Input<'_>,
-    row: usize,
-    target: &Target<'_>,
-    strip: Strip<'_>,
-    column: usize,
+    input: Input<'a>,
+    target: &'a Target<'a>,
+    /// The first strip.
+    index: usize,
+}
+
+/// Several strips with the few rows that there are.
+fn few<F: Format, const S: usize, const M: usize>(
+    job: Job<'_>,
+    rows: Range<usize>,
+    strips: [Strip<'_>; S],
 ) -> usize {
-    let mut out = [[0.0; STRIP]; M];
-    tile::compute::<F, M>(level, strip, input.rounded_rows(row), &mut out);
-    for (m, sums) in out.iter().enumerate() {
-        put(target, row + m, column, sums);
+    let mut out = [[[0.0; STRIP]; M]; S];
+    let x = job.input.rounded_rows(rows.start);
+    tile::compute::<F, S, M>(job.level, strips, x, &mut out);
+    for (s, out) in out.iter().enumerate() {
+        for (m, sums) in out.iter().enumerate() {
+            put(job.target, rows.start + m, (job.index + s) * STRIP, sums);
+        }
     }
+    S
+}
+
+/// One strip with all rows.
+fn many<F: Format>(job: Job<'_>, rows: Range<usize>, strip: Strip<'_>) -> usize {
+    let mut row = rows.start;
+    while row < rows.end {
+        let left = row..rows.end;
+        row += match left.len() {
+            1 => tile::<F, 1>(job, left, strip),
+            2 => tile::<F, 2>(job, left, strip),
+            3 => tile::<F, 3>(job, left, strip),
+            4..8 => tile::<F, 4>(job, left, strip),
+            _ => tile::<F, 8>(job, left, strip),
+        };
+    }
+    1
+}
+
+fn tile<F: Format, const M: usize>(job: Job<'_>, rows: Range<usize>, strip: Strip<'_>) -> usize {
+    few::<F, 1, M>(job, rows, [strip]);
     M
 }
 

@@ -37,32 +37,40 @@ impl Strip<'_> {
     }
 }
 
-/// `out[m][r]` is the product of activations m with row r of the strip.
-pub(super) fn compute<F: Format, const M: usize>(
+/// `out[s][m][r]` is the product of activations m with row r of strip s. All strips are of one weight.
+///
+/// Several strips at once are several streams out of memory: one alone does not keep enough reads in
+/// flight.
+pub(super) fn compute<F: Format, const S: usize, const M: usize>(
     level: Level,
-    strip: Strip<'_>,
+    strips: [Strip<'_>; S],
     x: [&[Quad]; M],
-    out: &mut [[f32; STRIP]; M],
+    out: &mut [[[f32; STRIP]; M]; S],
 ) {
+    let blocks = strips.first().map_or(0, |strip| strip.blocks);
     let mut starts = [std::ptr::null(); M];
     for (start, x) in starts.iter_mut().zip(x) {
         assert!(
-            x.len() * 4 >= strip.blocks,
+            x.len() * 4 >= blocks,
             "activations are shorter than a strip"
         );
         *start = x.as_ptr();
     }
-    let parts = strip.parts::<F>();
+    let mut parts = [[std::ptr::null(); 2]; S];
+    for (parts, strip) in parts.iter_mut().zip(strips) {
+        assert!(strip.blocks == blocks, "strips of one weight are alike");
+        *parts = strip.parts::<F>();
+    }
     match level.isa() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a level of this kind proves the instructions; strips and activations were just
         // checked to have so many blocks.
-        Isa::Avx512 | Isa::Amx => unsafe { with_avx512::<F, M>(parts, strip.blocks, starts, out) },
+        Isa::Avx512 | Isa::Amx => unsafe { with_avx512::<F, S, M>(parts, blocks, starts, out) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
-        Isa::Avx2 => unsafe { with_avx2::<F, M>(parts, strip.blocks, starts, out) },
+        Isa::Avx2 => unsafe { with_avx2::<F, S, M>(parts, blocks, starts, out) },
         // SAFETY: as above; nothing is needed.
-        _ => unsafe { tile::<Portable, F, M>(parts, strip.blocks, starts, out) },
+        _ => unsafe { tile::<Portable, F, S, M>(parts, blocks, starts, out) },
     }
 }
 
@@ -70,120 +78,132 @@ pub(super) fn compute<F: Format, const M: usize>(
 /// As for [`tile`]; AVX-512 (F, BW, DQ, VL, VNNI) must be there.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
-unsafe fn with_avx512<F: Format, const M: usize>(
-    parts: [*const u8; 2],
+unsafe fn with_avx512<F: Format, const S: usize, const M: usize>(
+    parts: [[*const u8; 2]; S],
     blocks: usize,
     x: [*const Quad; M],
-    out: &mut [[f32; STRIP]; M],
+    out: &mut [[[f32; STRIP]; M]; S],
 ) {
     // SAFETY: the caller's promise.
-    unsafe { tile::<Avx512, F, M>(parts, blocks, x, out) }
+    unsafe { tile::<Avx512, F, S, M>(parts, blocks, x, out) }
 }
 
 /// # Safety
 /// As for [`tile`]; AVX2, FMA and F16C must be there.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn with_avx2<F: Format, const M: usize>(
-    parts: [*const u8; 2],
+unsafe fn with_avx2<F: Format, const S: usize, const M: usize>(
+    parts: [[*const u8; 2]; S],
     blocks: usize,
     x: [*const Quad; M],
-    out: &mut [[f32; STRIP]; M],
+    out: &mut [[[f32; STRIP]; M]; S],
 ) {
     // SAFETY: the caller's promise.
-    unsafe { tile::<Avx2, F, M>(parts, blocks, x, out) }
+    unsafe { tile::<Avx2, F, S, M>(parts, blocks, x, out) }
 }
 
 /// # Safety
-/// The instructions of `L` must be enabled; `parts` must be those of a strip of `blocks` blocks, and
-/// each of `x` must point to so many.
+/// The instructions of `L` must be enabled; `strips` must be the parts of strips of `blocks` blocks,
+/// and each of `x` must point to so many.
 #[inline(always)]
-unsafe fn tile<L: Lanes, F: Format, const M: usize>(
-    [quants, sides]: [*const u8; 2],
+unsafe fn tile<L: Lanes, F: Format, const S: usize, const M: usize>(
+    strips: [[*const u8; 2]; S],
     blocks: usize,
     x: [*const Quad; M],
-    out: &mut [[f32; STRIP]; M],
+    out: &mut [[[f32; STRIP]; M]; S],
 ) {
     for row in (0..STRIP).step_by(L::ROWS) {
         // SAFETY: the caller's promise; rows are moved on to as `Format` wants it.
         unsafe {
-            let quants = quants.add(4 * row);
-            let mut sums = [L::splat(0.0); M];
+            let mut sums = [[L::splat(0.0); M]; S];
             for quad in 0..blocks / 4 {
-                step::<L, F, M>([quants, sides], row, quad, 0..4, x, &mut sums);
+                step::<L, F, S, M>(strips, row, quad, 0..4, x, &mut sums);
             }
-            step::<L, F, M>(
-                [quants, sides],
-                row,
-                blocks / 4,
-                0..blocks % 4,
-                x,
-                &mut sums,
-            );
-            for (out, sum) in out.iter_mut().zip(sums) {
-                L::store(sum, out.as_mut_ptr().add(row));
+            step::<L, F, S, M>(strips, row, blocks / 4, 0..blocks % 4, x, &mut sums);
+            for (out, sums) in out.iter_mut().zip(sums) {
+                for (out, sum) in out.iter_mut().zip(sums) {
+                    L::store(sum, out.as_mut_ptr().add(row));
+                }
             }
         }
     }
 }
 
-/// Some blocks of a quad.
+/// Some blocks of a quad of each strip.
 ///
 /// # Safety
 /// As for [`tile`].
 #[inline(always)]
-unsafe fn step<L: Lanes, F: Format, const M: usize>(
-    [quants, sides]: [*const u8; 2],
+unsafe fn step<L: Lanes, F: Format, const S: usize, const M: usize>(
+    strips: [[*const u8; 2]; S],
     row: usize,
     quad: usize,
     places: Range<usize>,
     x: [*const Quad; M],
-    sums: &mut [L::Floats; M],
+    sums: &mut [[L::Floats; M]; S],
 ) {
     for place in places {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let block = quad * 4 + place;
-            let at = quants.add(block * F::FORM.quants);
-            ahead::<F>(at);
-            let weights = F::quants::<L>(at);
-            let scale = F::scale::<L>(sides, row, block, 0);
-            for m in 0..M {
-                let x = &*x[m].add(quad);
-                let x_scale = L::splat(x.scales[place]);
-                let words = x.bytes.as_ptr().add(place * 8);
-                if F::HALVED {
-                    let [first, second] = x.half_debts(place);
-                    let mut dots = [L::all(first << F::CENTRE), L::all(second << F::CENTRE)];
-                    for g in 0..8 {
-                        dots[g / 4] = L::dot(dots[g / 4], weights[g], words.add(g));
-                    }
-                    let factor = L::mul(scale, x_scale);
-                    sums[m] = L::fma(L::to_floats(dots[0]), factor, sums[m]);
-                    let factor = L::mul(F::scale::<L>(sides, row, block, 1), x_scale);
-                    sums[m] = L::fma(L::to_floats(dots[1]), factor, sums[m]);
-                    continue;
-                }
-                let shift = if F::SIGNED { L::OFFSET } else { F::CENTRE };
-                let debt = if shift > 0 {
-                    x.debts[place] << shift
-                } else {
-                    0
-                };
-                let mut dot = L::all(debt);
+        for (strip, sums) in strips.into_iter().zip(sums.iter_mut()) {
+            // SAFETY: the caller's promise.
+            unsafe { block::<L, F, M>(strip, row, [quad, place], x, sums) };
+        }
+    }
+}
+
+/// One block of a strip.
+///
+/// # Safety
+/// As for [`tile`].
+#[inline(always)]
+unsafe fn block<L: Lanes, F: Format, const M: usize>(
+    [quants, sides]: [*const u8; 2],
+    row: usize,
+    [quad, place]: [usize; 2],
+    x: [*const Quad; M],
+    sums: &mut [L::Floats; M],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let block = quad * 4 + place;
+        let at = quants.add(block * F::FORM.quants + 4 * row);
+        ahead::<F>(at);
+        let weights = F::quants::<L>(at);
+        let scale = F::scale::<L>(sides, row, block, 0);
+        for m in 0..M {
+            let x = &*x[m].add(quad);
+            let x_scale = L::splat(x.scales[place]);
+            let words = x.bytes.as_ptr().add(place * 8);
+            if F::HALVED {
+                let [first, second] = x.half_debts(place);
+                let mut dots = [L::all(first << F::CENTRE), L::all(second << F::CENTRE)];
                 for g in 0..8 {
-                    dot = if F::SIGNED {
-                        L::dot_signed(dot, weights[g], words.add(g))
-                    } else {
-                        L::dot(dot, weights[g], words.add(g))
-                    };
+                    dots[g / 4] = L::dot(dots[g / 4], weights[g], words.add(g));
                 }
                 let factor = L::mul(scale, x_scale);
-                sums[m] = L::fma(L::to_floats(dot), factor, sums[m]);
-                if F::MINIMA {
-                    let minimum = F::minimum::<L>(sides, row, block);
-                    sums[m] = L::fma(minimum, L::splat(x.moments[place]), sums[m]);
-                }
+                sums[m] = L::fma(L::to_floats(dots[0]), factor, sums[m]);
+                let factor = L::mul(F::scale::<L>(sides, row, block, 1), x_scale);
+                sums[m] = L::fma(L::to_floats(dots[1]), factor, sums[m]);
+                continue;
+            }
+            let shift = if F::SIGNED { L::OFFSET } else { F::CENTRE };
+            let debt = if shift > 0 {
+                x.debts[place] << shift
+            } else {
+                0
+            };
+            let mut dot = L::all(debt);
+            for g in 0..8 {
+                dot = if F::SIGNED {
+                    L::dot_signed(dot, weights[g], words.add(g))
+                } else {
+                    L::dot(dot, weights[g], words.add(g))
+                };
+            }
+            let factor = L::mul(scale, x_scale);
+            sums[m] = L::fma(L::to_floats(dot), factor, sums[m]);
+            if F::MINIMA {
+                let minimum = F::minimum::<L>(sides, row, block);
+                sums[m] = L::fma(minimum, L::splat(x.moments[place]), sums[m]);
             }
         }
     }
@@ -203,5 +223,5 @@ fn ahead<F: Format>(at: *const u8) {
     let _ = at;
 }
 
-/// Bytes.
-const AHEAD: usize = 4096;
+/// Bytes, of each of four streams.
+const AHEAD: usize = 1024;
