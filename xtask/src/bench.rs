@@ -72,9 +72,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         }
         // One part that cannot run does not cost the others' figures.
         let result = step(name, || match (&options.peer, name) {
-            (Some(peer), "models") => {
-                beside::measure(options.effort, peer, options.pairs, &mut report)
-            }
+            (Some(peer), "models") => beside::measure(&options, peer, &mut report),
             _ => measure(options.effort, &mut report),
         });
         if let Err(error) = result {
@@ -100,6 +98,8 @@ struct Options {
     peer: Option<PathBuf>,
     /// Turns of ours and the peer's.
     pairs: u64,
+    /// Of random models: those whose names hold it.
+    only: String,
 }
 
 impl Options {
@@ -110,6 +110,7 @@ impl Options {
             json: None,
             peer: None,
             pairs: 7,
+            only: String::new(),
         };
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next()? {
@@ -117,6 +118,7 @@ impl Options {
                 Long("json") => options.json = Some(parser.value()?.into()),
                 Long("peer") => options.peer = Some(parser.value()?.into()),
                 Long("pairs") => options.pairs = parser.value()?.parse()?,
+                Long("only") => options.only = parser.value()?.string()?,
                 Long("quick") => options.effort = Effort::Quick,
                 Value(part) => options.parts.push(part.string()?),
                 other => return Err(other.unexpected().into()),

@@ -99,7 +99,7 @@ cargo xtask VERB
   test [PART]    every test; PART is `rust` or `reference`
   bench [PART]   measure, beside the limits and the peers; PART is one or more of: start, idle, host,
                  schedule, cluster, kernels, models, gateway; --quick for a first look, --json FILE for programs;
-                 models --peer PATH [--pairs N] measures beside llama.cpp's llama-bench instead
+                 models --peer PATH [--pairs N] [--only NAME] measures beside llama.cpp's llama-bench instead
   cluster [N]    a cluster of N machines (3) on this one, in network namespaces; as root
   crash          the log against kill -9 and power loss: --cycles N of each kind and engine (1000); as root
   sim [VERB]     many cores on virtual time; alone it lists its verbs

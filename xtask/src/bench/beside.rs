@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::bytes::Model;
 use super::models::{self, Under};
 use super::report::{Cell, Report, Samples, Table};
-use super::{Effort, agent, load};
+use super::{Options, agent, load};
 use crate::assemble::{self, Profile};
 use crate::step::output;
 
@@ -20,14 +20,16 @@ use crate::step::output;
 const PROMPT: u64 = 512;
 const ANSWER: u32 = 128;
 
-pub(super) fn measure(effort: Effort, peer: &Path, pairs: u64, report: &mut Report) -> Result<()> {
+pub(super) fn measure(options: &Options, peer: &Path, report: &mut Report) -> Result<()> {
+    let pairs = options.pairs;
     let binary = assemble::build(Profile::Release)?;
     load::program()?;
-    let models = models::models(effort)?;
+    let models = models::models(options.effort)?;
     let home = agent::fresh_home("models")?;
     models::add(&binary, &home, &models)?;
+    let wanted = |model: &&Model| model.name != "tiny" && model.name.contains(&options.only);
     let mut rows = Vec::new();
-    for model in models.iter().filter(|model| model.name != "tiny") {
+    for model in models.iter().filter(wanted) {
         for threads in ["1", "2"] {
             eprintln!("    {}, {threads} threads", model.name);
             let mut server = models::serve(&binary, &home, model, threads)?;

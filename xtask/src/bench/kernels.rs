@@ -1,5 +1,7 @@
 //! The kernels alone, beside the speed of memory: what `hw/examples/bench.rs` measures, as a table.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use serde_json::Value;
 
@@ -7,17 +9,15 @@ use super::report::{Cell, Report, Table};
 use super::{Effort, load};
 use crate::step::{cargo, execute, target};
 
+/// The example that measures, built if need be.
+pub(super) fn program() -> Result<PathBuf> {
+    let mut build = cargo(["build", "--quiet", "--release", "--package", "skep-hw"]);
+    execute(build.args(["--example", "bench"]))?;
+    Ok(target().join("release/examples/bench"))
+}
+
 pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
-    execute(&mut cargo([
-        "build",
-        "--quiet",
-        "--release",
-        "--package",
-        "skep-hw",
-        "--example",
-        "bench",
-    ]))?;
-    let program = target().join("release/examples/bench");
+    let program = program()?;
     let (mut rows, mut note) = (Vec::new(), String::from(NOTE));
     for threads in ["1", "2"] {
         let mut command = std::process::Command::new(&program);

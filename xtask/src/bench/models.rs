@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::bytes::{self, Model};
 use super::report::{Cell, Report, Samples, Table};
-use super::{Effort, agent, load};
+use super::{Effort, agent, kernels, load};
 use crate::assemble::{self, Profile};
 use crate::step::execute;
 
@@ -39,7 +39,7 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
         command: "cargo xtask bench models",
         note: "Tokens per second over HTTP, median (least–most). Prefill: a prompt of the length shown \
                and one token. Limit: bytes of weights that a token reads × tokens/s, of what as many \
-               threads read from plain memory right before and after (GB/s beside it); models that fit \
+               threads read from memory on 2 MiB pages right before and after (GB/s beside it); models that fit \
                into the processor's cache may pass it."
             .into(),
         columns: vec![
@@ -199,9 +199,19 @@ impl Under<'_> {
     }
 }
 
+/// Bytes a second that so many threads read on large pages.
 pub(super) fn memory_speed(threads: &str) -> Result<f64> {
-    let found = load::call(["memory", "--threads", threads, "--seconds", "0.5"])?;
-    load::number(&found, "/bytes_per_second")
+    let mut program = std::process::Command::new(kernels::program()?);
+    program.args([
+        "--only",
+        "memory",
+        "--json",
+        "--quick",
+        "--threads",
+        threads,
+    ]);
+    let found = load::call_with(&mut program)?;
+    Ok(load::number(&found, "/memory/huge_pages_gb_s")? * 1e9)
 }
 
 /// Shape and type, smallest first; a quick run takes the first.

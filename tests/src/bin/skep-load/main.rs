@@ -13,7 +13,6 @@ mod drive;
 mod echo;
 mod events;
 mod generate;
-mod memory;
 mod order;
 mod start;
 mod usage;
@@ -51,7 +50,6 @@ fn run() -> Result<()> {
         "drive" => runtime.block_on(drive::run(drive::Options::parse(&mut arguments)?)),
         "generate" => runtime.block_on(generate::run(generate::Options::parse(&mut arguments)?)),
         "start" => runtime.block_on(start::run(start::Options::parse(&mut arguments)?)),
-        "memory" => memory::run(&memory::Options::parse(&mut arguments)?),
         other => bail!("there is no verb `{other}`; `skep-load` alone lists them"),
     }?;
     println!("{found}");
@@ -70,6 +68,4 @@ skep-load VERB [OPTIONS]
       one round of streamed completions of random token ids
   start --to ADDRESS --model NAME [--seconds S] -- COMMAND...
       starts a server and takes the times until it listens, is ready, and gives a first token
-  memory [--threads N] [--mebibytes N] [--seconds S]
-      how fast memory can be read
 ";
