@@ -203,6 +203,12 @@ pub const COMPILED_FILES: usize = 64;
 
 // === the worker ===
 
+/// Packed weights of fewer bytes are not kept in a file: packing them takes less than a tenth of a second.
+pub const PACKED_BYTES_MIN: u64 = 64 << 20;
+
+/// What a disk must have free beside packed weights for them to be kept.
+pub const PACKED_DISK_FREE_BYTES: u64 = 4 << 30;
+
 /// Of the machine's free memory, one part in so many is left alone when the operator sets no limit.
 pub const MEMORY_KEPT_FREE_SHARE: u64 = 10;
 

@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::hash::Hash;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::cpu::mapping::FileBytes;
-use crate::cpu::packed::Packed;
+use crate::cpu::packed::{Packed, file};
 use crate::dtype::Dtype;
 use crate::limits::{MAX_VALUES, MAX_WEIGHT_BYTES, MAX_WEIGHT_ROWS, MAX_WIDTH};
 
@@ -23,6 +25,10 @@ pub struct Region(Arc<Mapped>);
 struct Mapped {
     file: FileBytes,
     packed: Mutex<HashMap<Place, Packed>>,
+    /// Where packed weights are kept between starts.
+    store: OnceLock<PathBuf>,
+    /// Whether something was packed that is not there.
+    unwritten: AtomicBool,
 }
 
 impl Mapped {
@@ -32,7 +38,7 @@ impl Mapped {
 }
 
 /// A weight of a file: where it begins, its type, rows and columns.
-type Place = (usize, Dtype, u32, u32);
+pub(crate) type Place = (usize, Dtype, u32, u32);
 
 impl Region {
     /// Maps `file`.
@@ -43,7 +49,54 @@ impl Region {
         Ok(Self(Arc::new(Mapped {
             file: FileBytes::map(file)?,
             packed: Mutex::default(),
+            store: OnceLock::new(),
+            unwritten: AtomicBool::new(false),
         })))
+    }
+
+    /// Uses what the file `path` holds of this file's weights as the processor wants them, and has
+    /// [`Region::write_packed`] write there what it lacks. The name must belong to this file's content
+    /// alone, since it is believed; a file that is damaged or of another version is as good as none.
+    pub fn keep_packed(&self, path: &Path) {
+        if let Ok(known) = file::read(path, self.len()) {
+            self.0.packed().extend(known);
+        }
+        // A second path for the same mapping changes nothing.
+        let _ = self.0.store.set(path.to_owned());
+    }
+
+    /// Bytes that [`Region::write_packed`] would write: none before a plan was compiled, or when the file
+    /// that [`Region::keep_packed`] named was as it should be.
+    #[must_use]
+    pub fn unwritten_bytes(&self) -> u64 {
+        if self.0.store.get().is_none() || !self.0.unwritten.load(Ordering::SeqCst) {
+            return 0;
+        }
+        let known = self.0.packed();
+        known
+            .values()
+            .map(|packed| packed.size_bytes() as u64)
+            .sum()
+    }
+
+    /// Writes what is packed to where [`Region::keep_packed`] said. It takes as long as the disk does, and
+    /// may run beside everything else.
+    ///
+    /// # Errors
+    /// What the system says; a file that was there before is still there then.
+    pub fn write_packed(&self) -> Result<(), io::Error> {
+        let Some(path) = self.0.store.get() else {
+            return Ok(());
+        };
+        let mut weights: Vec<(Place, Packed)> = {
+            let known = self.0.packed();
+            let all = known.iter();
+            all.map(|(place, packed)| (*place, packed.clone()))
+                .collect()
+        };
+        weights.sort_by_key(|((start, ..), _)| *start);
+        self.0.unwritten.store(false, Ordering::SeqCst);
+        file::write(path, self.len(), &weights)
     }
 
     /// The file's length when it was mapped, in bytes.
@@ -196,6 +249,7 @@ impl Weight {
         if let Source::File { bytes, start, end } = &self.source {
             bytes.file.forget(*start..*end);
             bytes.packed().insert(self.place(), packed);
+            bytes.unwritten.store(true, Ordering::SeqCst);
         }
     }
 

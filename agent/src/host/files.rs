@@ -90,6 +90,16 @@ impl SourceFile {
         }
     }
 
+    /// The whole file, mapped, with what is packed of it for the processor kept in a file `path`.
+    ///
+    /// # Errors
+    /// `Other` when the file cannot be mapped.
+    pub fn keep_packed(&self, path: &Path) -> Result<Region, Error> {
+        let region = self.region()?;
+        region.keep_packed(path);
+        Ok(region)
+    }
+
     /// The whole file, mapped once.
     pub(super) fn region(&self) -> Result<Region, Error> {
         if let Some(region) = self.region.get() {

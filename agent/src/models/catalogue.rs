@@ -69,6 +69,8 @@ pub(super) struct Folders {
     pub(super) blobs: PathBuf,
     pub(super) manifests: PathBuf,
     pub(super) partial: PathBuf,
+    /// What workers have packed of blobs, under the blobs' names. It may go at any time.
+    packed: PathBuf,
 }
 
 impl Catalogue {
@@ -81,11 +83,21 @@ impl Catalogue {
             blobs: folder.join("blobs"),
             manifests: folder.join("manifests"),
             partial: folder.join("partial"),
+            packed: folder.join(PACKED),
         };
-        for folder in [&folders.blobs, &folders.manifests, &folders.partial] {
+        for folder in [
+            &folders.blobs,
+            &folders.manifests,
+            &folders.partial,
+            &folders.packed,
+        ] {
             file::make_folder(folder).map_err(CatalogueError::io("make the folder", folder))?;
-            sweep(folder);
+            sweep(folder, is_temporary);
         }
+        sweep(&folders.packed, |path| {
+            let name = path.file_name().unwrap_or_default();
+            !folders.blobs.join(name).exists()
+        });
         let catalogue = Self {
             folders,
             known: RwLock::default(),
@@ -232,6 +244,9 @@ impl Catalogue {
         let blob = self.folders.blobs.join(digest.blob_name());
         let freed_bytes = fs::symlink_metadata(&blob).map_or(0, |about| about.len());
         file::remove_if_there(&blob).map_err(CatalogueError::io("remove", &blob))?;
+        let packed = self.folders.packed.join(digest.blob_name());
+        let freed_bytes = freed_bytes + fs::metadata(&packed).map_or(0, |about| about.len());
+        file::remove_if_there(&packed).map_err(CatalogueError::io("remove", &packed))?;
         Ok(Removed { freed_bytes })
     }
 
@@ -305,10 +320,20 @@ impl Model {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Where a worker keeps what it has packed of the bytes; there need not be anything.
+    #[must_use]
+    pub fn packed_path(&self) -> PathBuf {
+        let blobs = self.path.parent().unwrap_or(Path::new(""));
+        blobs.with_file_name(PACKED).join(self.digest().blob_name())
+    }
 }
 
 /// The source of models that come with the binary.
 pub(super) const EMBEDDED: &str = "embedded";
+
+/// The folder of packed forms, beside that of blobs.
+const PACKED: &str = "packed";
 
 pub(super) fn unix_seconds() -> u64 {
     SystemTime::now()
@@ -322,12 +347,12 @@ fn is_temporary(path: &Path) -> bool {
 }
 
 /// Removes what a killed process was about to rename. Nobody else writes here.
-fn sweep(folder: &Path) {
+fn sweep(folder: &Path, unwanted: impl Fn(&Path) -> bool) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        if is_temporary(&path) {
+        if unwanted(&path) {
             // It is not in anybody's way if it stays.
             let _ = fs::remove_file(path);
         }

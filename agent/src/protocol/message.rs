@@ -122,6 +122,13 @@ impl Default for Timeouts {
 /// Where a model file comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileSource {
+    /// A file of the catalogue, and where what is packed of it for the processor is kept.
+    Stored {
+        /// The file.
+        path: PathBuf,
+        /// Its packed form; it need not be there.
+        packed: PathBuf,
+    },
     /// A file on disk; must be a regular file.
     Path(PathBuf),
 }

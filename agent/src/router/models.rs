@@ -166,7 +166,10 @@ impl Router {
         tracing::info!(model, policy = %decision.by, ?devices, why = %placement.why, "loading");
         Ok(ModelSpec {
             name: model.into(),
-            files: vec![FileSource::Path(found.path().to_path_buf())],
+            files: vec![FileSource::Stored {
+                path: found.path().to_path_buf(),
+                packed: found.packed_path(),
+            }],
             plugin: ENGINE.into(),
             devices,
             settings: self.shared.opening,

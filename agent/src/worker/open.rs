@@ -1,18 +1,22 @@
 //! Opening the model: its files, its device, its memory. Decides what is tried in which order and how a failure is told.
 
+use std::io::Write as _;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use skep_hw::{CpuSettings, Device};
+use skep_hw::{CpuSettings, Device, Region};
 
 use crate::host::{Model, OpenError, Opening, SourceFile};
-use crate::limits::{MEMORY_KEPT_FREE_SHARE, MODEL_FILES};
+use crate::limits::{
+    MEMORY_KEPT_FREE_SHARE, MODEL_FILES, PACKED_BYTES_MIN, PACKED_DISK_FREE_BYTES,
+};
 use crate::protocol::{Ending, Error, FileSource, FromWorker, Open, Opened};
 
 /// The open model, or the frame that says why there is none.
 pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     let started = Instant::now();
-    let files = files(open).map_err(FromWorker::OpenFailed)?;
+    let (files, regions) = files(open).map_err(FromWorker::OpenFailed)?;
     let threads = open
         .threads
         .and_then(|threads| NonZeroUsize::new(threads as usize));
@@ -38,6 +42,7 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     let info = model
         .info()
         .map_err(|fault| FromWorker::Ending(Ending::from(fault)))?;
+    keep_packed(regions);
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok((
         model,
@@ -50,15 +55,68 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     ))
 }
 
-fn files(open: &Open) -> Result<Vec<SourceFile>, Error> {
+fn files(open: &Open) -> Result<(Vec<SourceFile>, Vec<Kept>), Error> {
     if open.files.len() > MODEL_FILES {
         return Err(Error::Unsupported(format!(
             "a model of {} files is over the limit of {MODEL_FILES}",
             open.files.len()
         )));
     }
-    open.files
-        .iter()
-        .map(|FileSource::Path(path)| SourceFile::open(path))
-        .collect()
+    let (mut files, mut kept) = (Vec::new(), Vec::new());
+    for source in &open.files {
+        match source {
+            FileSource::Path(path) => files.push(SourceFile::open(path)?),
+            FileSource::Stored { path, packed } => {
+                let file = SourceFile::open(path)?;
+                kept.push(Kept {
+                    region: file.keep_packed(packed)?,
+                    path: packed.clone(),
+                });
+                files.push(file);
+            }
+        }
+    }
+    Ok((files, kept))
+}
+
+/// A model file whose packed form is kept.
+struct Kept {
+    region: Region,
+    path: PathBuf,
+}
+
+/// Writes packed forms that are new, beside everything else: the next start finds them. One that is small is packed
+/// sooner than it is worth a file, and a disk that is nearly full is left alone.
+fn keep_packed(mut all: Vec<Kept>) {
+    all.retain(|kept| {
+        let bytes = kept.region.unwritten_bytes();
+        let folder = kept.path.parent().unwrap_or(Path::new("."));
+        bytes >= PACKED_BYTES_MIN && has_room(folder, bytes)
+    });
+    if all.is_empty() {
+        return;
+    }
+    let write = move || {
+        for kept in all {
+            if let Err(error) = kept.region.write_packed() {
+                // Whoever reads the log can make room; nothing else is wrong.
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "skep worker: could not keep `{}`: {error}; the next start packs the weights again",
+                    kept.path.display()
+                );
+            }
+        }
+    };
+    // Without a thread the next start packs again, as this one did.
+    let _ = std::thread::Builder::new()
+        .name("keep-packed".to_owned())
+        .spawn(write);
+}
+
+fn has_room(folder: &Path, bytes: u64) -> bool {
+    rustix::fs::statvfs(folder).is_ok_and(|about| {
+        let free = about.f_bavail.saturating_mul(about.f_frsize);
+        free.saturating_sub(bytes) >= PACKED_DISK_FREE_BYTES
+    })
 }

@@ -21,12 +21,13 @@
 use std::io;
 use std::sync::Arc;
 
-use super::mapping::Zeroed;
+use super::mapping::{FileBytes, Zeroed};
 use super::pool::Lead;
 use super::split::Split;
 use crate::dtype::Dtype;
 use crate::weight::Weight;
 
+pub(crate) mod file;
 mod strip;
 
 /// Weight rows of a strip.
@@ -71,15 +72,25 @@ impl Form {
 
 /// Bytes that `weight` takes when it is packed: a multiple of 64.
 pub(crate) fn packed_bytes(weight: &Weight) -> usize {
-    let blocks = weight.columns() as usize / 32;
-    let strips = (weight.rows() as usize).div_ceil(STRIP);
-    strips * Form::of(weight.dtype()).strip_bytes(blocks)
+    size_of_strips(weight.dtype(), weight.rows(), weight.columns())
+}
+
+fn size_of_strips(dtype: Dtype, rows: u32, columns: u32) -> usize {
+    let blocks = columns as usize / 32;
+    (rows as usize).div_ceil(STRIP) * Form::of(dtype).strip_bytes(blocks)
+}
+
+/// Where strips are.
+#[derive(Debug)]
+enum Memory {
+    Own(Zeroed),
+    File(FileBytes),
 }
 
 /// A packed weight. Copies share the numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
-    memory: Arc<Zeroed>,
+    memory: Arc<Memory>,
     start: usize,
     dtype: Dtype,
     rows: usize,
@@ -101,7 +112,7 @@ impl Packed {
             pack(weight, part, lead);
             rest = others;
         }
-        let memory = Arc::new(memory);
+        let memory = Arc::new(Memory::Own(memory));
         let mut start = 0;
         let mut all = Vec::with_capacity(weights.len());
         for weight in weights {
@@ -135,14 +146,24 @@ impl Packed {
         Form::of(self.dtype).strip_bytes(self.blocks)
     }
 
-    pub(super) fn size_bytes(&self) -> usize {
+    /// Bytes of all strips.
+    pub(crate) fn size_bytes(&self) -> usize {
         self.rows.div_ceil(STRIP) * self.strip_bytes()
     }
 
     /// The bytes of strip `index`, aligned to 64.
     pub(super) fn strip(&self, index: usize) -> &[u8] {
         let size = self.strip_bytes();
-        &self.memory.as_bytes()[self.start + index * size..][..size]
+        &self.bytes()[index * size..][..size]
+    }
+
+    /// All strips.
+    fn bytes(&self) -> &[u8] {
+        let memory = match &*self.memory {
+            Memory::Own(memory) => memory.as_bytes(),
+            Memory::File(file) => file.bytes(),
+        };
+        &memory[self.start..][..self.size_bytes()]
     }
 }
 

@@ -169,13 +169,28 @@ fn a_name_that_is_nearly_right_gets_a_hint() {
 #[test]
 fn leftovers_of_a_killed_process_are_swept() {
     let (place, _) = with_model(500);
-    for folder in ["blobs", "manifests", "partial"] {
+    for folder in ["blobs", "manifests", "partial", "packed"] {
         fs::write(place.path(&format!("{folder}/.new-1-1")), "half").unwrap();
     }
+    fs::write(place.path("packed/sha256-of-a-model-that-went"), "old").unwrap();
     let reopened = Catalogue::open(&place.path("")).unwrap();
     assert_eq!(reopened.list().unwrap().damaged, []);
     assert_eq!(
         (place.files("blobs").len(), place.files("partial").len()),
         (1, 0)
     );
+    assert_eq!(place.files("packed"), [""; 0]);
+}
+
+#[test]
+fn what_is_packed_of_a_model_stays_with_it_and_goes_with_it() {
+    let (place, model) = with_model(500);
+    let packed = model.packed_path();
+    assert_eq!(packed.parent(), Some(place.path("packed").as_path()));
+    fs::write(&packed, [0; 300]).unwrap();
+    Catalogue::open(&place.path("")).unwrap();
+    assert!(packed.exists());
+    let removed = place.catalogue.remove(model.name()).unwrap();
+    assert_eq!(removed.freed_bytes, 800);
+    assert!(!packed.exists());
 }
