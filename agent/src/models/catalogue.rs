@@ -324,7 +324,7 @@ impl Model {
     /// Where a worker keeps what it has packed of the bytes; there need not be anything.
     #[must_use]
     pub fn packed_path(&self) -> PathBuf {
-        let blobs = self.path.parent().unwrap_or(Path::new(""));
+        let blobs = self.path.parent().unwrap_or_else(|| Path::new(""));
         blobs.with_file_name(PACKED).join(self.digest().blob_name())
     }
 }

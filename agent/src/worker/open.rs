@@ -90,7 +90,7 @@ struct Kept {
 fn keep_packed(mut all: Vec<Kept>) {
     all.retain(|kept| {
         let bytes = kept.region.unwritten_bytes();
-        let folder = kept.path.parent().unwrap_or(Path::new("."));
+        let folder = kept.path.parent().unwrap_or_else(|| Path::new("."));
         bytes >= PACKED_BYTES_MIN && has_room(folder, bytes)
     });
     if all.is_empty() {

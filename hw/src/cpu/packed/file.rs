@@ -80,7 +80,7 @@ pub(crate) fn read(path: &Path, source_bytes: u64) -> io::Result<Vec<(Place, Pac
 /// # Errors
 /// What the system says; nothing is left behind then.
 pub(crate) fn write(path: &Path, source_bytes: u64, weights: &[(Place, Packed)]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let part = folder.join(format!(".new-{}", std::process::id()));
     let written = write_whole(&part, source_bytes, weights)
         .and_then(|()| fs::rename(&part, path))
