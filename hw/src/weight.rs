@@ -243,11 +243,16 @@ impl Weight {
         }
     }
 
-    /// Remembers the numbers as kernels read them, for all weights of this place in the file. What is read
-    /// of the file from now on are single rows, if any.
-    pub(crate) fn keep(&self, packed: Packed) {
+    /// Gives back the memory in which it is mapped: what is read of it from now on are single rows, if any.
+    pub(crate) fn forget(&self) {
         if let Source::File { bytes, start, end } = &self.source {
             bytes.file.forget(*start..*end);
+        }
+    }
+
+    /// Remembers the numbers as kernels read them, for all weights of this place in the file.
+    pub(crate) fn keep(&self, packed: Packed) {
+        if let Source::File { bytes, .. } = &self.source {
             bytes.packed().insert(self.place(), packed);
             bytes.unwritten.store(true, Ordering::SeqCst);
         }

@@ -70,6 +70,20 @@ fn what_was_kept_is_used_and_what_is_damaged_is_not() {
         assert!(fs::read(&packed).unwrap() == whole, "it was not mended");
     }
 
+    // What a killed process has left is in nobody's way; one that is at it is left alone.
+    let part = folder.path().join(".new-packed");
+    fs::remove_file(&packed).unwrap();
+    fs::write(&part, vec![1; whole.len() + 1]).unwrap();
+    let (_, region) = run(&model, &packed);
+    let busy = File::open(&part).unwrap();
+    busy.lock().unwrap();
+    region.write_packed().unwrap();
+    assert!(!packed.exists());
+    drop(busy);
+    let (_, region) = run(&model, &packed);
+    region.write_packed().unwrap();
+    assert!(fs::read(&packed).unwrap() == whole);
+
     // Where nothing can be written, what was there stays.
     let nowhere = folder.path().join("no folder").join("packed");
     let (found, region) = run(&model, &nowhere);

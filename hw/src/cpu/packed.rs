@@ -110,6 +110,7 @@ impl Packed {
         for weight in weights {
             let (part, others) = rest.split_at_mut(packed_bytes(weight));
             pack(weight, part, lead);
+            weight.forget();
             rest = others;
         }
         let memory = Arc::new(Memory::Own(memory));

@@ -7,8 +7,10 @@
 //! weight (where it begins in the model file and in this one, its type, rows and columns), and from
 //! the next multiple of 2 MiB on the strips of one weight after the other, as `packed.rs` lays them out.
 
-use std::fs::{self, File};
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,16 +77,38 @@ pub(crate) fn read(path: &Path, source_bytes: u64) -> io::Result<Vec<(Place, Pac
 }
 
 /// Writes `weights` of a model file of `source_bytes` so that they have the name `path` once they are on
-/// the disk.
+/// the disk. Does nothing while another process does the same.
 ///
 /// # Errors
 /// What the system says; nothing is left behind then.
 pub(crate) fn write(path: &Path, source_bytes: u64, weights: &[(Place, Packed)]) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let part = folder.join(format!(".new-{}", std::process::id()));
-    let written = write_whole(&part, source_bytes, weights)
-        .and_then(|()| fs::rename(&part, path))
-        .and_then(|()| File::open(folder)?.sync_all());
+    let mut name = OsString::from(".new-");
+    name.push(path.file_name().unwrap_or_default());
+    let part = folder.join(name);
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&part)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(()),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    // Who had the lock before may have given the file its name by now.
+    let ours = fs::metadata(&part).is_ok_and(|there| {
+        let opened = file.metadata().map(|opened| (opened.dev(), opened.ino()));
+        opened.is_ok_and(|opened| opened == (there.dev(), there.ino()))
+    });
+    if !ours {
+        return Ok(());
+    }
+    let written = write_whole(file, source_bytes, weights).and_then(|file| {
+        fs::rename(&part, path)?;
+        drop(file);
+        File::open(folder)?.sync_all()
+    });
     if written.is_err() {
         // Whatever went wrong, the part is of no use; the error that is told is the first.
         let _ = fs::remove_file(&part);
@@ -92,8 +116,11 @@ pub(crate) fn write(path: &Path, source_bytes: u64, weights: &[(Place, Packed)])
     written
 }
 
-fn write_whole(part: &Path, source_bytes: u64, weights: &[(Place, Packed)]) -> io::Result<()> {
-    let mut to = BufWriter::with_capacity(1 << 20, File::create(part)?);
+/// Yields the file, which is locked until it is dropped.
+fn write_whole(file: File, source_bytes: u64, weights: &[(Place, Packed)]) -> io::Result<File> {
+    // One that was killed here may have left something.
+    file.set_len(0)?;
+    let mut to = BufWriter::with_capacity(1 << 20, file);
     to.write_all(&MAGIC)?;
     to.write_all(&source_bytes.to_le_bytes())?;
     to.write_all(&(weights.len() as u64).to_le_bytes())?;
@@ -114,7 +141,8 @@ fn write_whole(part: &Path, source_bytes: u64, weights: &[(Place, Packed)]) -> i
         to.write_all(packed.bytes())?;
     }
     let file = to.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
 }
 
 fn number(bytes: &[u8], at: usize) -> u64 {
