@@ -88,6 +88,19 @@ pub(super) trait Vector: Copy {
     }
 }
 
+/// Asks for the bytes at `at`, wherever that is, since they are read soon.
+#[inline(always)]
+pub(super) fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: every processor of this architecture has the instruction, and it never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Declares a kernel: a function that takes a [`Level`](super::level::Level) first and calls
 /// `$generic`, which has one type parameter, compiled for that level's instructions.
 macro_rules! kernel {

@@ -4,7 +4,7 @@
 //! per product; the lanes are added by a fixed tree. So a row's result does not depend on how many
 //! rows share a tile.
 
-use crate::cpu::vector::{LANES, Vector, kernel};
+use crate::cpu::vector::{LANES, Vector, kernel, prefetch};
 use crate::dtype::Dtype;
 
 /// Weight rows of a tile.
@@ -120,6 +120,12 @@ fn tile<V: Vector, S: Stored<BYTES>, const M: usize, const BYTES: usize>(
     for i in 0..whole {
         for r in 0..TILE_ROWS {
             w[r] = S::load::<V>(&parts[r][i]);
+            // The same place of the four rows that come next: rows follow each other in memory.
+            prefetch(
+                parts[r][i]
+                    .as_ptr()
+                    .wrapping_add(TILE_ROWS * weights[r].len()),
+            );
         }
         for m in 0..M {
             let x = V::load(&x_parts[m][i]);

@@ -16,6 +16,7 @@ use super::lanes::{Lanes, Portable};
 use super::rounded::Quad;
 use crate::cpu::level::{Isa, Level};
 use crate::cpu::packed::STRIP;
+use crate::cpu::vector::prefetch;
 
 /// A strip's parts.
 #[derive(Clone, Copy)]
@@ -212,15 +213,9 @@ unsafe fn block<L: Lanes, F: Format, const M: usize>(
 /// Asks for the quants that are read some microseconds from now, beyond the strip's end, too.
 #[inline(always)]
 fn ahead<F: Format>(at: *const u8) {
-    #[cfg(target_arch = "x86_64")]
     for line in 0..F::FORM.quants / 64 {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // A prefetch never faults, wherever it points.
-        // SAFETY: every processor of this architecture has the instruction.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + line * 64).cast()) };
+        prefetch(at.wrapping_add(AHEAD + line * 64));
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
 }
 
 /// Bytes, of each of four streams.
