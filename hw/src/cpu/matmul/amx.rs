@@ -4,8 +4,8 @@
 //! a tile's products are whole numbers.
 //!
 //! A block is one `tdpbssd` of 16 x 32 bytes of activations with 32 x 16 bytes of weights, then
-//! sixteen conversions, products and sums of floats. What bounds it are those last: a tile takes 16
-//! cycles, they take 24 on two ports.
+//! sixteen conversions, products and sums of floats. What bounds it is not the tile: its products come
+//! back through memory, sixteen stores and as many loads, and the floats take two ports for 24 cycles.
 
 use std::arch::asm;
 use std::arch::x86_64::{
