@@ -203,7 +203,7 @@ pub const COMPILED_FILES: usize = 64;
 
 // === the worker ===
 
-/// Packed weights of fewer bytes are not kept in a file: packing them takes less than a tenth of a second.
+/// Packed weights of fewer bytes are not kept in a file: a start hardly feels that they are packed anew.
 pub const PACKED_BYTES_MIN: u64 = 64 << 20;
 
 /// What a disk must have free beside packed weights for them to be kept.

@@ -50,7 +50,13 @@ fn what_was_kept_is_used_and_what_is_damaged_is_not() {
     no_type[24 + 16] = 0xee;
     let mut plain_type = whole.clone();
     plain_type[24 + 16] = 0;
+    let mut huge_rows = whole.clone();
+    huge_rows[24 + 20..24 + 24].fill(0xff);
+    let mut huge_columns = whole.clone();
+    huge_columns[24 + 24..24 + 28].copy_from_slice(&0xffff_ff00_u32.to_le_bytes());
     for damaged in [
+        huge_rows,
+        huge_columns,
         Vec::new(),
         without_tail,
         head_only,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::{Memory, Packed, size_of_strips};
 use crate::cpu::mapping::FileBytes;
 use crate::dtype::Dtype;
-use crate::limits::MAX_WEIGHTS;
+use crate::limits::{MAX_WEIGHT_ROWS, MAX_WEIGHTS, MAX_WIDTH};
 use crate::weight::Place;
 
 /// The last two digits are the order of `packed.rs`: any change there is another number here.
@@ -55,7 +55,10 @@ pub(crate) fn read(path: &Path, source_bytes: u64) -> io::Result<Vec<(Place, Pac
         let (offset, start) = (number(entry, 0), number(entry, 8));
         let dtype = Dtype::ALL.get(short(entry, 16) as usize).copied();
         let (rows, columns) = (short(entry, 20), short(entry, 24));
-        let dtype = dtype.filter(|dtype| dtype.is_quantised() && columns.is_multiple_of(32));
+        let sane = rows <= MAX_WEIGHT_ROWS && columns <= MAX_WIDTH;
+        let dtype = dtype.filter(|dtype| {
+            sane && dtype.is_quantised() && dtype.row_bytes(columns as usize).is_some()
+        });
         let Some(dtype) = dtype else {
             return Err(io::ErrorKind::InvalidData.into());
         };

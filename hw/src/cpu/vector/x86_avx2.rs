@@ -245,13 +245,7 @@ impl Vector for Avx2 {
             let upper = _mm256_extracti128_si256::<1>(shorts);
             let packed = _mm_packs_epi16(_mm256_castsi256_si128(shorts), upper);
             _mm_storeu_si128(words.as_mut_ptr().cast(), packed);
-            // Each byte plus 128, summed by eights.
-            let sums = _mm_sad_epu8(
-                _mm_xor_si128(packed, _mm_set1_epi8(-128)),
-                _mm_setzero_si128(),
-            );
-            let sum = _mm_cvtsi128_si32(sums) + _mm_extract_epi16::<4>(sums) - 16 * 128;
-            (words, sum)
+            (words, sum_bytes(packed))
         }
     }
 
@@ -295,4 +289,19 @@ pub(super) fn sum_8(x: __m256) -> f32 {
 fn power_of_two_8(x: __m256) -> __m256 {
     let power = _mm256_add_epi32(_mm256_cvtps_epi32(x), _mm256_set1_epi32(127));
     _mm256_castsi256_ps(_mm256_slli_epi32::<23>(power))
+}
+
+/// The sum of sixteen signed bytes.
+///
+/// # Safety
+/// SSE2 must be there, as it is on every processor of this architecture.
+#[inline(always)]
+pub(super) unsafe fn sum_bytes(bytes: __m128i) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // Each byte plus 128, summed by eights.
+        let above = _mm_xor_si128(bytes, _mm_set1_epi8(-128));
+        let sums = _mm_sad_epu8(above, _mm_setzero_si128());
+        _mm_cvtsi128_si32(sums) + _mm_extract_epi16::<4>(sums) - 16 * 128
+    }
 }

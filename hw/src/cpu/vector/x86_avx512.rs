@@ -1,17 +1,16 @@
 //! Sixteen floats in one register of AVX-512.
 
 use std::arch::x86_64::{
-    __m512, _CMP_GT_OQ, _CMP_LT_OQ, _mm_cvtsi128_si32, _mm_extract_epi16, _mm_sad_epu8,
-    _mm_set1_epi8, _mm_setzero_si128, _mm_storeu_si128, _mm_xor_si128, _mm256_add_ps,
-    _mm256_loadu_si256, _mm256_storeu_si256, _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps,
-    _mm512_castps512_ps256, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8,
-    _mm512_cvtepu16_epi32, _mm512_cvtph_ps, _mm512_cvtps_epi32, _mm512_cvtps_ph, _mm512_div_ps,
-    _mm512_extractf32x8_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_max_ps,
-    _mm512_min_ps, _mm512_mul_ps, _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+    __m512, _CMP_GT_OQ, _CMP_LT_OQ, _mm_storeu_si128, _mm256_add_ps, _mm256_loadu_si256,
+    _mm256_storeu_si256, _mm512_abs_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_castps512_ps256,
+    _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_epi8, _mm512_cvtepu16_epi32,
+    _mm512_cvtph_ps, _mm512_cvtps_epi32, _mm512_cvtps_ph, _mm512_div_ps, _mm512_extractf32x8_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_max_ps, _mm512_min_ps,
+    _mm512_mul_ps, _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
-use super::x86_avx2::{NEAREST, sum_8};
+use super::x86_avx2::{NEAREST, sum_8, sum_bytes};
 use super::{LANES, Vector};
 
 /// Sixteen floats in a register.
@@ -153,13 +152,7 @@ impl Vector for Avx512 {
         unsafe {
             let packed = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(self.0));
             _mm_storeu_si128(words.as_mut_ptr().cast(), packed);
-            // Each byte plus 128, summed by eights.
-            let sums = _mm_sad_epu8(
-                _mm_xor_si128(packed, _mm_set1_epi8(-128)),
-                _mm_setzero_si128(),
-            );
-            let sum = _mm_cvtsi128_si32(sums) + _mm_extract_epi16::<4>(sums) - 16 * 128;
-            (words, sum)
+            (words, sum_bytes(packed))
         }
     }
 
