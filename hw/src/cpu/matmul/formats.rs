@@ -19,21 +19,68 @@ pub(super) trait Format {
     const SIGNED: bool = false;
     const CENTRE: u32 = 0;
     /// Whether there is a minimum to add.
-    const MINIMA: bool = false;
+    const MINIMA: bool = !matches!(Self::SIDES, Sides::Scale);
     /// Whether each half of a block has a scale of its own.
     const HALVED: bool = false;
 
+    /// Whether quants have a fifth bit.
+    const FIFTH: bool = false;
+    const SIDES: Sides = Sides::Scale;
+
     /// Columns `4 * g + c`, for each g.
-    unsafe fn quants<L: Lanes>(at: *const u8) -> [L::Bytes; 8];
-    /// What the whole numbers of block `block` (of its second half) are multiplied by.
-    unsafe fn scale<L: Lanes>(sides: *const u8, row: usize, block: usize, half: usize)
-    -> L::Floats;
-    /// What is taken away for each unit of activation, less than zero; the factor of moments.
     #[inline(always)]
-    unsafe fn minimum<L: Lanes>(_sides: *const u8, _row: usize, _block: usize) -> L::Floats {
+    unsafe fn quants<L: Lanes>(at: *const u8) -> [L::Bytes; 8] {
         // SAFETY: the caller's promise.
-        unsafe { L::splat(0.0) }
+        unsafe {
+            if Self::FIFTH {
+                five_bits::<L>(at)
+            } else {
+                nibbles::<L>(at)
+            }
+        }
     }
+
+    /// What the whole numbers of block `block` (of its half `_half`) are multiplied by.
+    #[inline(always)]
+    unsafe fn scale<L: Lanes>(
+        sides: *const u8,
+        row: usize,
+        block: usize,
+        _half: usize,
+    ) -> L::Floats {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match Self::SIDES {
+                Sides::Scale => half::<L>(sides.add(block * 32), row),
+                Sides::ScaleAndMinimum => half::<L>(sides.add(block * 64), row),
+                Sides::Shared => shared::<L>(sides, row, block, 0),
+            }
+        }
+    }
+
+    /// What is added for each unit of activation; the factor of moments.
+    #[inline(always)]
+    unsafe fn minimum<L: Lanes>(sides: *const u8, row: usize, block: usize) -> L::Floats {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match Self::SIDES {
+                Sides::Scale => L::splat(0.0),
+                Sides::ScaleAndMinimum => half::<L>(sides.add(block * 64 + 32), row),
+                Sides::Shared => negative::<L>(shared::<L>(sides, row, block, 1)),
+            }
+        }
+    }
+}
+
+/// What a side holds; see `packed.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sides {
+    /// A half for each block.
+    Scale,
+    /// Two halves for each block.
+    ScaleAndMinimum,
+    /// Two halves for eight blocks, and two bytes for each.
+    Shared,
 }
 
 /// Bytes of a group of quants.
@@ -106,43 +153,13 @@ pub(super) struct Q4_0;
 impl Format for Q4_0 {
     const DTYPE: Dtype = Dtype::Q4_0;
     const CENTRE: u32 = 3;
-
-    #[inline(always)]
-    unsafe fn quants<L: Lanes>(at: *const u8) -> [L::Bytes; 8] {
-        // SAFETY: the caller's promise.
-        unsafe { nibbles::<L>(at) }
-    }
-
-    #[inline(always)]
-    unsafe fn scale<L: Lanes>(at: *const u8, row: usize, block: usize, _: usize) -> L::Floats {
-        // SAFETY: the caller's promise.
-        unsafe { half::<L>(at.add(block * 32), row) }
-    }
 }
 
 pub(super) struct Q4_1;
 
 impl Format for Q4_1 {
     const DTYPE: Dtype = Dtype::Q4_1;
-    const MINIMA: bool = true;
-
-    #[inline(always)]
-    unsafe fn quants<L: Lanes>(at: *const u8) -> [L::Bytes; 8] {
-        // SAFETY: the caller's promise.
-        unsafe { nibbles::<L>(at) }
-    }
-
-    #[inline(always)]
-    unsafe fn scale<L: Lanes>(at: *const u8, row: usize, block: usize, _: usize) -> L::Floats {
-        // SAFETY: the caller's promise.
-        unsafe { half::<L>(at.add(block * 64), row) }
-    }
-
-    #[inline(always)]
-    unsafe fn minimum<L: Lanes>(at: *const u8, row: usize, block: usize) -> L::Floats {
-        // SAFETY: the caller's promise.
-        unsafe { half::<L>(at.add(block * 64 + 32), row) }
-    }
+    const SIDES: Sides = Sides::ScaleAndMinimum;
 }
 
 pub(super) struct Q5_0;
@@ -150,93 +167,30 @@ pub(super) struct Q5_0;
 impl Format for Q5_0 {
     const DTYPE: Dtype = Dtype::Q5_0;
     const CENTRE: u32 = 4;
-
-    #[inline(always)]
-    unsafe fn quants<L: Lanes>(at: *const u8) -> [L::Bytes; 8] {
-        // SAFETY: the caller's promise.
-        unsafe { five_bits::<L>(at) }
-    }
-
-    #[inline(always)]
-    unsafe fn scale<L: Lanes>(at: *const u8, row: usize, block: usize, _: usize) -> L::Floats {
-        // SAFETY: the caller's promise.
-        unsafe { half::<L>(at.add(block * 32), row) }
-    }
+    const FIFTH: bool = true;
 }
 
 pub(super) struct Q5_1;
 
 impl Format for Q5_1 {
     const DTYPE: Dtype = Dtype::Q5_1;
-    const MINIMA: bool = true;
-
-    #[inline(always)]
-    unsafe fn quants<L: Lanes>(at: *const u8) -> [L::Bytes; 8] {
-        // SAFETY: the caller's promise.
-        unsafe { five_bits::<L>(at) }
-    }
-
-    #[inline(always)]
-    unsafe fn scale<L: Lanes>(at: *const u8, row: usize, block: usize, _: usize) -> L::Floats {
-        // SAFETY: the caller's promise.
-        unsafe { half::<L>(at.add(block * 64), row) }
-    }
-
-    #[inline(always)]
-    unsafe fn minimum<L: Lanes>(at: *const u8, row: usize, block: usize) -> L::Floats {
-        // SAFETY: the caller's promise.
-        unsafe { half::<L>(at.add(block * 64 + 32), row) }
-    }
+    const FIFTH: bool = true;
+    const SIDES: Sides = Sides::ScaleAndMinimum;
 }
 
 pub(super) struct Q4K;
 
 impl Format for Q4K {
     const DTYPE: Dtype = Dtype::Q4K;
-    const MINIMA: bool = true;
-
-    #[inline(always)]
-    unsafe fn quants<L: Lanes>(at: *const u8) -> [L::Bytes; 8] {
-        // SAFETY: the caller's promise.
-        unsafe { nibbles::<L>(at) }
-    }
-
-    #[inline(always)]
-    unsafe fn scale<L: Lanes>(at: *const u8, row: usize, block: usize, _: usize) -> L::Floats {
-        // SAFETY: the caller's promise.
-        unsafe { shared::<L>(at, row, block, 0) }
-    }
-
-    #[inline(always)]
-    unsafe fn minimum<L: Lanes>(at: *const u8, row: usize, block: usize) -> L::Floats {
-        // SAFETY: the caller's promise.
-        unsafe { negative::<L>(shared::<L>(at, row, block, 1)) }
-    }
+    const SIDES: Sides = Sides::Shared;
 }
 
 pub(super) struct Q5K;
 
 impl Format for Q5K {
     const DTYPE: Dtype = Dtype::Q5K;
-    const MINIMA: bool = true;
-
-    #[inline(always)]
-    unsafe fn quants<L: Lanes>(at: *const u8) -> [L::Bytes; 8] {
-        // SAFETY: the caller's promise.
-        unsafe { five_bits::<L>(at) }
-    }
-
-    #[inline(always)]
-    unsafe fn scale<L: Lanes>(at: *const u8, row: usize, block: usize, _: usize) -> L::Floats {
-        // SAFETY: the caller's promise.
-        unsafe { shared::<L>(at, row, block, 0) }
-    }
-
-    #[inline(always)]
-    unsafe fn minimum<L: Lanes>(at: *const u8, row: usize, block: usize) -> L::Floats {
-        // SAFETY: the caller's promise.
-        unsafe { negative::<L>(shared::<L>(at, row, block, 1)) }
-    }
+    const FIFTH: bool = true;
+    const SIDES: Sides = Sides::Shared;
 }
 
 pub(super) struct Q6K;
@@ -286,11 +240,5 @@ impl Format for Q8_0 {
             }
             quants
         }
-    }
-
-    #[inline(always)]
-    unsafe fn scale<L: Lanes>(at: *const u8, row: usize, block: usize, _: usize) -> L::Floats {
-        // SAFETY: the caller's promise.
-        unsafe { half::<L>(at.add(block * 32), row) }
     }
 }
