@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p skep-hw --example bench -- [--json] [--quick] [--threads N] [--isa NAME]
 //! [--only memory|products|decoders] [--type NAME] [--size N] [--cached] [--model NAME]
-//! [--streams N]`
+//! [--streams N] [--cache NAME] [--start N]`
 //!
 //! Three tables: reading memory with the same threads (4 KiB and 2 MiB pages); products of one row
 //! with square matrices of each type, in GB/s and as a share of reading, and of several rows in
@@ -119,6 +119,8 @@ fn settings() -> Result<Settings, Box<dyn Error>> {
             "--cached" => settings.products.cached = true,
             "--model" => settings.products.model = Some(value()?),
             "--streams" => settings.products.streams = Some(value()?.parse()?),
+            "--cache" => settings.products.cache = Some(value()?),
+            "--start" => settings.products.start = Some(value()?.parse()?),
             "--only" => settings.only = Some(value()?),
             "--threads" => settings.device.threads = Some(value()?.parse::<NonZeroUsize>()?),
             "--isa" => {

@@ -29,7 +29,8 @@ pub struct Cache(Arc<Inner>);
 
 impl Cache {
     /// `pages` pages of `page_tokens` tokens for each of `layers`, zeroed.
-    /// `dtype` is [`Dtype::F32`] or [`Dtype::F16`]; `page_tokens` a power of two from 16 to 256.
+    /// `dtype` is [`Dtype::F32`], [`Dtype::F16`] or, for widths that are multiples of 32, [`Dtype::Q8_0`];
+    /// `page_tokens` a power of two from 16 to 256.
     ///
     /// # Errors
     /// [`CacheError`] when a size is out of range or memory does not suffice.
@@ -41,12 +42,10 @@ impl Cache {
         dtype: Dtype,
     ) -> Result<Self, CacheError> {
         check(layers, pages, page_tokens, dtype)?;
-        let number_bytes = if dtype == Dtype::F32 { 4 } else { 2 };
-        let per_token: u64 = layers.iter().map(numbers_per_token).sum();
+        let per_token: u64 = layers.iter().map(|layer| token_bytes(layer, dtype)).sum();
         let tokens = u64::from(pages) * u64::from(page_tokens);
         let size_bytes = tokens
             .checked_mul(per_token)
-            .and_then(|n| n.checked_mul(number_bytes))
             .filter(|n| *n <= MAX_CACHE_BYTES)
             .ok_or(CacheError::TooLarge)?;
         let free_bytes = device.memory_free_bytes();
@@ -128,8 +127,18 @@ pub enum CacheError {
     #[error("a page of {0} tokens is not a power of two from 16 to 256")]
     PageTokens(u32),
     /// A type that caches do not have.
-    #[error("a cache holds f32 or f16, not {0}")]
+    #[error("a cache holds f32, f16 or q8-0, not {0}")]
     Dtype(&'static str),
+    /// Blocks of 32 numbers do not fill its heads.
+    #[error(
+        "layer {index}: {layer:?} has a width that is not a multiple of 32, as a q8-0 cache needs; use f16"
+    )]
+    Blocks {
+        /// Its place in the list.
+        index: usize,
+        /// What was asked for.
+        layer: CacheLayer,
+    },
     /// The product of its sizes is beyond all bounds.
     #[error("the cache is too large; ask for fewer pages")]
     TooLarge,
@@ -165,9 +174,21 @@ struct Inner {
 /// Places whose keys are stored side by side.
 pub(crate) const BLOCK: usize = 16;
 
+/// Columns that share a scale in a cache of [`Dtype::Q8_0`].
+pub(crate) const GROUP_COLUMNS: usize = 32;
+
+/// Bytes of [`BLOCK`] times [`GROUP_COLUMNS`] numbers of such a cache: a half scale for each place,
+/// then a signed byte for each number. As many as the blocks of the GGUF format take.
+pub(crate) const GROUP_BYTES: usize = BLOCK * 2 + BLOCK * GROUP_COLUMNS;
+
+const _: () = assert!(GROUP_BYTES == BLOCK * Dtype::Q8_0.block_bytes());
+
 /// The numbers of one layer. Values are laid out as page, head, token in the page, column; keys as
 /// page, head, block of [`BLOCK`] tokens, column, token in the block: a head's walk through a page
 /// reads neighbouring memory, and scores of neighbouring tokens are neighbours, too.
+///
+/// With scales, both are page, head, block of tokens, [`GROUP_COLUMNS`] columns; within these, a
+/// group of [`GROUP_BYTES`], scales come first and the bytes follow in the order above.
 #[derive(Debug)]
 pub(crate) struct LayerMemory {
     pub(crate) keys: Zeroed,
@@ -180,10 +201,10 @@ impl LayerMemory {
             let len = tokens * u64::from(layer.kv_heads) * u64::from(width);
             let len = usize::try_from(len)
                 .map_err(|_| std::io::Error::from(std::io::ErrorKind::OutOfMemory))?;
-            if dtype == Dtype::F32 {
-                Zeroed::words(len)
-            } else {
-                Zeroed::halves(len)
+            match dtype {
+                Dtype::F32 => Zeroed::words(len),
+                Dtype::F16 => Zeroed::halves(len),
+                _ => Zeroed::words(len / (BLOCK * GROUP_COLUMNS) * (GROUP_BYTES / 4)),
             }
         };
         Ok(Self {
@@ -219,12 +240,26 @@ fn check(
     if !page_tokens.is_power_of_two() || !(least..=most).contains(&page_tokens) {
         return Err(CacheError::PageTokens(page_tokens));
     }
-    if !matches!(dtype, Dtype::F32 | Dtype::F16) {
-        return Err(CacheError::Dtype(dtype.name()));
+    match dtype {
+        Dtype::F32 | Dtype::F16 => Ok(()),
+        Dtype::Q8_0 => {
+            let whole = |width: u32| (width as usize).is_multiple_of(GROUP_COLUMNS);
+            let mut layers = layers.iter().enumerate();
+            match layers.find(|(_, layer)| !whole(layer.key_width) || !whole(layer.value_width)) {
+                Some((index, layer)) => Err(CacheError::Blocks {
+                    index,
+                    layer: *layer,
+                }),
+                None => Ok(()),
+            }
+        }
+        _ => Err(CacheError::Dtype(dtype.name())),
     }
-    Ok(())
 }
 
-fn numbers_per_token(layer: &CacheLayer) -> u64 {
-    u64::from(layer.kv_heads) * (u64::from(layer.key_width) + u64::from(layer.value_width))
+/// Bytes of one token's keys and values; widths are whole blocks.
+fn token_bytes(layer: &CacheLayer, dtype: Dtype) -> u64 {
+    let width = u64::from(layer.key_width) + u64::from(layer.value_width);
+    let blocks = u64::from(layer.kv_heads) * width / dtype.block_len() as u64;
+    blocks * dtype.block_bytes() as u64
 }

@@ -405,7 +405,28 @@ fn caches_that_do_not_fit_are_refused() {
     assert_eq!(make(&[layer], 0, 16, Dtype::F16), None);
     assert_eq!(make(&[layer], 2, 8, Dtype::F16), None);
     assert_eq!(make(&[layer], 2, 48, Dtype::F16), None);
-    assert_eq!(make(&[layer], 2, 16, Dtype::Q8_0), None);
+    let blocks = CacheLayer {
+        kv_heads: 3,
+        key_width: 32,
+        value_width: 64,
+    };
+    assert_eq!(
+        make(&[blocks], 2, 16, Dtype::Q8_0),
+        Some(2 * 16 * 3 * 3 * 34)
+    );
+    let refused = |layers: &[CacheLayer], dtype| {
+        let made = Cache::create(&device(), layers, 2, 16, dtype);
+        made.unwrap_err().to_string()
+    };
+    assert_eq!(
+        refused(&[layer], Dtype::Q4_0),
+        "a cache holds f32, f16 or q8-0, not q4-0"
+    );
+    assert_eq!(
+        refused(&[blocks, layer], Dtype::Q8_0),
+        "layer 1: CacheLayer { kv_heads: 1, key_width: 4, value_width: 4 } has a width that is not a \
+         multiple of 32, as a q8-0 cache needs; use f16"
+    );
     assert_eq!(
         make(
             &[CacheLayer {

@@ -124,6 +124,151 @@ fn attention_agrees_with_the_reference() {
     }
 }
 
+/// Every instruction set yields the same bits, whatever a cache keeps.
+#[test]
+fn attention_is_the_same_everywhere() {
+    for (case, shape) in ATTENTION.iter().enumerate() {
+        let mut random = Random::new(case as u64);
+        let fed = finish(ops::attention(&mut random, 57, *shape), false);
+        let mut expect = None;
+        for isa in fast() {
+            let mut plan = fed.compile(&device(isa, 2), bounds(57));
+            let found = bits(&all_rows(&mut plan, &[16, 1, 40], false));
+            let expect = expect.get_or_insert_with(|| found.clone());
+            assert!(*expect == found, "{shape:?} on {isa:?}");
+        }
+    }
+}
+
+/// What a cache of bytes makes of numbers that are tiny, huge or none; each token sees itself alone.
+#[test]
+fn numbers_that_bytes_cannot_hold_agree_with_the_reference() {
+    let shape = ops::Attention {
+        heads: 2,
+        kv_heads: 1,
+        key_width: 32,
+        value_width: 64,
+        cached: Some(Dtype::Q8_0),
+        causal: true,
+        window: Some(1),
+        softcap: None,
+    };
+    let (query, width) = (64, 64 + 32 + 64);
+    for (factor, kept) in [
+        (1.0, Some(1.0)),
+        // The scale is a small whole number of the smallest half.
+        (3e-5, Some(0.4)),
+        (1e-7, Some(0.0)),
+        (1e6, Some(1.0)),
+        (1e8, None),
+        (f32::INFINITY, None),
+        (f32::NAN, None),
+    ] {
+        let mut random = Random::new(21);
+        let mut fed = ops::attention(&mut random, 3, shape);
+        let mut x = random.normals(3 * width);
+        // Token 1's values, of which the first block is the strange one.
+        for value in &mut x[width + query + 32..][..32] {
+            *value *= factor;
+        }
+        let block = x[width + query + 32..][..32].to_vec();
+        fed.weights[0] = skep_hw::Weight::from_values(x, 3, width as u32).unwrap();
+        let fed = finish(fed, false);
+        compare(&format!("values by {factor}"), &fed, &[3], false, 1e-6);
+        let mut plan = fed.compile(&device(Isa::Reference, 1), bounds(3));
+        let rows = all_rows(&mut plan, &[3], false);
+        assert!(rows[0].iter().chain(&rows[2]).all(|x| x.is_finite()));
+        let most = block.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        for (found, x) in rows[1].iter().zip(&block) {
+            match kept {
+                Some(0.0) => assert!(*found == 0.0, "{found} of {x}"),
+                Some(share) => {
+                    assert!((found - x).abs() <= most * (1.01 - share), "{found} of {x}")
+                }
+                None => assert!(found.is_nan(), "{found} of {x}"),
+            }
+        }
+        assert!(rows[1][32..64].iter().all(|x| x.is_finite()));
+    }
+}
+
+/// Queries and keys that are turned on their way into the cache, and beforehand since others read them,
+/// too: the same bits.
+#[test]
+fn rotations_on_the_way_into_a_cache_change_nothing() {
+    let shape = ops::Attention {
+        heads: 6,
+        kv_heads: 2,
+        key_width: 32,
+        value_width: 64,
+        cached: None,
+        causal: true,
+        window: None,
+        softcap: None,
+    };
+    for (dtype, pairing, pairs, threads) in [
+        (Dtype::F32, Pairing::Halves, 16, 1),
+        (Dtype::F16, Pairing::Adjacent, 16, 3),
+        (Dtype::Q8_0, Pairing::Halves, 12, 3),
+    ] {
+        let shape = ops::Attention {
+            cached: Some(dtype),
+            ..shape
+        };
+        let make = |read_twice: &[u32]| {
+            let mut random = Random::new(13);
+            let mut fed = ops::attention(&mut random, 80, shape);
+            let Some(Op::Attention {
+                query, key, value, ..
+            }) = fed.ops.pop()
+            else {
+                panic!("attention comes last");
+            };
+            let mut attention = ops::attention(&mut random, 80, shape).ops.pop().unwrap();
+            let mut turned = |x| {
+                fed.then(Op::Rope {
+                    x,
+                    head_width: 32,
+                    pairing,
+                    frequencies: (0..pairs).map(|i| 0.9 / (i + 1) as f32).collect(),
+                    magnitude: 1.1,
+                })
+            };
+            let (q, k) = (turned(query), turned(key));
+            if let Op::Attention {
+                query,
+                key,
+                value: v,
+                ..
+            } = &mut attention
+            {
+                (*query, *key, *v) = (q, k, value);
+            }
+            for place in read_twice {
+                let x = [q, k][*place as usize];
+                fed.then(Op::Scale { x, by: 2.0 });
+            }
+            fed.then(attention);
+            finish(fed, false)
+        };
+        let fused = make(&[]);
+        if dtype == Dtype::F32 {
+            compare("attention of turned rows", &fused, &[17, 63], false, 3e-6);
+        }
+        for isa in fast() {
+            let rows = |fed: &Fed| {
+                let mut plan = fed.compile(&device(isa, threads), bounds(80));
+                bits(&all_rows(&mut plan, &[17, 63], false))
+            };
+            let expect = rows(&make(&[0, 1]));
+            for read_twice in [&[][..], &[0], &[1]] {
+                let found = rows(&make(read_twice));
+                assert!(found == expect, "{dtype:?} on {isa:?}, {read_twice:?}");
+            }
+        }
+    }
+}
+
 /// Numbers at the edges of their range.
 #[test]
 fn extreme_numbers_agree_with_the_reference() {
@@ -276,13 +421,17 @@ fn a_row_does_not_depend_on_its_batch() {
 #[test]
 fn a_sequence_does_not_depend_on_its_chunks() {
     const LENGTH: usize = 1100;
-    for (threads, dtype) in [(1, Dtype::F16), (3, Dtype::F32)] {
+    for (threads, dtype, widths) in [
+        (1, Dtype::F16, (12, 20)),
+        (3, Dtype::F32, (12, 20)),
+        (2, Dtype::Q8_0, (32, 64)),
+    ] {
         for (heads, kv_heads, window) in [(4, 1, None), (2, 2, Some(600)), (7, 1, None)] {
             let shape = ops::Attention {
                 heads,
                 kv_heads,
-                key_width: 12,
-                value_width: 20,
+                key_width: widths.0,
+                value_width: widths.1,
                 cached: Some(dtype),
                 causal: true,
                 window,
@@ -290,7 +439,7 @@ fn a_sequence_does_not_depend_on_its_chunks() {
             };
             let mut random = Random::new(5);
             let mut fed = ops::attention(&mut random, LENGTH, shape);
-            let width = (heads * 20) as u32;
+            let width = (heads * widths.1) as u32;
             let weight = support::weight(&mut random, Dtype::Q8_0, 19, 32);
             let weight = fed.weight(weight);
             let x = fed.ops.len() as u32 - 1;

@@ -52,7 +52,7 @@ const MODELS: [Model; 3] = [
     },
 ];
 
-/// Tokens per second: prefill of 512, and decoding 1, 4 and 16 sequences 128 tokens in.
+/// Tokens per second: prefill of 512, and decoding 1, 4 and 16 sequences, 128 tokens in or as asked.
 pub(crate) fn measure(
     device: &Device,
     clock: Clock,
@@ -97,6 +97,10 @@ pub(crate) fn measure(
     Ok(())
 }
 
+/// Sequences that share a cache, and tokens of its pages.
+const STREAMS: u32 = 16;
+const PAGE_TOKENS: u32 = 16;
+
 struct Figures {
     /// What a token reads: all weights but the embedding's other rows.
     bytes: f64,
@@ -111,7 +115,14 @@ fn run(
     choice: &Choice,
 ) -> Result<Figures, Box<dyn Error>> {
     let budget = Duration::from_millis(if choice.quick { 400 } else { 1500 });
-    let cache = Cache::create(device, &model.cache_layers(), 16 * 40, 16, Dtype::F16)?;
+    let kept = choice.cache.as_deref().unwrap_or("f16");
+    let kept = Dtype::ALL.into_iter().find(|dtype| dtype.name() == kept);
+    let kept = kept.ok_or("there is no such type")?;
+    let start = choice.start.unwrap_or(128);
+    // Room for prefill and for what is decoded.
+    let most = (start + 1).max(512).div_ceil(PAGE_TOKENS);
+    let layers = model.cache_layers();
+    let cache = Cache::create(device, &layers, STREAMS * most, PAGE_TOKENS, kept)?;
     let (ops, weights) = model.graph(dtype)?;
     let bytes = weights.iter().skip(1).map(|w| w.bytes() as f64).sum();
     let plan = |tokens: u32| -> Result<Plan, Box<dyn Error>> {
@@ -123,8 +134,8 @@ fn run(
         let graph = Graph::check(ops.clone(), weights.clone(), Some(cache.clone()), bounds)?;
         Ok(Plan::compile(device, graph)?)
     };
-    let pages: Vec<Vec<u32>> = (0..16)
-        .map(|s| (0..40).map(|p| p * 16 + s).collect())
+    let pages: Vec<Vec<u32>> = (0..STREAMS)
+        .map(|s| (0..most).map(|p| p * STREAMS + s).collect())
         .collect();
     let mut tokens_s = [0.0; 4];
     let mut prefill = plan(512)?;
@@ -136,7 +147,7 @@ fn run(
         let (plan, each, start) = if count == 0 {
             (&mut prefill, 512, 0)
         } else {
-            (&mut decode, 1, 128)
+            (&mut decode, 1, start)
         };
         let count = count.max(1);
         let tokens = vec![1; count * each as usize];

@@ -17,6 +17,10 @@ pub(crate) struct Choice {
     pub(crate) model: Option<String>,
     /// Of decoders: the only number of streams; none for prefill.
     pub(crate) streams: Option<usize>,
+    /// Of decoders: how keys and values are kept; f16 by default.
+    pub(crate) cache: Option<String>,
+    /// Of decoders: tokens before the one that is decoded; 128 by default.
+    pub(crate) start: Option<u32>,
     /// One size.
     pub(crate) size: Option<u32>,
     /// One matrix again and again, so that it stays in the cache.

@@ -7,17 +7,19 @@
 use super::level::Level;
 use super::pool::Lead;
 use super::split::{Split, WORTH_NS};
-use crate::cache::Cache;
+use crate::cache::{Cache, GROUP_BYTES};
 use crate::matrix::Matrix;
 use crate::plan::Facts;
 
+mod element;
 mod kernel;
-pub(super) mod keys;
+mod keys;
 mod store;
 
-pub(super) use self::kernel::{Element, Score};
-use self::kernel::{Query, segment_f16, segment_f32};
-pub(super) use self::store::{Memory, pack, write};
+use self::element::Element;
+pub(super) use self::kernel::Score;
+use self::kernel::{Query, segment_f16, segment_f32, segment_q8};
+pub(super) use self::store::{Brought, Memory, pack, write};
 
 /// Positions of a segment.
 pub(super) const SEGMENT: usize = 512;
@@ -66,6 +68,8 @@ pub(super) enum Source<'a> {
     Pages(&'a Cache, &'a [f32], &'a [f32]),
     /// Pages of half precision.
     HalfPages(&'a Cache, &'a [u16], &'a [u16]),
+    /// Pages of bytes with scales.
+    BytePages(&'a Cache, &'a [[u8; GROUP_BYTES]], &'a [[u8; GROUP_BYTES]]),
     /// Packed keys of the batch, and its values.
     Rows(&'a [f32], Matrix<'a>),
 }
@@ -327,6 +331,7 @@ fn walk(level: Level, shape: &Shape, item: &Item<'_>, queries: &[Query<'_>], par
     match item.keys {
         keys::Keys::Single(keys) => segment_f32(level, keys, queries, shape, parts),
         keys::Keys::Half(keys) => segment_f16(level, keys, queries, shape, parts),
+        keys::Keys::Bytes(keys) => segment_q8(level, keys, queries, shape, parts),
     }
 }
 

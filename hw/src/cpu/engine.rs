@@ -11,7 +11,7 @@ use super::mapping::Zeroed;
 use super::matmul::{rounded, tall};
 use super::packed::Packed;
 use super::pool::Lead;
-use super::rope::Turn;
+use super::rope::{Rotation, Turn};
 use super::split::for_each_row;
 use crate::cache::LayerMemory;
 use crate::graph::Graph;
@@ -109,18 +109,35 @@ impl Engine {
     ) {
         self.fill_tables(lead, around.facts);
         for group in groups {
-            match group.as_slice() {
-                [] => {}
-                [first, ..] => match &around.graph.ops[*first] {
-                    Op::Matmul { .. } => self.multiply(lead, group, values, around),
-                    op @ Op::Attention { .. } => {
-                        self.attend(lead, op, *first, values, around);
-                    }
-                    Op::Slice { .. } => {}
-                    op => self.by_rows(lead, op, *first, values, around),
-                },
+            let Some(last) = group.last() else {
+                continue;
+            };
+            match &around.graph.ops[*last] {
+                Op::Matmul { .. } => self.multiply(lead, group, values, around),
+                op @ Op::Attention { .. } => self.attend(lead, op, group, values, around),
+                Op::Slice { .. } => {}
+                op => self.by_rows(lead, op, *last, values, around),
             }
         }
+    }
+
+    /// The rotation of a rope op.
+    fn rotation(&self, graph: &Graph, index: usize) -> Option<Rotation<'_>> {
+        let Op::Rope {
+            head_width,
+            pairing,
+            frequencies,
+            ..
+        } = &graph.ops[index]
+        else {
+            return None;
+        };
+        Some(Rotation {
+            head_width: *head_width as usize,
+            pairing: *pairing,
+            table: self.turn_of[index].map_or(&[][..], |turn| self.tables[turn].f32()),
+            width: frequencies.len() * 2,
+        })
     }
 
     fn fill_tables(&mut self, lead: &mut Lead<'_>, facts: &Facts<'_>) {

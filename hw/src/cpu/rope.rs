@@ -4,6 +4,7 @@
 //! heads and layers with the same frequencies: at position 131,072 a single-precision angle would
 //! be wrong by up to 0.004 radians.
 
+use super::level::Level;
 use super::vector::{LANES, Vector, kernel};
 use crate::op::Pairing;
 
@@ -25,6 +26,26 @@ impl Turn {
             *cos = (c * magnitude) as f32;
             *sin = (s * magnitude) as f32;
         }
+    }
+}
+
+/// A rotation of one run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rotation<'a> {
+    pub(super) head_width: usize,
+    pub(super) pairing: Pairing,
+    /// Rows of cosines and sines, one for each token.
+    pub(super) table: &'a [f32],
+    /// Floats of such a row.
+    pub(super) width: usize,
+}
+
+impl Rotation<'_> {
+    /// Turns some heads of token `row`.
+    #[inline]
+    pub(super) fn turn(&self, level: Level, row: usize, x: &[f32], out: &mut [f32]) {
+        let table = &self.table[row * self.width..][..self.width];
+        rotate(level, x, self.head_width, self.pairing, table, out);
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) trait Vector: Copy {
     fn load_bf16_bytes(from: &[u8; 32]) -> Self;
     fn load_f16(from: &[u16; LANES]) -> Self;
     fn store_f16(self, to: &mut [u16; LANES]);
+    /// From signed bytes.
+    fn load_i8_bytes(from: &[u8; LANES]) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;

@@ -1,14 +1,12 @@
 //! Grouped-query attention, over the batch's own rows or over the paged cache.
 
-use half::f16;
-
 use super::Surroundings;
-use crate::cache::{BLOCK, Cache, LayerMemory};
-use crate::cpu::mapping::Zeroed;
-use crate::dtype::Dtype;
 use crate::matrix::{Matrix, MatrixMut};
 use crate::op::Op;
-use crate::plan::Facts;
+
+mod pages;
+
+use self::pages::{Kind, Place};
 
 pub(super) fn attention(
     op: &Op,
@@ -36,7 +34,7 @@ pub(super) fn attention(
     let paged = layer.and_then(|layer| Some((around.graph.cache.as_ref()?, layer as usize)));
     if let Some((cache, layer)) = paged {
         let memory = &mut around.cache[layer];
-        write(cache, memory, around.facts, key, value, kv_heads);
+        pages::write(cache, memory, around.facts, [key, value], kv_heads);
     }
     for row in 0..query.rows {
         let owner = around.facts.owners[row] as usize;
@@ -58,20 +56,12 @@ pub(super) fn attention(
             let q = &query.row(row)[head * key_width..][..key_width];
             let read = |place: usize| match paged {
                 Some((cache, layer)) => {
-                    let memory = &around.cache[layer];
-                    let slot = slot(cache, sequence.pages, kv_heads, kv_head, place);
-                    (
-                        read(
-                            cache,
-                            &memory.keys,
-                            (key_width, key_places(slot, key_width)),
-                        ),
-                        read(
-                            cache,
-                            &memory.values,
-                            (value_width, value_places(slot, value_width)),
-                        ),
-                    )
+                    let slot = pages::slot(cache, sequence.pages, kv_heads, kv_head, place);
+                    let take = |kind, width| {
+                        let place = Place { kind, slot, width };
+                        place.take(cache.dtype(), &around.cache[layer])
+                    };
+                    (take(Kind::Key, key_width), take(Kind::Value, value_width))
                 }
                 None => (
                     key.row(first + place)[kv_head * key_width..][..key_width].to_vec(),
@@ -107,74 +97,4 @@ fn weights(q: &[f32], seen: &[(Vec<f32>, Vec<f32>)], scale: f32, softcap: Option
     let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
     let sum: f64 = weights.iter().sum();
     weights.iter().map(|w| w / sum).collect()
-}
-
-/// Keys and values of the batch go into the cache.
-fn write(
-    cache: &Cache,
-    memory: &mut LayerMemory,
-    facts: &Facts<'_>,
-    key: Matrix<'_>,
-    value: Matrix<'_>,
-    kv_heads: usize,
-) {
-    for row in 0..key.rows {
-        let sequence = &facts.batch.sequences[facts.owners[row] as usize];
-        let place = facts.positions[row] as usize;
-        let halves = [
-            (&mut memory.keys, key, true),
-            (&mut memory.values, value, false),
-        ];
-        for (memory, x, keys) in halves {
-            let width = x.width / kv_heads;
-            for (head, x) in x.row(row).chunks(width).enumerate() {
-                let slot = slot(cache, sequence.pages, kv_heads, head, place);
-                for (column, x) in x.iter().enumerate() {
-                    let at = if keys {
-                        key_places(slot, width)(column)
-                    } else {
-                        value_places(slot, width)(column)
-                    };
-                    if cache.dtype() == Dtype::F32 {
-                        memory.f32_mut()[at] = *x;
-                    } else {
-                        memory.u16_mut()[at] = f16::from_f32_const(*x).to_bits();
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Which of all (page, head, token) places holds `place` of a sequence.
-fn slot(cache: &Cache, pages: &[u32], kv_heads: usize, head: usize, place: usize) -> usize {
-    let page_tokens = cache.page_tokens() as usize;
-    let page = pages[place / page_tokens] as usize;
-    (page * kv_heads + head) * page_tokens + place % page_tokens
-}
-
-/// Where column c of a key lies.
-fn key_places(slot: usize, width: usize) -> impl Fn(usize) -> usize {
-    move |column| slot / BLOCK * BLOCK * width + column * BLOCK + slot % BLOCK
-}
-
-/// Where column c of a value lies.
-fn value_places(slot: usize, width: usize) -> impl Fn(usize) -> usize {
-    move |column| slot * width + column
-}
-
-fn read(
-    cache: &Cache,
-    memory: &Zeroed,
-    (width, place): (usize, impl Fn(usize) -> usize),
-) -> Vec<f32> {
-    (0..width)
-        .map(|column| {
-            if cache.dtype() == Dtype::F32 {
-                memory.f32()[place(column)]
-            } else {
-                f16::from_bits(memory.u16()[place(column)]).to_f32_const()
-            }
-        })
-        .collect()
 }

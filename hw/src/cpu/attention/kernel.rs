@@ -1,7 +1,6 @@
 //! Softmax-weighted sums over keys and values, a segment at a time.
 //!
-//! Decides the order of operations: a score is four sums over columns c mod 4, added in pairs;
-//! within a segment the largest score so far is kept and earlier sums are scaled down when it
+//! Decides the order of operations: a score is a product as `element.rs` sums it, scaled; within a segment the largest score so far is kept and earlier sums are scaled down when it
 //! grows (Milakov and Gimelshein 2018), span after span of 64 places. Spans begin at multiples of 64
 //! whoever looks at them, so what a query finds does not depend on those that look with it.
 //!
@@ -11,8 +10,9 @@
 use std::ops::Range;
 
 use super::Shape;
+use super::element::Element;
 use super::keys::Blocks;
-use crate::cache::BLOCK;
+use crate::cache::{BLOCK, GROUP_BYTES};
 use crate::cpu::elementwise::{Cap, Unary};
 use crate::cpu::math;
 use crate::cpu::vector::{LANES, Vector, kernel};
@@ -24,25 +24,6 @@ pub(in crate::cpu) struct Score {
     pub(in crate::cpu) softcap: Option<f32>,
 }
 
-/// A number as caches store it.
-pub(in crate::cpu) trait Element: Copy + Default {
-    fn load<V: Vector>(from: &[Self; LANES]) -> V;
-}
-
-impl Element for f32 {
-    #[inline(always)]
-    fn load<V: Vector>(from: &[Self; LANES]) -> V {
-        V::load(from)
-    }
-}
-
-impl Element for u16 {
-    #[inline(always)]
-    fn load<V: Vector>(from: &[Self; LANES]) -> V {
-        V::load_f16(from)
-    }
-}
-
 kernel!(
     /// One segment for one, two or four queries, into as many partial results.
     segment_f32 = segment_f32_generic(keys: Blocks<'_, f32>, queries: &[Query<'_>], shape: &Shape, parts: &mut [f32])
@@ -50,6 +31,10 @@ kernel!(
 kernel!(
     /// The same with keys and values in half precision.
     segment_f16 = segment_f16_generic(keys: Blocks<'_, u16>, queries: &[Query<'_>], shape: &Shape, parts: &mut [f32])
+);
+kernel!(
+    /// The same with keys and values as bytes with scales.
+    segment_q8 = segment_q8_generic(keys: Blocks<'_, [u8; GROUP_BYTES]>, queries: &[Query<'_>], shape: &Shape, parts: &mut [f32])
 );
 kernel!(
     /// Adds a partial result to what came before it.
@@ -85,6 +70,16 @@ fn segment_f16_generic<V: Vector>(
     parts: &mut [f32],
 ) {
     segment_any::<V, u16>(keys, queries, shape, parts);
+}
+
+#[inline(always)]
+fn segment_q8_generic<V: Vector>(
+    keys: Blocks<'_, [u8; GROUP_BYTES]>,
+    queries: &[Query<'_>],
+    shape: &Shape,
+    parts: &mut [f32],
+) {
+    segment_any::<V, [u8; GROUP_BYTES]>(keys, queries, shape, parts);
 }
 
 #[inline(always)]
@@ -194,41 +189,48 @@ fn scores<V: Vector, E: Element, const Q: usize>(
     queries: [&Query<'_>; Q],
     score: Score,
 ) -> [V; Q] {
-    let width = keys.len() / BLOCK;
-    let columns = keys.as_chunks::<LANES>().0;
-    let (fours, rest) = columns.as_chunks::<4>();
     let mut rows: [&[f32]; Q] = [&[]; Q];
     for q in 0..Q {
-        rows[q] = &queries[q].x[..width];
+        rows[q] = queries[q].x;
     }
-    let mut sums = [[V::zero(); 4]; Q];
-    for (i, four) in fours.iter().enumerate() {
-        for j in 0..4 {
-            let key = E::load::<V>(&four[j]);
-            for q in 0..Q {
-                sums[q][j] = key.fma(V::splat(rows[q][i * 4 + j]), sums[q][j]);
-            }
-        }
-    }
-    for (j, column) in rest.iter().enumerate() {
-        let key = E::load::<V>(column);
-        for q in 0..Q {
-            sums[q][j] = key.fma(V::splat(rows[q][fours.len() * 4 + j]), sums[q][j]);
-        }
-    }
-    let mut scores = [V::zero(); Q];
-    for q in 0..Q {
-        let [a, b, c, d] = sums[q];
-        let sum = a.add(b).add(c.add(d)).mul(V::splat(score.scale));
-        scores[q] = match score.softcap {
-            Some(cap) => Cap(cap).apply(sum),
-            None => sum,
+    let mut scores = E::products::<V, Q>(keys, rows);
+    for score_of_q in &mut scores {
+        let scaled = score_of_q.mul(V::splat(score.scale));
+        *score_of_q = match score.softcap {
+            Some(cap) => Cap(cap).apply(scaled),
+            None => scaled,
         };
     }
     scores
 }
 
+/// The places of a span that each query has seen, as ranges within the span.
+#[derive(Clone, Copy)]
+struct Seen<const Q: usize> {
+    each: [(usize, usize); Q],
+    /// From the first that anyone sees to the last.
+    any: (usize, usize),
+    /// What all see.
+    all: (usize, usize),
+}
+
+impl<const Q: usize> Seen<Q> {
+    #[inline(always)]
+    fn of(each: [(usize, usize); Q]) -> Self {
+        let (mut any, mut all) = ((SPAN, 0), (0, SPAN));
+        for (from, to) in each {
+            if from < to {
+                any = (any.0.min(from), any.1.max(to));
+            }
+            all = (all.0.max(from), all.1.min(to));
+        }
+        Self { each, any, all }
+    }
+}
+
 /// `part = part * fade + sum of weight * value`, over the places from `first` on that each has seen.
+///
+/// Several times sixteen columns at once where few queries look: a sum waits for the one before it.
 #[inline(always)]
 fn add_values<V: Vector, E: Element, const Q: usize>(
     keys: Blocks<'_, E>,
@@ -239,62 +241,75 @@ fn add_values<V: Vector, E: Element, const Q: usize>(
     fades: [f32; Q],
     parts: &mut [f32],
 ) {
-    // What anyone sees, and what all do.
-    let (mut any, mut all) = ((SPAN, 0), (0, SPAN));
-    for (from, to) in seen {
-        if from < to {
-            any = (any.0.min(from), any.1.max(to));
-        }
-        all = (all.0.max(from), all.1.min(to));
-    }
+    let seen = Seen::of(seen);
     let value_width = keys.value_width();
     let mut column = 0;
+    if Q < 3 {
+        while column + 4 * LANES <= value_width {
+            let at = (first, column, width);
+            add_columns::<V, E, Q, 4>(keys, at, &seen, weights, fades, parts);
+            column += 4 * LANES;
+        }
+    }
     while column < value_width {
-        let count = LANES.min(value_width - column);
-        let mut sums = [V::zero(); Q];
-        for q in 0..Q {
-            if let Some(part) = parts[q * width + column..].first_chunk::<LANES>() {
-                sums[q] = V::load(part).mul(V::splat(fades[q]));
-            }
-        }
-        for block in any.0 / BLOCK..any.1.div_ceil(BLOCK) {
-            let (values, stride) = keys.values(first / BLOCK + block);
-            let from = any.0.max(block * BLOCK);
-            let to = any.1.min(block * BLOCK + BLOCK);
-            for place in from..to {
-                let value = value_at::<V, E>(&values[place % BLOCK * stride + column..], count);
-                if place >= all.0 && place < all.1 {
-                    for q in 0..Q {
-                        sums[q] = value.fma(V::splat(weights[q][place]), sums[q]);
-                    }
-                } else {
-                    // One that does not see a value must not even multiply it by zero.
-                    for q in 0..Q {
-                        if place >= seen[q].0 && place < seen[q].1 {
-                            sums[q] = value.fma(V::splat(weights[q][place]), sums[q]);
-                        }
-                    }
-                }
-            }
-        }
-        for q in 0..Q {
-            if let Some(part) = parts[q * width + column..].first_chunk_mut::<LANES>() {
-                sums[q].store(part);
-            }
-        }
+        let at = (first, column, width);
+        add_columns::<V, E, Q, 1>(keys, at, &seen, weights, fades, parts);
         column += LANES;
     }
 }
 
-/// Sixteen columns of a value, or the `count` that are left.
+/// The same for `C` times sixteen columns, of which the last may be fewer.
 #[inline(always)]
-fn value_at<V: Vector, E: Element>(from: &[E], count: usize) -> V {
-    match from.first_chunk::<LANES>() {
-        Some(from) if count == LANES => E::load::<V>(from),
-        _ => {
-            let mut lanes = [E::default(); LANES];
-            lanes[..count].copy_from_slice(&from[..count]);
-            E::load::<V>(&lanes)
+fn add_columns<V: Vector, E: Element, const Q: usize, const C: usize>(
+    keys: Blocks<'_, E>,
+    (first, column, width): (usize, usize, usize),
+    seen: &Seen<Q>,
+    weights: &[[f32; SPAN]; Q],
+    fades: [f32; Q],
+    parts: &mut [f32],
+) {
+    let (any, all) = (seen.any, seen.all);
+    let count = LANES.min(keys.value_width() - column);
+    let mut sums = [[V::zero(); C]; Q];
+    for q in 0..Q {
+        let parts = parts[q * width + column..].as_chunks::<LANES>().0;
+        for c in 0..C {
+            sums[q][c] = V::load(&parts[c]).mul(V::splat(fades[q]));
+        }
+    }
+    for block in any.0 / BLOCK..any.1.div_ceil(BLOCK) {
+        let (values, stride) = keys.values(first / BLOCK + block);
+        let mut here = [[[0.0; LANES]; C]; Q];
+        for q in 0..Q {
+            let weights = &weights[q].as_chunks::<LANES>().0[block];
+            for c in 0..C {
+                here[q][c] = *weights;
+                if E::SCALED {
+                    let scales = E::scales::<V>(values, column + c * LANES);
+                    V::load(weights).mul(scales).store(&mut here[q][c]);
+                }
+            }
+        }
+        let from = any.0.max(block * BLOCK);
+        let to = any.1.min(block * BLOCK + BLOCK);
+        for place in from..to {
+            let lane = place % BLOCK;
+            let everyone = place >= all.0 && place < all.1;
+            for c in 0..C {
+                let value = E::value::<V>(values, [lane, stride], column + c * LANES, count);
+                for q in 0..Q {
+                    // One that does not see a value must not even multiply it by zero.
+                    if everyone || (place >= seen.each[q].0 && place < seen.each[q].1) {
+                        sums[q][c] = value.fma(V::splat(here[q][c][lane]), sums[q][c]);
+                    }
+                }
+            }
+        }
+    }
+    for q in 0..Q {
+        let parts = parts[q * width + column..].as_chunks_mut::<LANES>().0;
+        for c in 0..C {
+            sums[q][c].store(&mut parts[c]);
         }
     }
 }

@@ -4,7 +4,7 @@
 //! side, so that scores of sixteen places are sums without adding across lanes.
 
 use super::{Element, Shape, Source};
-use crate::cache::BLOCK;
+use crate::cache::{BLOCK, GROUP_BYTES};
 use crate::plan::Facts;
 
 /// Keys and values of one head of one sequence.
@@ -12,6 +12,7 @@ use crate::plan::Facts;
 pub(in crate::cpu) enum Keys<'a> {
     Single(Blocks<'a, f32>),
     Half(Blocks<'a, u16>),
+    Bytes(Blocks<'a, [u8; GROUP_BYTES]>),
 }
 
 /// Blocks of sixteen places.
@@ -73,6 +74,13 @@ impl<'a> Keys<'a> {
                 key_width,
                 value_width,
             }),
+            Source::BytePages(cache, keys, values) => Self::Bytes(Blocks {
+                keys,
+                values,
+                place: paged(cache.page_tokens()),
+                key_width,
+                value_width,
+            }),
             Source::Rows(keys, values) => Self::Single(Blocks {
                 keys,
                 values: values.data,
@@ -118,7 +126,7 @@ impl<'a, E: Element> Blocks<'a, E> {
                 ..
             } => ((first + block) * kv_heads + head) * BLOCK,
         };
-        &self.keys[start * self.key_width..][..BLOCK * self.key_width]
+        &self.keys[start * self.key_width / E::NUMBERS..][..BLOCK * self.key_width / E::NUMBERS]
     }
 
     /// The values of block `block`, with the distance from one place to the next.
@@ -135,7 +143,8 @@ impl<'a, E: Element> Blocks<'a, E> {
                 let page = pages[place / page_tokens] as usize;
                 let start = (page * kv_heads + head) * page_tokens + place % page_tokens;
                 let width = self.value_width;
-                (&self.values[start * width..][..BLOCK * width], width)
+                let values = &self.values[start * width / E::NUMBERS..];
+                (&values[..BLOCK * width / E::NUMBERS], width)
             }
             Place::Packed {
                 row,

@@ -4,7 +4,7 @@ use super::{Around, Engine, matrix};
 use crate::cpu::mapping::Zeroed;
 use crate::cpu::pool::Lead;
 use crate::cpu::split::for_each_row;
-use crate::cpu::{elementwise, norm, rope};
+use crate::cpu::{elementwise, norm};
 use crate::matrix::Matrix;
 use crate::op::{Index, Op, Pooling};
 use crate::plan::{Facts, Values};
@@ -74,16 +74,10 @@ impl Engine {
                 let bias = bias.map(|b| self.vector(b));
                 norm::layer(level, x(), self.vector(*weight), bias, *epsilon, out);
             }
-            Op::Rope {
-                head_width,
-                pairing,
-                frequencies,
-                ..
-            } => {
-                let table = self.turn_of[index].map_or(&[][..], |t| self.tables[t].f32());
-                let width = frequencies.len() * 2;
-                let table = &table[row * width..][..width];
-                rope::rotate(level, x(), *head_width as usize, *pairing, table, out);
+            Op::Rope { .. } => {
+                if let Some(rotation) = self.rotation(around.graph, index) {
+                    rotation.turn(level, row, x(), out);
+                }
             }
             Op::Activate { function, .. } => elementwise::activate(level, x(), *function, out),
             Op::Gated { function, .. } => {

@@ -64,6 +64,11 @@ impl Vector for Portable {
     }
 
     #[inline(always)]
+    fn load_i8_bytes(from: &[u8; LANES]) -> Self {
+        Self(from.map(|byte| f32::from(byte.cast_signed())))
+    }
+
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         self.zip(other, |a, b| a + b)
     }

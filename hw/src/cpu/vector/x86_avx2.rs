@@ -2,16 +2,16 @@
 
 use std::arch::x86_64::{
     __m128i, __m256, _CMP_GT_OQ, _CMP_LT_OQ, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
-    _mm_add_ps, _mm_add_ss, _mm_cvtsi128_si32, _mm_cvtss_f32, _mm_extract_epi16, _mm_loadu_si128,
-    _mm_movehdup_ps, _mm_movehl_ps, _mm_packs_epi16, _mm_sad_epu8, _mm_set1_epi8,
+    _mm_add_ps, _mm_add_ss, _mm_cvtsi128_si32, _mm_cvtss_f32, _mm_extract_epi16, _mm_loadl_epi64,
+    _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps, _mm_packs_epi16, _mm_sad_epu8, _mm_set1_epi8,
     _mm_setzero_si128, _mm_storeu_si128, _mm_xor_si128, _mm256_add_epi32, _mm256_add_ps,
     _mm256_and_ps, _mm256_andnot_ps, _mm256_blendv_ps, _mm256_castps256_ps128, _mm256_castsi256_ps,
-    _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepu16_epi32, _mm256_cvtph_ps,
-    _mm256_cvtps_epi32, _mm256_cvtps_ph, _mm256_div_ps, _mm256_extractf128_ps,
-    _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps,
-    _mm256_movemask_ps, _mm256_mul_ps, _mm256_packs_epi32, _mm256_permute4x64_epi64,
-    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps,
-    _mm256_sub_ps,
+    _mm256_castsi256_si128, _mm256_cmp_ps, _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps,
+    _mm256_cvtepu16_epi32, _mm256_cvtph_ps, _mm256_cvtps_epi32, _mm256_cvtps_ph, _mm256_div_ps,
+    _mm256_extractf128_ps, _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_loadu_ps,
+    _mm256_max_ps, _mm256_min_ps, _mm256_movemask_ps, _mm256_mul_ps, _mm256_packs_epi32,
+    _mm256_permute4x64_epi64, _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
 };
 
 use super::{LANES, Vector};
@@ -112,6 +112,17 @@ impl Vector for Avx2 {
                 at.add(1),
                 _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.1),
             );
+        }
+    }
+
+    #[inline(always)]
+    fn load_i8_bytes(from: &[u8; LANES]) -> Self {
+        // SAFETY: see the type; the array holds what is read, and no alignment is asked for.
+        unsafe {
+            let at = from.as_ptr();
+            let low = _mm256_cvtepi8_epi32(_mm_loadl_epi64(at.cast()));
+            let high = _mm256_cvtepi8_epi32(_mm_loadl_epi64(at.add(8).cast()));
+            Self(_mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high))
         }
     }
 
