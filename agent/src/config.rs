@@ -104,6 +104,10 @@ pub struct ModelConfig {
     pub sequences: Option<u32>,
     /// How many bytes a model's cache of keys and values may take.
     pub cache_bytes: Option<u64>,
+    /// How that cache keeps numbers: `f32`, `f16`, `q8-0` (bytes, half of what `f16` takes, where heads are multiples
+    /// of 32 wide), or `auto`: `f32` for models in single precision, else `f16`, and narrower where the context that
+    /// was asked for fits into memory only so.
+    pub cache_type: Option<String>,
     /// The devices that models may be placed on, as `skep node` names them; by default `cpu`, which is
     /// what this version computes on.
     pub devices: Option<Vec<String>>,

@@ -18,11 +18,11 @@ pub use message::{
     Ending, FileSource, FromWorker, Line, LineLevel, Open, Opened, Tagged, Timeouts, ToWorker,
     WorkerStats,
 };
-pub use work::{Continued, Generation, Message, Prompt, Sampling, Settings, Work};
+pub use work::{CacheType, Continued, Generation, Message, Prompt, Sampling, Settings, Work};
 pub use yielded::{
     Abilities, Candidate, Embedding, Event, Finish, Gain, Load, ModelInfo, TokenLogprob, Usage,
 };
 
 /// The version that both ends of a worker's socket must speak. They come from one executable, so a
 /// difference means that the executable was replaced under a running agent.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;

@@ -145,6 +145,9 @@ pub struct ModelInfo {
     pub trained_context_tokens: u32,
     pub embedding_width: u32,
     pub sequences: u32,
+    /// What keys and values take when the cache is full.
+    #[serde(default)]
+    pub cache_bytes: u64,
     /// Of `chat`, `complete`, `embed`.
     pub abilities: Vec<String>,
 }

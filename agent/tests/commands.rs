@@ -27,10 +27,11 @@ struct Agent {
 }
 
 impl Agent {
-    fn start() -> Self {
+    fn start(settings: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let mut process = skep(home.path())
             .args(["up", "--listen", "127.0.0.1:0"])
+            .args(settings)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -99,12 +100,31 @@ fn skep(home: &Path) -> Command {
 
 #[test]
 fn a_day_with_an_agent() {
-    let agent = Agent::start();
+    let agent = Agent::start(&[]);
     models_come_and_go(&agent);
     keys_are_made_and_revoked(&agent);
     questions_are_answered(&agent);
     logs_are_told(&agent);
     mistakes_get_hints(&agent);
+}
+
+/// Keys and values as bytes with scales: 34 bytes for what takes 64 as halves, and the model still answers.
+#[test]
+fn a_cache_is_kept_as_the_operator_says() {
+    let opened = |kept: &str| {
+        let agent = Agent::start(&["--set", &format!("models.cache_type={kept}")]);
+        let ask = ["run", "tiny", "The borrow checker", "-n", "20"];
+        let text = agent.ok(&[&ask[..], &["--temperature", "0"]].concat());
+        let loaded = agent.json(&["ps", "--json"]);
+        let bytes = loaded["replicas"][0]["info"]["cache_bytes"].as_u64();
+        (text, bytes.unwrap())
+    };
+    let (text, halves) = opened("f16");
+    let (in_bytes, bytes) = opened("q8-0");
+    assert_eq!(bytes * 64, halves * 34);
+    for text in [text, in_bytes] {
+        assert!(text.len() > 20 && text.ends_with('\n'), "{text:?}");
+    }
 }
 
 fn models_come_and_go(agent: &Agent) {

@@ -263,3 +263,86 @@ fn token_bytes(layer: &CacheLayer, dtype: Dtype) -> u64 {
     let blocks = u64::from(layer.kv_heads) * width / dtype.block_len() as u64;
     blocks * dtype.block_bytes() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test that meets the unexpected has failed"
+    )]
+
+    use super::*;
+    use crate::device::CpuSettings;
+
+    #[test]
+    fn caches_that_do_not_fit_are_refused() {
+        let device = Device::cpu(CpuSettings::default()).unwrap();
+        let layer = CacheLayer {
+            kv_heads: 1,
+            key_width: 4,
+            value_width: 4,
+        };
+        let make = |layers: &[CacheLayer], pages, page_tokens, dtype| {
+            Cache::create(&device, layers, pages, page_tokens, dtype)
+                .map(|c| c.size_bytes())
+                .ok()
+        };
+        assert_eq!(make(&[layer], 2, 16, Dtype::F16), Some(2 * 16 * 8 * 2));
+        assert_eq!(make(&[], 2, 16, Dtype::F16), None);
+        assert_eq!(make(&[layer], 0, 16, Dtype::F16), None);
+        assert_eq!(make(&[layer], 2, 8, Dtype::F16), None);
+        assert_eq!(make(&[layer], 2, 48, Dtype::F16), None);
+        let blocks = CacheLayer {
+            kv_heads: 3,
+            key_width: 32,
+            value_width: 64,
+        };
+        assert_eq!(
+            make(&[blocks], 2, 16, Dtype::Q8_0),
+            Some(2 * 16 * 3 * 3 * 34)
+        );
+        let refused = |layers: &[CacheLayer], dtype| {
+            let made = Cache::create(&device, layers, 2, 16, dtype);
+            made.unwrap_err().to_string()
+        };
+        assert_eq!(
+            refused(&[layer], Dtype::Q4_0),
+            "a cache holds f32, f16 or q8-0, not q4-0"
+        );
+        assert_eq!(
+            refused(&[blocks, layer], Dtype::Q8_0),
+            "layer 1: CacheLayer { kv_heads: 1, key_width: 4, value_width: 4 } has a width that is not a \
+             multiple of 32, as a q8-0 cache needs; use f16"
+        );
+        assert_eq!(
+            make(
+                &[CacheLayer {
+                    kv_heads: 0,
+                    ..layer
+                }],
+                2,
+                16,
+                Dtype::F32
+            ),
+            None
+        );
+        assert_eq!(
+            make(
+                &[CacheLayer {
+                    key_width: u32::MAX,
+                    ..layer
+                }],
+                2,
+                16,
+                Dtype::F32
+            ),
+            None
+        );
+        let huge = CacheLayer {
+            kv_heads: 4096,
+            key_width: 1024,
+            value_width: 1024,
+        };
+        assert_eq!(make(&[huge; 4096], 1 << 24, 256, Dtype::F32), None);
+    }
+}

@@ -33,7 +33,7 @@ pub use bindings::skep::plugin::files::File;
 /// Lines for the operator.
 pub use bindings::skep::plugin::log;
 pub use bindings::skep::plugin::model_types::{
-    Abilities, Candidate, Continued, Embedding, EmbeddingRequest, Event, Finish, Gain, Generation,
+    Abilities, CacheType, Candidate, Continued, Embedding, EmbeddingRequest, Event, Finish, Gain, Generation,
     Load, Message, ModelInfo, Prompt, Sampling, Settings, TokenLogprob, Usage, Work,
 };
 pub use bindings::skep::plugin::types::{Error, Invalid};

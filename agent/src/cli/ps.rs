@@ -94,7 +94,11 @@ fn cache(replica: &Replica) -> Option<String> {
         u64::from(replica.cache_pages),
     );
     let percent = (used * 100).checked_div(all)?;
-    Some(format!("{percent} %"))
+    let bytes = replica.info.as_ref().map(|info| info.cache_bytes);
+    Some(match bytes.filter(|bytes| *bytes > 0) {
+        Some(bytes) => format!("{percent} % of {}", figures::memory(bytes)),
+        None => format!("{percent} %"),
+    })
 }
 
 fn kind(replica: &Replica) -> Option<String> {

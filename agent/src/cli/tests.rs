@@ -286,6 +286,7 @@ fn replica(model: &str, state: &str) -> wire::Replica {
             trained_context_tokens: 256,
             embedding_width: 0,
             sequences: 16,
+            cache_bytes: 18 << 20,
             abilities: vec!["chat".to_owned()],
         }),
     }

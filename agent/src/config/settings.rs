@@ -12,6 +12,7 @@ use super::{
     SchedulerConfig, StateConfig,
 };
 use crate::cluster::ClusterSettings;
+use crate::protocol::CacheType;
 use crate::scheduling::Source;
 use crate::store::EngineKind;
 
@@ -57,6 +58,8 @@ pub struct ModelSettings {
     pub context_tokens: Option<u32>,
     pub sequences: Option<u32>,
     pub cache_bytes: Option<u64>,
+    /// None: the engine's choice.
+    pub cache_type: Option<CacheType>,
     /// Never empty.
     pub devices: Vec<String>,
 }
@@ -185,6 +188,19 @@ fn models(config: ModelConfig) -> Result<ModelSettings, ConfigError> {
         None => None,
         some => Some(ranged("models.sequences", some, 1, 1, 4_096)?),
     };
+    let cache_type = match config.cache_type.as_deref() {
+        None | Some("auto") => None,
+        Some("f32") => Some(CacheType::F32),
+        Some("f16") => Some(CacheType::F16),
+        Some("q8-0") => Some(CacheType::Q8_0),
+        Some(other) => {
+            return Err(ConfigError::Value {
+                key: "models.cache_type",
+                found: format!("`{}`", other.escape_debug()),
+                expect: "give `auto`, `f32`, `f16` or `q8-0`".into(),
+            });
+        }
+    };
     let devices = config.devices.unwrap_or_else(|| vec!["cpu".into()]);
     if devices.is_empty() || devices.len() > 256 || devices.iter().any(String::is_empty) {
         return Err(ConfigError::Value {
@@ -203,6 +219,7 @@ fn models(config: ModelConfig) -> Result<ModelSettings, ConfigError> {
         context_tokens,
         sequences,
         cache_bytes: config.cache_bytes,
+        cache_type,
         devices,
     })
 }
@@ -336,6 +353,7 @@ mod tests {
         assert!(!settings.http.require_key);
         assert_eq!(settings.models.default.as_deref(), Some("tiny"));
         assert_eq!(settings.models.idle_unload, None);
+        assert_eq!(settings.models.cache_type, None);
         assert_eq!(settings.state.engine, None);
     }
 
@@ -373,6 +391,10 @@ mod tests {
         check("[log]\nfilter = \"a=b=c\"", &["log.filter"]);
         check("[node]\nname = \"\"", &["node.name"]);
         check("[models]\ndevices = []", &["models.devices", "skep node"]);
+        check(
+            "[models]\ncache_type = \"q4-0\"",
+            &["models.cache_type", "`q4-0`", "`auto`", "`q8-0`"],
+        );
         check("[telemetry]\ninterval_ms = 5", &["1000"]);
         check("[scheduler]\npolicy = \"spreed\"", &["`spreed`", "`pack`"]);
         check(

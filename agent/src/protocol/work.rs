@@ -15,6 +15,19 @@ pub struct Settings {
     pub sequences: Option<u32>,
     /// How many bytes the cache of keys and values may take.
     pub cache_bytes: Option<u64>,
+    /// How the cache keeps them.
+    pub cache_type: Option<CacheType>,
+}
+
+/// How keys and values are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum CacheType {
+    /// Single precision.
+    F32,
+    /// Half precision.
+    F16,
+    /// Bytes with a scale for each 32.
+    Q8_0,
 }
 
 /// One message of a conversation.

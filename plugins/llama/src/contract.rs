@@ -6,7 +6,7 @@ pub use skep_sdk::engine::compute::{
     Pooling, RmsNormOp, RopeOp, RunSequence, ScalarOp, Top, TopWant, VectorOp, Want,
 };
 pub use skep_sdk::engine::{
-    Abilities, Candidate, Continued, Embedding, EmbeddingRequest, Error, Event, File, Finish, Gain,
-    Generation, Invalid, Load, Message, ModelInfo, Prompt, Sampling, Settings, TokenLogprob, Usage,
-    Work,
+    Abilities, CacheType, Candidate, Continued, Embedding, EmbeddingRequest, Error, Event, File,
+    Finish, Gain, Generation, Invalid, Load, Message, ModelInfo, Prompt, Sampling, Settings,
+    TokenLogprob, Usage, Work,
 };

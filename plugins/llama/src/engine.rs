@@ -15,7 +15,7 @@ use crate::gguf::Gguf;
 use crate::policy::{Room, embed_bounds};
 use crate::prompt::Reader;
 use crate::tokenizer::Tokenizer;
-use skep_sdk::engine::Engine;
+use skep_sdk::engine::{Engine, log};
 
 /// An open model.
 #[derive(Debug)]
@@ -124,6 +124,9 @@ fn open_text(
         .map(|tensor| tensor.length_bytes)
         .sum();
     let room = Room::plan(&network, settings, device.memory_free_bytes, bytes)?;
+    if let Some(remark) = room.remark(settings) {
+        log::write(log::Level::Info, &remark);
+    }
     if room.context != network.trained_context {
         // How long sequences become may choose between rotary factors.
         let vocabulary = tokenizer.vocab_len() as u32;

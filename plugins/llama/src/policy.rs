@@ -3,7 +3,7 @@
 
 use crate::arch::{Network, WeightSource};
 use crate::batch;
-use crate::contract::{Bounds, CacheLayer, Dtype, Error, Settings};
+use crate::contract::{Bounds, CacheLayer, CacheType, Dtype, Error, Settings};
 use crate::device::CacheSize;
 use crate::error::{exhausted, invalid};
 use crate::limits::{
@@ -35,28 +35,55 @@ impl Room {
             let message = format!("is {sequences}, expected 1 to {SEQUENCES_MAX}");
             return Err(invalid("sequences", message));
         }
-        let dtype = match is_full_precision(network) {
-            true => Dtype::F32,
-            false => Dtype::F16,
-        };
-        let page_bytes = page_bytes(&network.cache, dtype);
         // Half of what is left: the batch's own buffers and everything else on the machine live there too.
         let left = memory_free_bytes.saturating_sub(weights_bytes) / 2;
         let budget = settings
             .cache_bytes
             .unwrap_or_else(|| left.min(CACHE_BYTES_DEFAULT));
-        let pages_max = (budget / page_bytes).min(PAGES_MAX);
-        let context = context(network, settings, pages_max, page_bytes, budget)?;
-        let wanted = u64::from(sequences) * u64::from(context.div_ceil(PAGE_TOKENS));
-        Ok(Self {
-            context,
-            sequences,
-            cache: CacheSize {
-                pages: wanted.min(pages_max) as u32,
-                page_tokens: PAGE_TOKENS,
-                dtype,
-            },
-        })
+        let with = |dtype| {
+            let page_bytes = page_bytes(&network.cache, dtype);
+            let pages_max = (budget / page_bytes).min(PAGES_MAX);
+            let context = context(network, settings, pages_max, page_bytes, budget)?;
+            let wanted = u64::from(sequences) * u64::from(context.div_ceil(PAGE_TOKENS));
+            Ok(Self {
+                context,
+                sequences,
+                cache: CacheSize {
+                    pages: wanted.min(pages_max) as u32,
+                    page_tokens: PAGE_TOKENS,
+                    dtype,
+                },
+            })
+        };
+        let blocks = has_whole_blocks(&network.cache);
+        let room = with(match settings.cache_type {
+            Some(CacheType::F32) => Dtype::F32,
+            Some(CacheType::Q80) if blocks => Dtype::Q80,
+            None if is_full_precision(network) => Dtype::F32,
+            _ => Dtype::F16,
+        });
+        if settings.cache_type.is_some() || settings.context_tokens.is_none() {
+            return room;
+        }
+        // Whoever asks for a long context wants it rather than the last digit.
+        let narrower = [Some(Dtype::F16), blocks.then_some(Dtype::Q80)];
+        let narrower = narrower.into_iter().flatten();
+        narrower.fold(room, |room, dtype| room.or_else(|_| with(dtype)))
+    }
+
+    /// What the operator should know about how keys and values are kept: that it is not what they may expect.
+    pub fn remark(&self, settings: &Settings) -> Option<String> {
+        match (settings.cache_type, self.cache.dtype) {
+            (None, Dtype::Q80) => Some(format!(
+                "keys and values are kept as q8-0, since a context of {} tokens does not fit into memory otherwise",
+                self.context
+            )),
+            (Some(CacheType::Q80), Dtype::F16) => Some(
+                "keys and values are kept as f16, since this model's heads are not multiples of 32 columns wide"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
     }
 
     /// How large the host's plan has to be.
@@ -120,14 +147,26 @@ fn context(
     Ok(asked.unwrap_or_else(|| fits.min(CONTEXT_TOKENS_DEFAULT)))
 }
 
-/// At least 1, for all layers together. Sizes are bounded so that this cannot overflow.
+/// At least 1, for all layers together; a page's tokens are whole blocks of 32. Sizes are bounded so that this
+/// cannot overflow.
 fn page_bytes(layers: &[CacheLayer], dtype: Dtype) -> u64 {
-    let width = if dtype == Dtype::F32 { 4 } else { 2 };
+    let bytes_of_32 = match dtype {
+        Dtype::F32 => 128,
+        Dtype::Q80 => 34,
+        _ => 64,
+    };
     let columns = |layer: &CacheLayer| {
         u64::from(layer.kv_heads) * (u64::from(layer.key_width) + u64::from(layer.value_width))
     };
     let all: u64 = layers.iter().map(columns).sum();
-    (all * width * u64::from(PAGE_TOKENS)).max(1)
+    (all * u64::from(PAGE_TOKENS) / 32 * bytes_of_32).max(1)
+}
+
+/// Whether every head is made of whole blocks of 32 columns, so that bytes with scales can keep it.
+fn has_whole_blocks(layers: &[CacheLayer]) -> bool {
+    layers
+        .iter()
+        .all(|layer| layer.key_width.is_multiple_of(32) && layer.value_width.is_multiple_of(32))
 }
 
 /// Whether no matrix is stored in less than 32 bits, so that the cache should not be either.
@@ -137,3 +176,7 @@ fn is_full_precision(network: &Network) -> bool {
         WeightSource::Values(_) => true,
     })
 }
+
+#[cfg(test)]
+#[path = "policy/tests.rs"]
+mod tests;

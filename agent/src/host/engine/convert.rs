@@ -69,11 +69,17 @@ impl From<ours::Settings> for wit::Settings {
             context_tokens,
             sequences,
             cache_bytes,
+            cache_type,
         } = settings;
         Self {
             context_tokens,
             sequences,
             cache_bytes,
+            cache_type: cache_type.map(|kept| match kept {
+                ours::CacheType::F32 => wit::CacheType::F32,
+                ours::CacheType::F16 => wit::CacheType::F16,
+                ours::CacheType::Q8_0 => wit::CacheType::Q80,
+            }),
         }
     }
 }

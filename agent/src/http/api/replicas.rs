@@ -103,6 +103,7 @@ fn info(info: ModelInfo) -> wire::ModelInfo {
         trained_context_tokens: info.trained_context_tokens,
         embedding_width: info.embedding_width,
         sequences: info.sequences,
+        cache_bytes: info.cache_bytes,
         abilities: abilities.collect(),
     }
 }

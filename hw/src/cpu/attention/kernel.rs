@@ -4,7 +4,7 @@
 //! grows (Milakov and Gimelshein 2018), span after span of 64 places. Spans begin at multiples of 64
 //! whoever looks at them, so what a query finds does not depend on those that look with it.
 //!
-//! What bounds it: with one query, reading keys and values; with four, a broadcast and a multiplication
+//! What bounds it: with one query, reading keys and values, which are asked for a span ahead; with four, a broadcast and a multiplication
 //! for each number of a key and of a value, two of each a cycle.
 
 use std::ops::Range;
@@ -123,6 +123,10 @@ fn walk<V: Vector, E: Element, const Q: usize>(
             (start.max(first) - first) / BLOCK..(end.min(first + SPAN) - first).div_ceil(BLOCK);
         let mut weights = [[f32::NEG_INFINITY; SPAN]; Q];
         for block in blocks {
+            let ahead = first / BLOCK + block + SPAN / BLOCK;
+            if ahead < end.div_ceil(BLOCK) {
+                keys.ask_for(ahead);
+            }
             let keys_here = keys.keys(first / BLOCK + block);
             let scores = scores::<V, E, Q>(keys_here, queries, score);
             for q in 0..Q {

@@ -5,6 +5,7 @@
 
 use super::{Element, Shape, Source};
 use crate::cache::{BLOCK, GROUP_BYTES};
+use crate::cpu::vector::prefetch;
 use crate::plan::Facts;
 
 /// Keys and values of one head of one sequence.
@@ -129,6 +130,16 @@ impl<'a, E: Element> Blocks<'a, E> {
         &self.keys[start * self.key_width / E::NUMBERS..][..BLOCK * self.key_width / E::NUMBERS]
     }
 
+    /// Asks for a block of pages, since it is read soon. A head's part of a page is too short for the processor
+    /// to see where the next one lies.
+    #[inline(always)]
+    pub(super) fn ask_for(&self, block: usize) {
+        if let Place::Paged { .. } = self.place {
+            ask_for(self.keys(block));
+            ask_for(self.values(block).0);
+        }
+    }
+
     /// The values of block `block`, with the distance from one place to the next.
     #[inline(always)]
     pub(super) fn values(&self, block: usize) -> (&'a [E], usize) {
@@ -159,5 +170,18 @@ impl<'a, E: Element> Blocks<'a, E> {
                 (&self.values[start..][..len], stride)
             }
         }
+    }
+}
+
+/// Bytes that a processor reads at once.
+const LINE_BYTES: usize = 64;
+
+#[inline(always)]
+fn ask_for<E>(numbers: &[E]) {
+    let bytes: *const u8 = numbers.as_ptr().cast();
+    let mut at = 0;
+    while at < size_of_val(numbers) {
+        prefetch(bytes.wrapping_add(at));
+        at += LINE_BYTES;
     }
 }
