@@ -33,6 +33,8 @@ enum Place<'a> {
         page_tokens: usize,
         kv_heads: usize,
         head: usize,
+        /// Whether few tokens walk here, so that most of it comes from memory.
+        few: bool,
     },
     /// Key block b at `(first + b) * step + head`; value row r at `row + r`.
     Packed {
@@ -58,6 +60,7 @@ impl<'a> Keys<'a> {
             page_tokens: page_tokens as usize,
             kv_heads: shape.kv_heads,
             head,
+            few: (facts.batch.sequences[owner].tokens as usize) < BLOCK,
         };
         let (key_width, value_width) = (shape.key_width, shape.value_width);
         match source {
@@ -115,6 +118,7 @@ impl<'a, E: Element> Blocks<'a, E> {
                 page_tokens,
                 kv_heads,
                 head,
+                ..
             } => {
                 let place = block * BLOCK;
                 let page = pages[place / page_tokens] as usize;
@@ -130,11 +134,11 @@ impl<'a, E: Element> Blocks<'a, E> {
         &self.keys[start * self.key_width / E::NUMBERS..][..BLOCK * self.key_width / E::NUMBERS]
     }
 
-    /// Asks for a block of pages, since it is read soon. A head's part of a page is too short for the processor
-    /// to see where the next one lies.
+    /// Asks for a block of pages that is read soon, where it is hardly near yet. A head's part of a page is too
+    /// short for the processor to see where the next one lies.
     #[inline(always)]
     pub(super) fn ask_for(&self, block: usize) {
-        if let Place::Paged { .. } = self.place {
+        if let Place::Paged { few: true, .. } = self.place {
             ask_for(self.keys(block));
             ask_for(self.values(block).0);
         }
@@ -150,6 +154,7 @@ impl<'a, E: Element> Blocks<'a, E> {
                 page_tokens,
                 kv_heads,
                 head,
+                ..
             } => {
                 let page = pages[place / page_tokens] as usize;
                 let start = (page * kv_heads + head) * page_tokens + place % page_tokens;
