@@ -283,31 +283,51 @@ fn add_columns<V: Vector, E: Element, const Q: usize, const C: usize>(
     }
     for block in any.0 / BLOCK..any.1.div_ceil(BLOCK) {
         let (values, stride) = keys.values(first / BLOCK + block);
-        let mut here = [[[0.0; LANES]; C]; Q];
+        let mut here = [&[0.0; LANES]; Q];
         for q in 0..Q {
-            let weights = &weights[q].as_chunks::<LANES>().0[block];
+            here[q] = &weights[q].as_chunks::<LANES>().0[block];
+        }
+        let mut scaled = [[[0.0; LANES]; C]; Q];
+        if E::SCALED {
             for c in 0..C {
-                here[q][c] = *weights;
-                if E::SCALED {
-                    let scales = E::scales::<V>(values, column + c * LANES);
-                    V::load(weights).mul(scales).store(&mut here[q][c]);
+                let scales = E::scales::<V>(values, column + c * LANES);
+                for q in 0..Q {
+                    V::load(here[q]).mul(scales).store(&mut scaled[q][c]);
                 }
             }
         }
         let from = any.0.max(block * BLOCK);
         let to = any.1.min(block * BLOCK + BLOCK);
-        for place in from..to {
-            let lane = place % BLOCK;
-            let everyone = place >= all.0 && place < all.1;
+        let mut place = from;
+        while place < to {
+            // Without a question for each query where all have seen what comes next.
+            let together = if place >= all.0 { all.1.min(to) } else { place };
+            while place < together {
+                for c in 0..C {
+                    let at = [place % BLOCK, stride];
+                    let value = E::value::<V>(values, at, column + c * LANES, count);
+                    for q in 0..Q {
+                        let weights = if E::SCALED { &scaled[q][c] } else { here[q] };
+                        sums[q][c] = value.fma(V::splat(weights[place % BLOCK]), sums[q][c]);
+                    }
+                }
+                place += 1;
+            }
+            if place >= to {
+                break;
+            }
             for c in 0..C {
-                let value = E::value::<V>(values, [lane, stride], column + c * LANES, count);
+                let at = [place % BLOCK, stride];
+                let value = E::value::<V>(values, at, column + c * LANES, count);
                 for q in 0..Q {
                     // One that does not see a value must not even multiply it by zero.
-                    if everyone || (place >= seen.each[q].0 && place < seen.each[q].1) {
-                        sums[q][c] = value.fma(V::splat(here[q][c][lane]), sums[q][c]);
+                    if place >= seen.each[q].0 && place < seen.each[q].1 {
+                        let weights = if E::SCALED { &scaled[q][c] } else { here[q] };
+                        sums[q][c] = value.fma(V::splat(weights[place % BLOCK]), sums[q][c]);
                     }
                 }
             }
+            place += 1;
         }
     }
     for q in 0..Q {
