@@ -136,6 +136,7 @@ pub(super) fn run(
                 strip -= count;
             }
         }
+        strip::settle();
     };
     if chunks < 2 || lead.threads() < 2 {
         for chunk in 0..chunks {

@@ -54,6 +54,7 @@ fn quantised<F: Format>(
     strips: Range<usize>,
     scratch: &mut [u32],
 ) {
+    let beyond = rows.len() >= BEYOND;
     let of = |index| Strip {
         bytes: packed.strip(index),
         blocks: packed.blocks(),
@@ -61,9 +62,19 @@ fn quantised<F: Format>(
     let mut first = rows.start;
     #[cfg(target_arch = "x86_64")]
     if let Some(tall) = input.tall {
-        for index in strips.clone() {
-            let mut put = |row: usize, sums: &[f32]| put(target, row, index * STRIP, sums);
-            first = amx::strip::<F>(level, tall, rows.clone(), of(index), scratch, &mut put);
+        let mut index = strips.start;
+        while index < strips.end {
+            let mut put = |row: usize, s: usize, sums: &[f32]| {
+                put(target, row, (index + s) * STRIP, sums, beyond);
+            };
+            let rows = rows.clone();
+            if index + 1 < strips.end {
+                let two = [of(index), of(index + 1)];
+                first = amx::strips::<F, 2>(level, tall, rows, two, scratch, &mut put);
+            } else {
+                first = amx::strips::<F, 1>(level, tall, rows, [of(index)], scratch, &mut put);
+            }
+            index += 2;
         }
     }
     let _ = scratch;
@@ -74,6 +85,7 @@ fn quantised<F: Format>(
             input,
             target,
             index,
+            beyond,
         };
         let rows = first..rows.end;
         index += match (rows.len(), strips.end - index) {
@@ -97,6 +109,8 @@ struct Job<'a> {
     target: &'a Target<'a>,
     /// The first strip.
     index: usize,
+    /// Whether results go to memory past the caches.
+    beyond: bool,
 }
 
 /// Several strips with the few rows that there are.
@@ -110,7 +124,8 @@ fn few<F: Format, const S: usize, const M: usize>(
     tile::compute::<F, S, M>(job.level, strips, x, &mut out);
     for (s, out) in out.iter().enumerate() {
         for (m, sums) in out.iter().enumerate() {
-            put(job.target, rows.start + m, (job.index + s) * STRIP, sums);
+            let column = (job.index + s) * STRIP;
+            put(job.target, rows.start + m, column, sums, job.beyond);
         }
     }
     S
@@ -137,24 +152,64 @@ fn tile<F: Format, const M: usize>(job: Job<'_>, rows: Range<usize>, strip: Stri
     M
 }
 
+/// Results of so many rows are written past the caches: a line of each row at a time, rows a large power
+/// of two apart, would push each other out of the first two, and are read by another op much later.
+const BEYOND: usize = 128;
+
 /// Writes sums of weight rows from `column` on into row `row` of the result, with the bias.
-fn put(target: &Target<'_>, row: usize, column: usize, sums: &[f32]) {
+fn put(target: &Target<'_>, row: usize, column: usize, sums: &[f32], beyond: bool) {
     let end = (column + sums.len()).min(target.rows());
     // SAFETY: strips and groups are disjoint, each is computed by one thread, and the part ends
     // with this call.
     let out = unsafe { target.out.part(row, column..end) };
-    match target.bias {
+    let mut biased = [0.0; STRIP];
+    let sums = match target.bias {
         Some(bias) => {
-            for ((out, sum), bias) in out.iter_mut().zip(sums).zip(&bias[column..]) {
+            for ((out, sum), bias) in biased.iter_mut().zip(sums).zip(&bias[column..]) {
                 *out = sum + bias;
             }
+            &biased[..sums.len()]
         }
-        None => {
-            for (out, sum) in out.iter_mut().zip(sums) {
-                *out = *sum;
+        None => sums,
+    };
+    if beyond && write_beyond(out, sums) {
+        return;
+    }
+    for (out, sum) in out.iter_mut().zip(sums) {
+        *out = *sum;
+    }
+}
+
+/// Makes what was written past the caches visible before anything that follows.
+pub(super) fn settle() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every processor of this architecture has the instruction.
+    unsafe {
+        std::arch::x86_64::_mm_sfence();
+    }
+}
+
+/// Writes one whole line past the caches, if `out` is one.
+#[inline(always)]
+fn write_beyond(out: &mut [f32], sums: &[f32]) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(sums) = sums.first_chunk::<STRIP>()
+        && out.len() == STRIP
+        && out.as_ptr().addr().is_multiple_of(64)
+    {
+        use std::arch::x86_64::{_mm_loadu_ps, _mm_stream_ps};
+        for place in (0..STRIP).step_by(4) {
+            // SAFETY: every processor of this architecture has the instructions; both sides have
+            // sixteen floats, and `out` is aligned.
+            unsafe {
+                let four = _mm_loadu_ps(sums.as_ptr().add(place));
+                _mm_stream_ps(out.as_mut_ptr().add(place), four);
             }
         }
+        return true;
     }
+    let _ = (out, sums);
+    false
 }
 
 /// The weight rows of a strip, the last one again beyond the end.
@@ -177,6 +232,7 @@ fn floats(
     weight: &Weight,
     first: usize,
 ) {
+    let beyond = false;
     let dtype = weight.dtype();
     let count = weight.rows() as usize - first;
     let weights = strip_rows(weight, first);
@@ -197,7 +253,7 @@ fn floats(
             let tile = [x(row), x(row + 1), x(row + 2), x(row + 3)];
             plain::tile_4(level, dtype, *weights, tile, &mut out);
             for (m, sums) in out.iter().enumerate() {
-                put(target, row + m, column, sums);
+                put(target, row + m, column, sums, beyond);
             }
             row += 4;
         }
@@ -205,14 +261,14 @@ fn floats(
             let mut out = [[0.0; plain::TILE_ROWS]; 2];
             plain::tile_2(level, dtype, *weights, [x(row), x(row + 1)], &mut out);
             for (m, sums) in out.iter().enumerate() {
-                put(target, row + m, column, sums);
+                put(target, row + m, column, sums, beyond);
             }
             row += 2;
         }
         if row < rows.end {
             let mut out = [[0.0; plain::TILE_ROWS]; 1];
             plain::tile_1(level, dtype, *weights, [x(row)], &mut out);
-            put(target, row, column, &out[0]);
+            put(target, row, column, &out[0], beyond);
         }
     }
 }

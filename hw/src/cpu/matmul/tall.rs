@@ -46,24 +46,24 @@ pub(in crate::cpu) fn words(level: Level, rows: usize, columns: usize) -> usize 
     rows.div_ceil(ROWS) * rounded::blocks_of(columns) * BLOCK_WORDS
 }
 
-/// Words that each thread needs for the tiles of a strip.
+/// Words that each thread needs for the tiles of two strips.
 pub(in crate::cpu) fn scratch_words(level: Level, rows: usize) -> usize {
     if level.isa() != Isa::Amx || rows < FROM {
         return 0;
     }
     let tiles = rows.min(super::MOST_ROWS).div_ceil(ROWS);
-    PRODUCT_WORDS + CHUNK * 128 + tiles * SUM_WORDS
+    PRODUCT_WORDS + 2 * (CHUNK * 128 + tiles * SUM_WORDS)
 }
 
-/// Words of eight tiles of products.
-pub(super) const PRODUCT_WORDS: usize = 8 * SUM_WORDS;
+/// Words of the products of four blocks of two tiles with two strips.
+pub(super) const PRODUCT_WORDS: usize = 16 * SUM_WORDS;
 
 /// Words of one tile of sums.
 pub(super) const SUM_WORDS: usize = ROWS * 16;
 
-/// Blocks of weights that all rows meet before the next: with a tile of activations they stay in the
-/// first-level cache.
-pub(super) const CHUNK: usize = 16;
+/// Blocks of weights that all rows meet before the next: two strips of them stay in the first-level cache
+/// with two tiles of activations and their products.
+pub(super) const CHUNK: usize = 8;
 
 /// Lays out `rows` rows of `rounded`, if there are enough of them.
 pub(in crate::cpu) fn fill<'a>(
