@@ -15,8 +15,8 @@ pub(crate) struct Choice {
     pub(crate) dtype: Option<String>,
     /// Of decoders: the only size.
     pub(crate) model: Option<String>,
-    /// Of decoders: the only number of streams; none for prefill.
-    pub(crate) streams: Option<usize>,
+    /// Of decoders: the only numbers of streams; 0 is prefill.
+    pub(crate) streams: Option<Vec<usize>>,
     /// One size.
     pub(crate) size: Option<u32>,
     /// One matrix again and again, so that it stays in the cache.
