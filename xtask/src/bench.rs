@@ -165,7 +165,10 @@ impl Options {
                 }
                 Long("pairs") => options.pairs = parser.value()?.parse()?,
                 Long("only") => options.only = parser.value()?.string()?,
-                Long("threads") => options.threads = Some(parser.value()?.parse()?),
+                Long("threads") => {
+                    let threads = parser.value()?.parse();
+                    options.threads = Some(threads.context("--threads must be 1 or more")?);
+                }
                 Long("quick") => options.effort = Effort::Quick,
                 Value(part) => options.parts.push(part.string()?),
                 other => return Err(other.unexpected().into()),

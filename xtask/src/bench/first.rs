@@ -14,6 +14,8 @@ const PROMPTS: [u64; 2] = [128, 512];
 const CONTEXT: u32 = 1024;
 
 pub(super) fn measure(options: &Options, peer: &LlamaCpp, report: &mut Report) -> Result<()> {
+    // What is missing is said before anything is made.
+    peer.program("llama-server")?;
     let shelf = Shelf::fill(options)?;
     let mut rows = Vec::new();
     shelf.each(options, |model, threads| {

@@ -19,6 +19,8 @@ use super::{Options, ask};
 const CONTEXT: u32 = 2048;
 
 pub(super) fn measure(options: &Options, peer: &LlamaCpp, report: &mut Report) -> Result<()> {
+    // What is missing is said before anything is made.
+    peer.program("llama-server")?;
     let shelf = Shelf::fill(options)?;
     let (mut times, mut memories) = (Vec::new(), Vec::new());
     shelf.each(options, |model, threads| {

@@ -19,6 +19,8 @@ const PROMPT: u64 = 16;
 const CONTEXT: u32 = 256;
 
 pub(super) fn measure(options: &Options, peer: &LlamaCpp, report: &mut Report) -> Result<()> {
+    // What is missing is said before anything is made.
+    peer.program("llama-server")?;
     let shelf = Shelf::fill(options)?;
     let mut rows = Vec::new();
     shelf.each(options, |model, threads| {
