@@ -57,9 +57,7 @@ fn beside(ours: &Under<'_>, peer: &Path, pairs: u64) -> Result<Vec<Cell>> {
     ours.round(16, 8, 1, 0)?;
     for seed in 1..=pairs {
         let before = models::memory_speed(ours.threads)?;
-        let found = ours.round(PROMPT, 1, 1, seed)?;
-        let tokens = load::number(&found, "/prompt_tokens")?;
-        let prefill = tokens / load::number(&found, "/end_s")?;
+        let prefill = ours.first(PROMPT, seed)?.tokens_per_second;
         let found = ours.round(16, ANSWER, 1, seed)?;
         let decode = load::number(&found, "/decode_tokens_per_second")?;
         let limit = before.midpoint(models::memory_speed(ours.threads)?);

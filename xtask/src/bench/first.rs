@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 
+use super::Options;
 use super::llama_cpp::{LlamaCpp, Shape};
 use super::models::Under;
 use super::report::{Cell, Report, Table};
 use super::shelf::Shelf;
 use super::turns::{self, Pair};
-use super::{Options, load};
 
 /// Tokens of the prompts.
 const PROMPTS: [u64; 2] = [128, 512];
@@ -61,8 +61,7 @@ pub(super) fn measure(options: &Options, peer: &LlamaCpp, report: &mut Report) -
 fn beside(ours: &Under<'_>, theirs: &Under<'_>, prompt: u64, pairs: u64) -> Result<Pair> {
     let first_ms = |of: &Under<'_>, turn: u64| {
         // No prompt comes twice to one server, whatever its length.
-        let found = of.round(prompt, 1, 1, turn * 10_000 + prompt)?;
-        Ok(load::number(&found, "/first_s")? * 1e3)
+        Ok(of.first(prompt, turn * 10_000 + prompt)?.ms)
     };
     // Turn 0 is the one that warms.
     first_ms(ours, 0)?;

@@ -60,9 +60,7 @@ fn beside(ours: &Under<'_>, pairs: u64) -> Result<[Pair; 2]> {
     let prompt = BEFORE - u64::from(tokens / 2);
     ours.round(prompt, 8, 1, 0)?;
     let served = |turn: u64| {
-        let found = ours.round(PROMPT, 1, 1, turn)?;
-        let read = load::number(&found, "/prompt_tokens")?;
-        let prefill = read / load::number(&found, "/end_s")?;
+        let prefill = ours.first(PROMPT, turn)?.tokens_per_second;
         let found = ours.round(prompt, tokens, 1, turn)?;
         let decode = load::number(&found, "/decode_tokens_per_second")?;
         Ok([prefill, decode])
