@@ -4,28 +4,39 @@
 //! file. Every part prints a table in Markdown on standard output; progress goes to standard error.
 
 mod agent;
+mod ask;
 mod beside;
 mod bytes;
 mod cluster;
 mod echo;
+mod first;
 mod gateway;
 mod host;
 mod idle;
 mod kernels;
+mod llama_cpp;
 mod load;
 mod machine;
 mod models;
 mod peers;
+mod perplexity;
 mod report;
+mod restart;
 mod schedule;
+mod serving;
+mod shelf;
 mod start;
+mod streams;
+mod turns;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use lexopt::prelude::*;
 
 use crate::step::{step, target};
+use llama_cpp::LlamaCpp;
 use report::Report;
 
 /// How long and how often.
@@ -47,17 +58,34 @@ impl Effort {
     }
 }
 
-type Part = fn(Effort, &mut Report) -> Result<()>;
+/// How a part measures.
+#[derive(Clone, Copy)]
+enum Part {
+    /// The product alone.
+    Alone(fn(Effort, &mut Report) -> Result<()>),
+    /// The same, in turns, by the options.
+    InTurns(fn(&Options, &mut Report) -> Result<()>),
+    /// Beside llama.cpp, without which there is nothing to measure.
+    Beside(Beside),
+    /// Alone, or instead beside llama.cpp where there is one.
+    Either(fn(Effort, &mut Report) -> Result<()>, Beside),
+}
 
-const PARTS: [(&str, Part); 8] = [
-    ("start", start::measure),
-    ("idle", idle::measure),
-    ("host", host::measure),
-    ("schedule", schedule::measure),
-    ("cluster", cluster::measure),
-    ("kernels", kernels::measure),
-    ("models", models::measure),
-    ("gateway", gateway::measure),
+type Beside = fn(&Options, &LlamaCpp, &mut Report) -> Result<()>;
+
+const PARTS: [(&str, Part); 12] = [
+    ("start", Part::Either(start::measure, restart::measure)),
+    ("idle", Part::Alone(idle::measure)),
+    ("host", Part::Alone(host::measure)),
+    ("schedule", Part::Alone(schedule::measure)),
+    ("cluster", Part::Alone(cluster::measure)),
+    ("kernels", Part::Alone(kernels::measure)),
+    ("models", Part::Either(models::measure, beside::measure)),
+    ("serving", Part::InTurns(serving::measure)),
+    ("streams", Part::Beside(streams::measure)),
+    ("first", Part::Beside(first::measure)),
+    ("perplexity", Part::Beside(perplexity::measure)),
+    ("gateway", Part::Alone(gateway::measure)),
 ];
 
 /// Runs all parts, or those named.
@@ -66,15 +94,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut report = Report::new(machine::facts()?);
     print!("{}", report.heading());
     let mut failed = Vec::new();
-    for (name, measure) in PARTS {
-        if !options.parts.is_empty() && !options.parts.iter().any(|part| part == name) {
+    for (name, part) in PARTS {
+        if !options.wants(name, part) {
             continue;
         }
         // One part that cannot run does not cost the others' figures.
-        let result = step(name, || match (&options.peer, name) {
-            (Some(peer), "models") => beside::measure(&options, peer, &mut report),
-            _ => measure(options.effort, &mut report),
-        });
+        let result = step(name, || part.measure(&options, &mut report));
         if let Err(error) = result {
             eprintln!("    {error:#}");
             failed.push(name);
@@ -90,16 +115,33 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
+impl Part {
+    fn measure(self, options: &Options, report: &mut Report) -> Result<()> {
+        match (self, &options.peer) {
+            (Self::Beside(measure) | Self::Either(_, measure), Some(peer)) => {
+                measure(options, peer, report)
+            }
+            (Self::Alone(measure) | Self::Either(measure, _), _) => measure(options.effort, report),
+            (Self::InTurns(measure), _) => measure(options, report),
+            (Self::Beside(_), None) => {
+                bail!("this is measured beside llama.cpp: give --peer the folder of its programs")
+            }
+        }
+    }
+}
+
 struct Options {
     parts: Vec<String>,
     effort: Effort,
     json: Option<PathBuf>,
-    /// A `llama-bench` to measure models beside.
-    peer: Option<PathBuf>,
+    /// To measure beside.
+    peer: Option<LlamaCpp>,
     /// Turns of ours and the peer's.
     pairs: u64,
-    /// Of random models: those whose names hold it.
+    /// Of random models: those whose names hold it; of perplexity: the types.
     only: String,
+    /// To compute with; one and two in turn where none is given.
+    threads: Option<NonZeroU32>,
 }
 
 impl Options {
@@ -111,24 +153,26 @@ impl Options {
             peer: None,
             pairs: 7,
             only: String::new(),
+            threads: None,
         };
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("json") => options.json = Some(parser.value()?.into()),
-                Long("peer") => options.peer = Some(parser.value()?.into()),
+                Long("peer") => {
+                    let path = PathBuf::from(parser.value()?);
+                    options.peer = Some(LlamaCpp::at(&path)?);
+                }
                 Long("pairs") => options.pairs = parser.value()?.parse()?,
                 Long("only") => options.only = parser.value()?.string()?,
+                Long("threads") => {
+                    let threads = parser.value()?.parse();
+                    options.threads = Some(threads.context("--threads must be 1 or more")?);
+                }
                 Long("quick") => options.effort = Effort::Quick,
                 Value(part) => options.parts.push(part.string()?),
                 other => return Err(other.unexpected().into()),
             }
-        }
-        if let Some(peer) = options.peer.as_ref().filter(|peer| !peer.is_file()) {
-            bail!(
-                "there is no `{}`; --peer wants llama.cpp's llama-bench",
-                peer.display()
-            );
         }
         if options.pairs == 0 {
             bail!("--pairs must be 1 or more");
@@ -142,6 +186,21 @@ impl Options {
             );
         }
         Ok(options)
+    }
+
+    /// Whether a part was named; where none is, all are wanted that can run.
+    fn wants(&self, name: &str, part: Part) -> bool {
+        if self.parts.is_empty() {
+            return self.peer.is_some() || !matches!(part, Part::Beside(_));
+        }
+        self.parts.iter().any(|part| part == name)
+    }
+
+    fn threads(&self) -> Vec<String> {
+        match self.threads {
+            Some(threads) => vec![threads.to_string()],
+            None => ["1", "2"].map(str::to_owned).to_vec(),
+        }
     }
 }
 

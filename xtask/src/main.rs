@@ -98,8 +98,11 @@ cargo xtask VERB
   plugins        build each plugin and print its size, imports and digest
   test [PART]    every test; PART is `rust` or `reference`
   bench [PART]   measure, beside the limits and the peers; PART is one or more of: start, idle, host,
-                 schedule, cluster, kernels, models, gateway; --quick for a first look, --json FILE for programs;
-                 models --peer PATH [--pairs N] [--only NAME] measures beside llama.cpp's llama-bench instead
+                 schedule, cluster, kernels, models, serving, streams, first, perplexity, gateway;
+                 --quick for a first look, --json FILE for programs
+                 --peer PATH the folder of llama.cpp's programs: then start and models are measured beside
+                 them instead, and streams, first and perplexity at all; [--pairs N] turns (7), [--only NAME]
+                 of models or types, [--threads N] instead of 1 and 2
   cluster [N]    a cluster of N machines (3) on this one, in network namespaces; as root
   crash          the log against kill -9 and power loss: --cycles N of each kind and engine (1000); as root
   sim [VERB]     many cores on virtual time; alone it lists its verbs

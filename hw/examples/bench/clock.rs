@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 pub(crate) enum Clock {
     /// Wall time: the shortest round.
     Wall,
+    /// Wall time: the mean round.
+    WallMean,
     /// The calling thread's time on a core: the mean round.
     Core,
 }
@@ -30,7 +32,7 @@ impl Clock {
         let core = || on_core().unwrap_or_default().saturating_sub(core_start);
         let enough = |rounds| {
             let spent = match self {
-                Self::Wall => start.elapsed(),
+                Self::Wall | Self::WallMean => start.elapsed(),
                 Self::Core => core(),
             };
             rounds >= 3 && spent >= budget || start.elapsed() > budget * 20
@@ -43,6 +45,7 @@ impl Clock {
         }
         match self {
             Self::Wall => best,
+            Self::WallMean => start.elapsed() / rounds.max(1),
             Self::Core => core() / rounds.max(1),
         }
     }

@@ -22,7 +22,7 @@ struct Model {
     vocabulary: u32,
 }
 
-const MODELS: [Model; 3] = [
+const MODELS: [Model; 4] = [
     Model {
         name: "4M",
         layers: 4,
@@ -31,6 +31,15 @@ const MODELS: [Model; 3] = [
         kv_heads: 4,
         inner: 768,
         vocabulary: 4096,
+    },
+    Model {
+        name: "15M",
+        layers: 8,
+        width: 256,
+        heads: 8,
+        kv_heads: 4,
+        inner: 768,
+        vocabulary: 32_000,
     },
     Model {
         name: "110M",
@@ -52,6 +61,56 @@ const MODELS: [Model; 3] = [
     },
 ];
 
+/// Which types the matrices have.
+#[derive(Clone, Copy)]
+enum Types {
+    All(Dtype),
+    /// `Q4_K_M` of public files: six bits for the output matrix, and for attention values and down projections of
+    /// the first and last eighth of the layers and of every third between.
+    Q4KM,
+}
+
+const TYPES: [Types; 5] = [
+    Types::All(Dtype::F16),
+    Types::All(Dtype::Q8_0),
+    Types::All(Dtype::Q4_0),
+    Types::All(Dtype::Q4K),
+    Types::Q4KM,
+];
+
+impl Types {
+    fn name(self) -> &'static str {
+        match self {
+            Self::All(dtype) => dtype.name(),
+            Self::Q4KM => "q4-k-m",
+        }
+    }
+
+    fn plain(self) -> Dtype {
+        match self {
+            Self::All(dtype) => dtype,
+            Self::Q4KM => Dtype::Q4K,
+        }
+    }
+
+    /// Of attention values and down projections.
+    fn finer(self, layer: u32, layers: u32) -> Dtype {
+        let eighth = layers / 8;
+        let more = layer < eighth || layer >= 7 * layers / 8 || (layer - eighth) % 3 == 2;
+        match self {
+            Self::Q4KM if more => Dtype::Q6K,
+            other => other.plain(),
+        }
+    }
+
+    fn output(self) -> Dtype {
+        match self {
+            Self::All(dtype) => dtype,
+            Self::Q4KM => Dtype::Q6K,
+        }
+    }
+}
+
 /// Tokens per second: prefill of 512, and decoding 1, 4 and 16 sequences, 128 tokens in or as asked.
 pub(crate) fn measure(
     device: &Device,
@@ -65,29 +124,28 @@ pub(crate) fn measure(
     report.line("\n| model | type | MB | prefill 512 | decode 1 | of reading | decode 4 | decode 16 | 16 to 1 |")?;
     report.line("|---|---|---|---|---|---|---|---|---|")?;
     let all = choice.model.is_some() || !quick;
-    let models = MODELS.get(..if all { 3 } else { 2 }).unwrap_or_default();
+    let models = MODELS.get(..if all { 4 } else { 3 }).unwrap_or_default();
     let wanted = |one: &Option<String>, name: &str| one.as_deref().is_none_or(|one| one == name);
     for model in models
         .iter()
         .filter(|model| wanted(&choice.model, model.name))
     {
-        let types = [Dtype::F16, Dtype::Q8_0, Dtype::Q4_0, Dtype::Q4K];
-        for dtype in types
+        for types in TYPES
             .into_iter()
-            .filter(|dtype| wanted(&choice.dtype, dtype.name()))
+            .filter(|types| wanted(&choice.dtype, types.name()))
         {
-            let figures = run(device, clock, model, dtype, choice)?;
+            let figures = run(device, clock, model, types, choice)?;
             let [prefill, one, four, sixteen] = figures.tokens_s;
             let share = one * figures.bytes / 1e9 / read_gb_s * 100.0;
             report.line(&format!(
                 "| {} | {} | {:.0} | {prefill:.0} | {one:.0} | {share:.0} % | {four:.0} | {sixteen:.0} | {:.1} |",
                 model.name,
-                dtype.name(),
+                types.name(),
                 figures.bytes / 1e6,
                 sixteen / one
             ))?;
             rows.push(serde_json::json!({
-                "model": model.name, "type": dtype.name(), "bytes": figures.bytes,
+                "model": model.name, "type": types.name(), "bytes": figures.bytes,
                 "prefill_512": prefill, "decode_1": one, "decode_4": four, "decode_16": sixteen,
                 "percent_of_reading": share,
             }));
@@ -111,7 +169,7 @@ fn run(
     device: &Device,
     clock: Clock,
     model: &Model,
-    dtype: Dtype,
+    types: Types,
     choice: &Choice,
 ) -> Result<Figures, Box<dyn Error>> {
     let budget = Duration::from_millis(if choice.quick { 400 } else { 1500 });
@@ -123,7 +181,7 @@ fn run(
     let most = (start + 1).max(512).div_ceil(PAGE_TOKENS);
     let layers = model.cache_layers();
     let cache = Cache::create(device, &layers, STREAMS * most, PAGE_TOKENS, kept)?;
-    let (ops, weights) = model.graph(dtype)?;
+    let (ops, weights) = model.graph(types)?;
     let bytes = weights.iter().skip(1).map(|w| w.bytes() as f64).sum();
     let plan = |tokens: u32| -> Result<Plan, Box<dyn Error>> {
         let bounds = Bounds {
@@ -141,7 +199,8 @@ fn run(
     let mut prefill = plan(512)?;
     let mut decode = plan(16)?;
     for (place, count) in tokens_s.iter_mut().zip([0_usize, 1, 4, 16]) {
-        if choice.streams.is_some_and(|streams| streams != count) {
+        let streams = choice.streams.as_ref();
+        if streams.is_some_and(|streams| !streams.contains(&count)) {
             continue;
         }
         let (plan, each, start) = if count == 0 {
@@ -187,13 +246,13 @@ impl Model {
     }
 
     /// A Llama: norms, grouped heads, rotated halves, gated inner layer.
-    fn graph(&self, dtype: Dtype) -> Result<(Vec<Op>, Vec<Weight>), Box<dyn Error>> {
+    fn graph(&self, types: Types) -> Result<(Vec<Op>, Vec<Weight>), Box<dyn Error>> {
         let head = self.width / self.heads;
         let kv = self.kv_heads * head;
         let frequencies: Vec<f32> = (0..head / 2)
             .map(|i| 10_000_f32.powf(-2.0 * i as f32 / head as f32))
             .collect();
-        let mut weights = weights::random(dtype, self.vocabulary, self.width, 1)?;
+        let mut weights = weights::random(types.plain(), self.vocabulary, self.width, 1)?;
         weights.push(Weight::from_values(
             vec![1.0; self.width as usize],
             1,
@@ -205,10 +264,11 @@ impl Model {
         }];
         let mut x = 0;
         for layer in 0..self.layers {
-            let mut matrix = |rows, columns| -> Result<u32, Box<dyn Error>> {
+            let mut of = |dtype, rows, columns| -> Result<u32, Box<dyn Error>> {
                 weights.extend(weights::random(dtype, rows, columns, 1)?);
                 Ok(weights.len() as u32 - 1)
             };
+            let (plain, finer) = (types.plain(), types.finer(layer, self.layers));
             let mut then = |op| {
                 ops.push(op);
                 ops.len() as u32 - 1
@@ -229,19 +289,19 @@ impl Model {
             let h = then(norm(x));
             let q = then(Op::Matmul {
                 x: h,
-                weight: matrix(self.width, self.width)?,
+                weight: of(plain, self.width, self.width)?,
                 bias: None,
             });
             let query = then(rope(q));
             let k = then(Op::Matmul {
                 x: h,
-                weight: matrix(kv, self.width)?,
+                weight: of(plain, kv, self.width)?,
                 bias: None,
             });
             let key = then(rope(k));
             let value = then(Op::Matmul {
                 x: h,
-                weight: matrix(kv, self.width)?,
+                weight: of(finer, kv, self.width)?,
                 bias: None,
             });
             let a = then(Op::Attention {
@@ -258,19 +318,19 @@ impl Model {
             });
             let o = then(Op::Matmul {
                 x: a,
-                weight: matrix(self.width, self.width)?,
+                weight: of(plain, self.width, self.width)?,
                 bias: None,
             });
             x = then(Op::Add { a: x, b: o });
             let h = then(norm(x));
             let gate = then(Op::Matmul {
                 x: h,
-                weight: matrix(self.inner, self.width)?,
+                weight: of(plain, self.inner, self.width)?,
                 bias: None,
             });
             let up = then(Op::Matmul {
                 x: h,
-                weight: matrix(self.inner, self.width)?,
+                weight: of(plain, self.inner, self.width)?,
                 bias: None,
             });
             let g = then(Op::Gated {
@@ -280,12 +340,17 @@ impl Model {
             });
             let d = then(Op::Matmul {
                 x: g,
-                weight: matrix(self.width, self.inner)?,
+                weight: of(finer, self.width, self.inner)?,
                 bias: None,
             });
             x = then(Op::Add { a: x, b: d });
         }
-        weights.extend(weights::random(dtype, self.vocabulary, self.width, 1)?);
+        weights.extend(weights::random(
+            types.output(),
+            self.vocabulary,
+            self.width,
+            1,
+        )?);
         let weight = weights.len() as u32 - 1;
         ops.push(Op::Outputs { x });
         let x = ops.len() as u32 - 1;

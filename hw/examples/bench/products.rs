@@ -15,8 +15,8 @@ pub(crate) struct Choice {
     pub(crate) dtype: Option<String>,
     /// Of decoders: the only size.
     pub(crate) model: Option<String>,
-    /// Of decoders: the only number of streams; none for prefill.
-    pub(crate) streams: Option<usize>,
+    /// Of decoders: the only numbers of streams; 0 is prefill.
+    pub(crate) streams: Option<Vec<usize>>,
     /// Of decoders: how keys and values are kept; f16 by default.
     pub(crate) cache: Option<String>,
     /// Of decoders: tokens before the one that is decoded; 128 by default.

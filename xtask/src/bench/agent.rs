@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -24,6 +25,14 @@ pub(super) struct Server {
 pub(super) struct Used {
     pub(super) cpu_s: f64,
     pub(super) resident_bytes: f64,
+}
+
+/// Memory of a process, or of several, at one moment.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Memory {
+    pub(super) resident_bytes: f64,
+    /// Of these, pages of files.
+    pub(super) mapped_bytes: f64,
 }
 
 impl Server {
@@ -49,6 +58,15 @@ impl Server {
 
     /// Waits until a path answers 200.
     pub(super) fn wait(&mut self, path: &str, limit: Duration) -> Result<()> {
+        self.wait_every(Duration::from_millis(20), path, limit)
+    }
+
+    /// The same, asking every millisecond: for who takes the time.
+    pub(super) fn wait_closely(&mut self, path: &str, limit: Duration) -> Result<()> {
+        self.wait_every(Duration::from_millis(1), path, limit)
+    }
+
+    fn wait_every(&mut self, interval: Duration, path: &str, limit: Duration) -> Result<()> {
         let deadline = Instant::now() + limit;
         loop {
             if status(self.to, path).is_ok_and(|status| status == 200) {
@@ -61,7 +79,7 @@ impl Server {
             if Instant::now() > deadline {
                 bail!("{name} does not answer `{path}` with 200; `{log}` may say why");
             }
-            pause(Duration::from_millis(20));
+            pause(interval);
         }
     }
 
@@ -154,21 +172,33 @@ pub(super) fn used(id: u32) -> Result<Used> {
         .take(2)
         .filter_map(|field| field.parse::<f64>().ok())
         .sum();
-    let text = fs::read_to_string(format!("/proc/{id}/status"))?;
-    let kib = text
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("VmRSS:")?
-                .split_whitespace()
-                .next()?
-                .parse::<f64>()
-                .ok()
-        })
-        .with_context(|| format!("the kernel does not tell the memory of process {id}"))?;
     Ok(Used {
         cpu_s: ticks / TICKS_PER_SECOND,
-        resident_bytes: kib * 1024.0,
+        resident_bytes: memory(id)?.resident_bytes,
     })
+}
+
+/// What a process holds in memory.
+pub(super) fn memory(id: u32) -> Result<Memory> {
+    let text = fs::read_to_string(format!("/proc/{id}/status"))?;
+    let bytes = |name: &str| {
+        let mut lines = text.lines();
+        let kib = lines.find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
+        let kib: Option<f64> = kib.and_then(|kib| kib.parse().ok());
+        kib.map(|kib| kib * 1024.0)
+            .with_context(|| format!("the kernel does not tell the memory of process {id}"))
+    };
+    Ok(Memory {
+        resident_bytes: bytes("VmRSS:")?,
+        mapped_bytes: bytes("RssFile:")?,
+    })
+}
+
+impl AddAssign for Memory {
+    fn add_assign(&mut self, other: Self) {
+        self.resident_bytes += other.resident_bytes;
+        self.mapped_bytes += other.mapped_bytes;
+    }
 }
 
 /// The fields of `/proc/PID/stat` after the name: state, parent, … (proc(5)).

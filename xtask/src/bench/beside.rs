@@ -4,47 +4,40 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::bytes::Model;
+use super::llama_cpp::LlamaCpp;
 use super::models::{self, Under};
 use super::report::{Cell, Report, Samples, Table};
-use super::{Options, agent, load};
-use crate::assemble::{self, Profile};
+use super::shelf::Shelf;
+use super::{Options, load};
 use crate::step::output;
 
 /// Tokens of a prompt, and of an answer.
 const PROMPT: u64 = 512;
 const ANSWER: u32 = 128;
 
-pub(super) fn measure(options: &Options, peer: &Path, report: &mut Report) -> Result<()> {
+pub(super) fn measure(options: &Options, peer: &LlamaCpp, report: &mut Report) -> Result<()> {
     let pairs = options.pairs;
-    let binary = assemble::build(Profile::Release)?;
-    load::program()?;
-    let models = models::models(options.effort)?;
-    let home = agent::fresh_home("models")?;
-    models::add(&binary, &home, &models)?;
-    let wanted = |model: &&Model| model.name != "tiny" && model.name.contains(&options.only);
+    let peer = peer.program("llama-bench")?;
+    let shelf = Shelf::fill(options)?;
     let mut rows = Vec::new();
-    for model in models.iter().filter(wanted) {
-        for threads in ["1", "2"] {
-            eprintln!("    {}, {threads} threads", model.name);
-            let mut server = models::serve(&binary, &home, model, threads)?;
-            server.wait("/readyz", Duration::from_secs(120))?;
-            let ours = Under {
-                model,
-                server: &server,
-                threads,
-            };
-            rows.push(beside(&ours, peer, pairs)?);
-        }
-    }
+    shelf.each(options, |model, threads| {
+        let server = shelf.serve(model, threads)?;
+        let ours = Under {
+            model,
+            server: &server,
+            threads,
+        };
+        rows.push(beside(&ours, &peer, pairs)?);
+        Ok(())
+    })?;
     report.add(Table {
         title: "Models beside llama.cpp",
-        command: "cargo xtask bench models --peer PATH-TO-llama-bench",
+        command: "cargo xtask bench models --peer PATH-OF-llama.cpp's-programs",
         note: format!(
             "Tokens per second, medians (least–most) of {pairs} turns. Prefill of {PROMPT} tokens and decoding of \
              {ANSWER}, ours over HTTP, the peer's in its own process (`llama-bench -p {PROMPT} -n {ANSWER}`). \
@@ -64,9 +57,7 @@ fn beside(ours: &Under<'_>, peer: &Path, pairs: u64) -> Result<Vec<Cell>> {
     ours.round(16, 8, 1, 0)?;
     for seed in 1..=pairs {
         let before = models::memory_speed(ours.threads)?;
-        let found = ours.round(PROMPT, 1, 1, seed)?;
-        let tokens = load::number(&found, "/prompt_tokens")?;
-        let prefill = tokens / load::number(&found, "/end_s")?;
+        let prefill = ours.first(PROMPT, seed)?.tokens_per_second;
         let found = ours.round(16, ANSWER, 1, seed)?;
         let decode = load::number(&found, "/decode_tokens_per_second")?;
         let limit = before.midpoint(models::memory_speed(ours.threads)?);

@@ -14,6 +14,10 @@ use crate::step::{execute, output, root};
 pub(super) struct Model {
     /// What it is served as.
     pub(super) name: String,
+    /// Of a random model its size, as `make_models.py` names it.
+    pub(super) shape: String,
+    /// Of a random model the type of its weights, by the same names.
+    pub(super) kind: String,
     pub(super) path: PathBuf,
     /// Bytes of weights that decoding one token reads.
     pub(super) token_bytes: f64,
@@ -25,7 +29,7 @@ pub(super) struct Model {
 /// The model that is embedded.
 pub(super) fn tiny() -> Result<Model> {
     let path = root().join("agent/assets/tiny/skep-tiny-q8_0.gguf");
-    about("tiny".into(), path, 256)
+    about(["tiny"; 3].map(str::to_owned), path, 256)
 }
 
 /// A random Llama of a size and type; made once and kept.
@@ -42,14 +46,16 @@ pub(super) fn random(shape: &str, kind: &str) -> Result<Model> {
                 .stdout(std::io::stderr()),
         )?;
     }
-    about(
-        format!("random-{shape}-{}", kind.replace('_', "-")),
-        path,
-        2_048,
-    )
+    let names = [random_name(shape, kind), shape.into(), kind.into()];
+    about(names, path, 2_048)
 }
 
-fn about(name: String, path: PathBuf, context: u64) -> Result<Model> {
+/// What it is served as.
+pub(super) fn random_name(shape: &str, kind: &str) -> String {
+    format!("random-{shape}-{}", kind.replace('_', "-"))
+}
+
+fn about([name, shape, kind]: [String; 3], path: PathBuf, context: u64) -> Result<Model> {
     let found = output(
         Command::new(python::interpreter()?)
             .arg(root().join("tests/bench/weights.py"))
@@ -59,6 +65,8 @@ fn about(name: String, path: PathBuf, context: u64) -> Result<Model> {
     let number = |name: &str| found.get(name).and_then(Value::as_u64).context("no number");
     Ok(Model {
         name,
+        shape,
+        kind,
         path,
         token_bytes: number("bytes")? as f64,
         vocabulary: number("vocabulary")?,

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::bytes::{self, Model};
 use super::report::{Cell, Report, Samples, Table};
-use super::{Effort, agent, kernels, load};
+use super::{Effort, Options, agent, kernels, load};
 use crate::assemble::{self, Profile};
 use crate::step::execute;
 
@@ -84,6 +84,27 @@ pub(super) fn models(effort: Effort) -> Result<Vec<Model>> {
     Ok(models)
 }
 
+/// The random models that were asked for, smallest first.
+pub(super) fn random(options: &Options) -> Result<Vec<Model>> {
+    let named = RANDOM.map(|(shape, kind)| (bytes::random_name(shape, kind), shape, kind));
+    let wanted: Vec<_> = named
+        .iter()
+        .filter(|(name, ..)| name.contains(&options.only))
+        .collect();
+    if wanted.is_empty() {
+        let names: Vec<&str> = named.iter().map(|(name, ..)| name.as_str()).collect();
+        bail!(
+            "no random model's name holds `{}`; they are {}",
+            options.only,
+            names.join(", ")
+        );
+    }
+    let count = options.effort.pick(1, wanted.len());
+    let made = wanted.into_iter().take(count);
+    made.map(|(_, shape, kind)| bytes::random(shape, kind))
+        .collect()
+}
+
 /// Puts the random models where the agent finds them.
 pub(super) fn add(binary: &Path, home: &Path, models: &[Model]) -> Result<()> {
     let mut server = agent::skep(binary, home, &[("MODELS_DEFAULT", "")])?;
@@ -98,6 +119,12 @@ pub(super) fn add(binary: &Path, home: &Path, models: &[Model]) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// How one prompt was read.
+pub(super) struct First {
+    pub(super) ms: f64,
+    pub(super) tokens_per_second: f64,
 }
 
 /// A server that has one model loaded.
@@ -115,9 +142,7 @@ impl Under<'_> {
         self.round(16, 8, 1, 0)?;
         memory.push(memory_speed(self.threads)?);
         for seed in 1..=effort.pick(1, 3) {
-            let found = self.round(prompt, 1, 1, seed)?;
-            let tokens = load::number(&found, "/prompt_tokens")?;
-            prefill.push(tokens / load::number(&found, "/end_s")?);
+            prefill.push(self.first(prompt, seed)?.tokens_per_second);
             decode.push(self.decode(1, seed)?);
             memory.push(memory_speed(self.threads)?);
         }
@@ -156,14 +181,27 @@ impl Under<'_> {
     }
 
     fn decode(&self, streams: u32, seed: u64) -> Result<f64> {
-        let tokens = if self.model.token_bytes < MANY_BYTES_MAX {
-            192
-        } else {
-            48
-        };
-        let found = self.round(16, tokens, streams, seed)?;
+        let found = self.round(16, self.model.tokens(), streams, seed)?;
         load::number(&found, "/decode_tokens_per_second")
             .with_context(|| format!("{streams} streams were never all giving tokens"))
+    }
+
+    /// How a prompt is read: until the first text of its answer. Where the first token is no whole character there is none,
+    /// and another prompt is asked.
+    pub(super) fn first(&self, prompt: u64, seed: u64) -> Result<First> {
+        for attempt in 0..FIRST_ATTEMPTS {
+            let found = self.round(prompt, 1, 1, seed + attempt * 1_000_000)?;
+            if let Ok(first_s) = load::number(&found, "/first_s") {
+                return Ok(First {
+                    ms: first_s * 1e3,
+                    tokens_per_second: load::number(&found, "/prompt_tokens")? / first_s,
+                });
+            }
+        }
+        bail!(
+            "{FIRST_ATTEMPTS} prompts of {prompt} tokens were answered without text by `{}`",
+            self.model.name
+        )
     }
 
     pub(super) fn round(
@@ -199,6 +237,17 @@ impl Under<'_> {
     }
 }
 
+impl Model {
+    /// Tokens of an answer, so that no round takes too long.
+    pub(super) fn tokens(&self) -> u32 {
+        if self.token_bytes < MANY_BYTES_MAX {
+            MANY_TOKENS
+        } else {
+            FEW_TOKENS
+        }
+    }
+}
+
 /// Bytes a second that so many threads read on large pages.
 pub(super) fn memory_speed(threads: &str) -> Result<f64> {
     let mut program = std::process::Command::new(kernels::program()?);
@@ -230,3 +279,7 @@ const RANDOM: [(&str, &str); 10] = [
 
 /// Larger models are measured with fewer tokens and one stream, to bound the time.
 const MANY_BYTES_MAX: f64 = 300e6;
+/// The first token that a random model gives need not be a whole character, nor the next time.
+const FIRST_ATTEMPTS: u64 = 12;
+pub(super) const MANY_TOKENS: u32 = 192;
+pub(super) const FEW_TOKENS: u32 = 48;

@@ -158,6 +158,11 @@ impl Samples {
         self.0.push(value);
     }
 
+    /// Each in another unit.
+    pub(super) fn scaled(&self, factor: f64) -> Self {
+        self.0.iter().map(|value| value * factor).collect()
+    }
+
     pub(super) fn median(&self) -> Option<f64> {
         self.span().map(|(_, median, _)| median)
     }
