@@ -106,7 +106,7 @@ pub(super) fn prefetch(at: *const u8) {
     unsafe {
         std::arch::asm!(
             "prfm pldl1keep, [{at}]",
-            at = in(reg) at,
+            at = in(reg) at.addr(),
             options(nomem, nostack, preserves_flags),
         );
     }

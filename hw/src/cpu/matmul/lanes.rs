@@ -6,6 +6,8 @@
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64_neon;
+#[cfg(target_arch = "aarch64")]
+mod four;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86_avx2;
@@ -14,6 +16,8 @@ mod x86_avx512;
 
 #[cfg(target_arch = "aarch64")]
 pub(super) use self::aarch64_neon::{AtOnce, InPairs, Neon, Products};
+#[cfg(target_arch = "aarch64")]
+pub(super) use self::four::Four;
 pub(super) use self::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub(super) use self::x86_avx2::Avx2;

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::formats::Format;
 #[cfg(target_arch = "aarch64")]
-use super::lanes::{AtOnce, InPairs, Neon, Products};
+use super::lanes::{AtOnce, Four, InPairs, Neon, Products};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Avx2, Avx512};
 use super::lanes::{Lanes, Portable};
@@ -137,10 +137,11 @@ unsafe fn with_neon<P: Products, F: Format, const S: usize, const M: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
+        // Few rows are bound by memory, many by registers.
         if M <= 2 {
-            tile::<Neon<P, 4>, F, S, M>(parts, blocks, x, out);
+            tile::<Four<Neon<P>>, F, S, M>(parts, blocks, x, out);
         } else {
-            tile::<Neon<P, 1>, F, S, M>(parts, blocks, x, out);
+            tile::<Neon<P>, F, S, M>(parts, blocks, x, out);
         }
     }
 }

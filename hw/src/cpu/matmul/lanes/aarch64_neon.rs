@@ -1,26 +1,24 @@
-//! Lanes in registers of NEON, four in each.
+//! Four lanes in a register of NEON.
 //!
-//! Decides nothing about how many registers: that depends on how many rows share a tile, and
-//! `tile.rs` knows. What four bytes times four bytes cost depends on the processor, and is a type
-//! of its own.
+//! Decides how products of bytes are made with and without the extension `dotprod`.
 
 use std::arch::aarch64::{
-    float32x4_t, int8x16_t, int32x4_t, uint8x16_t, vandq_u8, vcreate_u8, vcvt_f32_f16,
+    float32x4_t, int8x16_t, int32x4_t, uint8x16_t, vandq_u8, vcreate_s8, vcreate_u8, vcvt_f32_f16,
     vcvtq_f32_s32, vcvtq_f32_u32, vdupq_n_f32, vdupq_n_s8, vdupq_n_s32, vdupq_n_u8, vfmaq_f32,
     vget_low_s8, vget_low_s16, vget_low_u16, vld1_u8, vld1q_dup_u32, vld1q_u8, vmovl_s8, vmovl_s16,
     vmovl_u8, vmovl_u16, vmull_high_s8, vmull_s8, vmulq_f32, vorrq_u8, vpadalq_s16, vpaddq_s16,
-    vreinterpret_f16_u8, vreinterpret_s8_u8, vreinterpretq_s8_u8, vreinterpretq_s8_u32, vshlq_u8,
-    vshrq_n_u8, vst1q_f32,
+    vreinterpret_f16_u8, vreinterpretq_s8_u8, vreinterpretq_s8_u32, vshlq_u8, vshrq_n_u8,
+    vst1q_f32,
 };
 use std::arch::asm;
 use std::marker::PhantomData;
 
 use super::Lanes;
 
-/// Four lanes in each of `N` registers, with products by `P`.
+/// Four lanes, with products by `P`.
 ///
 /// NEON is enabled for all code of this architecture; what `P` needs comes on top.
-pub(in crate::cpu::matmul) struct Neon<P, const N: usize>(PhantomData<P>);
+pub(in crate::cpu::matmul) struct Neon<P>(PhantomData<P>);
 
 /// How four bytes of each lane meet four of another.
 ///
@@ -67,173 +65,112 @@ impl Products for AtOnce {
     }
 }
 
-impl<P: Products, const N: usize> Lanes for Neon<P, N> {
-    const ROWS: usize = 4 * N;
+impl<P: Products> Lanes for Neon<P> {
+    const ROWS: usize = 4;
     const OFFSET: u32 = 0;
-    type Bytes = [uint8x16_t; N];
-    type Ints = [int32x4_t; N];
-    type Floats = [float32x4_t; N];
+    type Bytes = uint8x16_t;
+    type Ints = int32x4_t;
+    type Floats = float32x4_t;
 
     #[inline(always)]
-    unsafe fn bytes(at: *const u8) -> [uint8x16_t; N] {
+    unsafe fn bytes(at: *const u8) -> uint8x16_t {
+        // SAFETY: the caller's promise.
+        unsafe { vld1q_u8(at) }
+    }
+
+    #[inline(always)]
+    unsafe fn low(bytes: uint8x16_t) -> uint8x16_t {
+        // SAFETY: the caller's promise.
+        unsafe { vandq_u8(bytes, vdupq_n_u8(15)) }
+    }
+
+    #[inline(always)]
+    unsafe fn high(bytes: uint8x16_t) -> uint8x16_t {
+        // SAFETY: the caller's promise.
+        unsafe { vshrq_n_u8::<4>(bytes) }
+    }
+
+    #[inline(always)]
+    unsafe fn with<const MASK: i8>(bytes: uint8x16_t, more: uint8x16_t, left: i32) -> uint8x16_t {
         // SAFETY: the caller's promise.
         unsafe {
-            let mut bytes = [vdupq_n_u8(0); N];
-            for i in 0..N {
-                bytes[i] = vld1q_u8(at.add(16 * i));
-            }
-            bytes
+            let shifted = vshlq_u8(more, vdupq_n_s8(left as i8));
+            vorrq_u8(bytes, vandq_u8(shifted, vdupq_n_u8(MASK.cast_unsigned())))
         }
     }
 
     #[inline(always)]
-    unsafe fn low(mut bytes: [uint8x16_t; N]) -> [uint8x16_t; N] {
-        for i in 0..N {
-            // SAFETY: the caller's promise.
-            bytes[i] = unsafe { vandq_u8(bytes[i], vdupq_n_u8(15)) };
-        }
-        bytes
-    }
-
-    #[inline(always)]
-    unsafe fn high(mut bytes: [uint8x16_t; N]) -> [uint8x16_t; N] {
-        for i in 0..N {
-            // SAFETY: the caller's promise.
-            bytes[i] = unsafe { vshrq_n_u8::<4>(bytes[i]) };
-        }
-        bytes
-    }
-
-    #[inline(always)]
-    unsafe fn with<const MASK: i8>(
-        mut bytes: [uint8x16_t; N],
-        more: [uint8x16_t; N],
-        left: i32,
-    ) -> [uint8x16_t; N] {
-        for i in 0..N {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let shifted = vshlq_u8(more[i], vdupq_n_s8(left as i8));
-                let masked = vandq_u8(shifted, vdupq_n_u8(MASK.cast_unsigned()));
-                bytes[i] = vorrq_u8(bytes[i], masked);
-            }
-        }
-        bytes
-    }
-
-    #[inline(always)]
-    unsafe fn all(whole: i32) -> [int32x4_t; N] {
+    unsafe fn all(whole: i32) -> int32x4_t {
         // SAFETY: the caller's promise.
-        unsafe { [vdupq_n_s32(whole); N] }
+        unsafe { vdupq_n_s32(whole) }
     }
 
     #[inline(always)]
-    unsafe fn dot(sums: [int32x4_t; N], weights: [uint8x16_t; N], x: *const u32) -> [int32x4_t; N] {
+    unsafe fn dot(sums: int32x4_t, weights: uint8x16_t, x: *const u32) -> int32x4_t {
         // SAFETY: the caller's promise. Six bits are the same with a sign.
         unsafe { Self::dot_signed(sums, weights, x) }
     }
 
     #[inline(always)]
-    unsafe fn dot_signed(
-        mut sums: [int32x4_t; N],
-        weights: [uint8x16_t; N],
-        x: *const u32,
-    ) -> [int32x4_t; N] {
+    unsafe fn dot_signed(sums: int32x4_t, weights: uint8x16_t, x: *const u32) -> int32x4_t {
         // SAFETY: the caller's promise; activations are never -128.
         unsafe {
             let x = vreinterpretq_s8_u32(vld1q_dup_u32(x));
-            for i in 0..N {
-                sums[i] = P::add(sums[i], vreinterpretq_s8_u8(weights[i]), x);
-            }
+            P::add(sums, vreinterpretq_s8_u8(weights), x)
         }
-        sums
     }
 
     #[inline(always)]
-    unsafe fn to_floats(ints: [int32x4_t; N]) -> [float32x4_t; N] {
+    unsafe fn to_floats(ints: int32x4_t) -> float32x4_t {
+        // SAFETY: the caller's promise.
+        unsafe { vcvtq_f32_s32(ints) }
+    }
+
+    #[inline(always)]
+    unsafe fn halves(at: *const u8) -> float32x4_t {
+        // SAFETY: the caller's promise.
+        unsafe { vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(at))) }
+    }
+
+    #[inline(always)]
+    unsafe fn unsigned(at: *const u8) -> float32x4_t {
         // SAFETY: the caller's promise.
         unsafe {
-            let mut floats = Self::splat(0.0);
-            for i in 0..N {
-                floats[i] = vcvtq_f32_s32(ints[i]);
-            }
-            floats
+            let bytes = vcreate_u8(u64::from(at.cast::<u32>().read_unaligned()));
+            vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes))))
         }
     }
 
     #[inline(always)]
-    unsafe fn halves(at: *const u8) -> [float32x4_t; N] {
+    unsafe fn signed(at: *const u8) -> float32x4_t {
         // SAFETY: the caller's promise.
         unsafe {
-            let mut floats = Self::splat(0.0);
-            for i in 0..N {
-                floats[i] = vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(at.add(8 * i))));
-            }
-            floats
+            let bytes = vcreate_s8(u64::from(at.cast::<u32>().read_unaligned()));
+            vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(bytes))))
         }
     }
 
     #[inline(always)]
-    unsafe fn unsigned(at: *const u8) -> [float32x4_t; N] {
+    unsafe fn splat(x: f32) -> float32x4_t {
         // SAFETY: the caller's promise.
-        unsafe {
-            let mut floats = Self::splat(0.0);
-            for i in 0..N {
-                let bytes = at.add(4 * i).cast::<u32>().read_unaligned();
-                let shorts = vget_low_u16(vmovl_u8(vcreate_u8(u64::from(bytes))));
-                floats[i] = vcvtq_f32_u32(vmovl_u16(shorts));
-            }
-            floats
-        }
+        unsafe { vdupq_n_f32(x) }
     }
 
     #[inline(always)]
-    unsafe fn signed(at: *const u8) -> [float32x4_t; N] {
+    unsafe fn mul(a: float32x4_t, b: float32x4_t) -> float32x4_t {
         // SAFETY: the caller's promise.
-        unsafe {
-            let mut floats = Self::splat(0.0);
-            for i in 0..N {
-                let bytes = at.add(4 * i).cast::<u32>().read_unaligned();
-                let bytes = vreinterpret_s8_u8(vcreate_u8(u64::from(bytes)));
-                floats[i] = vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(bytes))));
-            }
-            floats
-        }
+        unsafe { vmulq_f32(a, b) }
     }
 
     #[inline(always)]
-    unsafe fn splat(x: f32) -> [float32x4_t; N] {
+    unsafe fn fma(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
         // SAFETY: the caller's promise.
-        unsafe { [vdupq_n_f32(x); N] }
+        unsafe { vfmaq_f32(c, a, b) }
     }
 
     #[inline(always)]
-    unsafe fn mul(mut a: [float32x4_t; N], b: [float32x4_t; N]) -> [float32x4_t; N] {
-        for i in 0..N {
-            // SAFETY: the caller's promise.
-            a[i] = unsafe { vmulq_f32(a[i], b[i]) };
-        }
-        a
-    }
-
-    #[inline(always)]
-    unsafe fn fma(
-        a: [float32x4_t; N],
-        b: [float32x4_t; N],
-        mut c: [float32x4_t; N],
-    ) -> [float32x4_t; N] {
-        for i in 0..N {
-            // SAFETY: the caller's promise.
-            c[i] = unsafe { vfmaq_f32(c[i], a[i], b[i]) };
-        }
-        c
-    }
-
-    #[inline(always)]
-    unsafe fn store(floats: [float32x4_t; N], to: *mut f32) {
-        for i in 0..N {
-            // SAFETY: the caller's promise.
-            unsafe { vst1q_f32(to.add(4 * i), floats[i]) };
-        }
+    unsafe fn store(floats: float32x4_t, to: *mut f32) {
+        // SAFETY: the caller's promise.
+        unsafe { vst1q_f32(to, floats) };
     }
 }
