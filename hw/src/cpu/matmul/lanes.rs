@@ -15,9 +15,7 @@ mod x86_avx2;
 mod x86_avx512;
 
 #[cfg(target_arch = "aarch64")]
-pub(super) use self::aarch64_neon::{AtOnce, InPairs, Neon, Products};
-#[cfg(target_arch = "aarch64")]
-pub(super) use self::four::Four;
+pub(super) use self::aarch64_neon::{AtOnce, InPairs, Neon};
 pub(super) use self::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub(super) use self::x86_avx2::Avx2;

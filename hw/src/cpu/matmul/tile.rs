@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::formats::Format;
 #[cfg(target_arch = "aarch64")]
-use super::lanes::{AtOnce, Four, InPairs, Neon, Products};
+use super::lanes::{AtOnce, InPairs, Neon};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Avx2, Avx512};
 use super::lanes::{Lanes, Portable};
@@ -77,7 +77,7 @@ pub(super) fn compute<F: Format, const S: usize, const M: usize>(
         Isa::NeonDot => unsafe { with_dot_products::<F, S, M>(parts, blocks, starts, out) },
         #[cfg(target_arch = "aarch64")]
         // SAFETY: as above; nothing is needed that is not always there.
-        Isa::Neon => unsafe { with_neon::<InPairs, F, S, M>(parts, blocks, starts, out) },
+        Isa::Neon => unsafe { tile::<Neon<InPairs>, F, S, M>(parts, blocks, starts, out) },
         // SAFETY: as above; nothing is needed.
         _ => unsafe { tile::<Portable, F, S, M>(parts, blocks, starts, out) },
     }
@@ -122,28 +122,7 @@ unsafe fn with_dot_products<F: Format, const S: usize, const M: usize>(
     out: &mut [[[f32; STRIP]; M]; S],
 ) {
     // SAFETY: the caller's promise.
-    unsafe { with_neon::<AtOnce, F, S, M>(parts, blocks, x, out) }
-}
-
-/// # Safety
-/// As for [`tile`]; what `P` needs must be enabled.
-#[cfg(target_arch = "aarch64")]
-#[inline(always)]
-unsafe fn with_neon<P: Products, F: Format, const S: usize, const M: usize>(
-    parts: [[*const u8; 2]; S],
-    blocks: usize,
-    x: [*const Quad; M],
-    out: &mut [[[f32; STRIP]; M]; S],
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        // Few rows are bound by memory, many by registers.
-        if M <= 2 {
-            tile::<Four<Neon<P>>, F, S, M>(parts, blocks, x, out);
-        } else {
-            tile::<Neon<P>, F, S, M>(parts, blocks, x, out);
-        }
-    }
+    unsafe { tile::<Neon<AtOnce>, F, S, M>(parts, blocks, x, out) }
 }
 
 /// # Safety

@@ -14,11 +14,16 @@ use std::arch::asm;
 use std::marker::PhantomData;
 
 use super::Lanes;
+use super::four::Four;
+
+/// Sixteen lanes in four registers, with products by `P`: all of a strip's rows, so that it is read
+/// once.
+pub(in crate::cpu::matmul) type Neon<P> = Four<Register<P>>;
 
 /// Four lanes, with products by `P`.
 ///
 /// NEON is enabled for all code of this architecture; what `P` needs comes on top.
-pub(in crate::cpu::matmul) struct Neon<P>(PhantomData<P>);
+pub(in crate::cpu::matmul) struct Register<P>(PhantomData<P>);
 
 /// How four bytes of each lane meet four of another.
 ///
@@ -65,7 +70,7 @@ impl Products for AtOnce {
     }
 }
 
-impl<P: Products> Lanes for Neon<P> {
+impl<P: Products> Lanes for Register<P> {
     const ROWS: usize = 4;
     const OFFSET: u32 = 0;
     type Bytes = uint8x16_t;

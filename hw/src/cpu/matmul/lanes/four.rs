@@ -1,7 +1,6 @@
 //! Four registers of another kind as one.
 //!
-//! For lanes so few that a strip would be read several times over: four times as many meet each
-//! word of activations, and a strip leaves memory in one go.
+//! For registers so short that a strip would be read several times over.
 
 use std::marker::PhantomData;
 
