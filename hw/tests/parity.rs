@@ -21,6 +21,26 @@ use skep_hw::{Activation, Batch, Dtype, Isa, Op, Pairing, Sequence};
 use self::ops::{ATTENTION, CASES, Case};
 use self::support::{Fed, Random, all_rows, assert_close, bits, bounds, device, fast};
 
+/// Whoever emulates a processor says in `SKEP_EXPECT_ISA` what is to be used on it.
+#[cfg(target_arch = "aarch64")]
+#[test]
+fn the_best_instructions_are_used() {
+    let found = skep_hw::Device::cpu(skep_hw::CpuSettings::default())
+        .unwrap()
+        .isa();
+    let expect = std::env::var("SKEP_EXPECT_ISA").unwrap_or_else(|_| {
+        let dot_products = std::arch::is_aarch64_feature_detected!("dotprod");
+        let isa = if dot_products {
+            Isa::NeonDot
+        } else {
+            Isa::Neon
+        };
+        isa.name().to_owned()
+    });
+    assert_eq!(found.name(), expect);
+    assert_eq!(fast().last(), Some(&found));
+}
+
 /// Ends a token graph.
 fn finish(mut fed: Fed, pooled: bool) -> Fed {
     if !pooled {
@@ -34,12 +54,15 @@ fn compare(what: &str, fed: &Fed, lengths: &[u32], pooled: bool, tolerance: f32)
     let tokens = lengths.iter().sum::<u32>() as usize;
     let mut plan = fed.compile(&device(Isa::Reference, 1), bounds(tokens));
     let expect = all_rows(&mut plan, lengths, pooled);
+    let mut plan = fed.compile(&device(Isa::Portable, 1), bounds(tokens));
+    let portable = bits(&all_rows(&mut plan, lengths, pooled));
     for isa in fast() {
         for threads in [1, 3] {
             let mut plan = fed.compile(&device(isa, threads), bounds(tokens));
             let found = all_rows(&mut plan, lengths, pooled);
             let what = format!("{what} on {isa:?}, {threads} threads");
             assert_close(&what, &found, &expect, tolerance);
+            assert_eq!(bits(&found), portable, "{what}: not what plain loops give");
         }
     }
 }

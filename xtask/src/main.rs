@@ -6,6 +6,7 @@
     reason = "a command-line tool speaks on its terminal"
 )]
 
+mod arm;
 mod assemble;
 mod bench;
 mod bindgen;
@@ -96,7 +97,7 @@ cargo xtask VERB
   up [ARGS]      build everything and start it (`skep up ARGS`)
   build          the plugins, then the agent with them embedded (--release, the default, or --debug)
   plugins        build each plugin and print its size, imports and digest
-  test [PART]    every test; PART is `rust` or `reference`
+  test [PART]    every test; PART is `rust`, `arm` (the kernels, emulated) or `reference`
   bench [PART]   measure, beside the limits and the peers; PART is one or more of: start, idle, host,
                  schedule, cluster, kernels, models, serving, streams, first, perplexity, gateway;
                  --quick for a first look, --json FILE for programs

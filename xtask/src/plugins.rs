@@ -21,7 +21,7 @@ pub(crate) struct Built {
 
 /// Builds every crate in `plugins/` into `target/plugins/NAME.wasm`, where the agent's build script finds it.
 pub(crate) fn build() -> Result<Vec<Built>> {
-    step("Rust target for plugins", setup::wasm_target)?;
+    step("Rust target for plugins", || setup::rust_target(TARGET))?;
     let into = folder();
     fs::create_dir_all(&into)?;
     let mut built = Vec::new();

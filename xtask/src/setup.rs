@@ -1,4 +1,4 @@
-//! What a fresh machine lacks: the guests' target, and Debian packages where we may install them.
+//! What a fresh machine lacks: Rust's targets, and Debian packages where we may install them.
 
 use std::process::Command;
 
@@ -6,24 +6,24 @@ use anyhow::{Result, bail};
 
 use crate::step::{execute, exists, output};
 
-/// Makes sure that Rust can compile for the guests.
-pub(crate) fn wasm_target() -> Result<()> {
+/// Makes sure that Rust can compile for `target`.
+pub(crate) fn rust_target(target: &str) -> Result<()> {
     let library =
-        output(Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]))?;
+        output(Command::new("rustc").args(["--print", "target-libdir", "--target", target]))?;
     if std::fs::read_dir(&library).is_ok_and(|mut entries| entries.next().is_some()) {
         return Ok(());
     }
     if !exists("rustup") {
         bail!(
-            "Rust's library for `{TARGET}` is missing and there is no rustup to add it: \
+            "Rust's library for `{target}` is missing and there is no rustup to add it: \
              install rustup (https://rustup.rs), or your distribution's package for that target"
         );
     }
-    eprintln!("    adding the Rust target `{TARGET}`");
-    if execute(Command::new("rustup").args(["target", "add", TARGET])).is_err() {
+    eprintln!("    adding the Rust target `{target}`");
+    if execute(Command::new("rustup").args(["target", "add", target])).is_err() {
         bail!(
-            "`rustup target add {TARGET}` failed: check the network, then run it again by hand; \
-             without a network, copy `lib/rustlib/{TARGET}` from a machine with the same `rustc --version`"
+            "`rustup target add {target}` failed: check the network, then run it again by hand; \
+             without a network, copy `lib/rustlib/{target}` from a machine with the same `rustc --version`"
         );
     }
     Ok(())
@@ -56,4 +56,5 @@ pub(crate) fn install(package: &str, why: &str) -> Result<()> {
     ]))
 }
 
+/// What guests are compiled for.
 pub(crate) const TARGET: &str = "wasm32-wasip2";

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::server::Server;
 use crate::step::{cargo, execute, root, step, target};
-use crate::{plugins, python};
+use crate::{arm, plugins, python};
 
 /// Runs all parts, or the one named.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -18,12 +18,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     };
     match part {
         None | Some("rust" | "reference") => {}
-        Some(other) => bail!("there is no part `{other}`; the parts are rust and reference"),
+        Some("arm") => return arm::run(),
+        Some(other) => {
+            bail!("there is no part `{other}`; the parts are rust, arm and reference")
+        }
     }
     plugins::build()?;
     let binary = step("everything, with its tests", everything)?;
     if part != Some("reference") {
         step("Rust tests", || rust(&binary))?;
+    }
+    if part.is_none() {
+        arm::run()?;
     }
     if part != Some("rust") {
         reference(&binary)?;

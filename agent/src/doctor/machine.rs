@@ -40,7 +40,13 @@ fn processor(report: &mut Report) {
         let finding = report.find(Severity::Warning, "no_avx2", title);
         finding.mend("in a virtual machine, pass the host's processor through (QEMU: `-cpu host`)");
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    if std::arch::is_aarch64_feature_detected!("dotprod") {
+        report.well("the processor has NEON with dot products");
+    } else {
+        report.well("the processor has NEON");
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     report.find(
         Severity::Note,
         "generic_kernels",

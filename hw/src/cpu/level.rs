@@ -16,6 +16,10 @@ pub enum Isa {
     Avx512,
     /// The same, with tiles of AMX for products of many rows (Sapphire Rapids and later).
     Amx,
+    /// NEON, which every 64-bit ARM has.
+    Neon,
+    /// The same with dot products of bytes (`dotprod`: Cortex-A76, Apple M1, Neoverse N1 and later).
+    NeonDot,
 }
 
 impl Isa {
@@ -28,23 +32,30 @@ impl Isa {
             Self::Avx2 => "AVX2",
             Self::Avx512 => "AVX-512",
             Self::Amx => "AMX",
+            Self::Neon => "NEON",
+            Self::NeonDot => "NEON with dot products",
         }
     }
 
     /// Every instruction set that this processor has, the best last.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        let all = [
-            Self::Reference,
-            Self::Portable,
-            Self::Avx2,
-            Self::Avx512,
-            Self::Amx,
-        ];
-        all.into_iter()
+        Self::ALL
+            .into_iter()
             .filter(|isa| Level::of(*isa).is_some())
             .collect()
     }
+
+    /// Of each architecture, the best last.
+    const ALL: [Self; 7] = [
+        Self::Reference,
+        Self::Portable,
+        Self::Avx2,
+        Self::Avx512,
+        Self::Amx,
+        Self::Neon,
+        Self::NeonDot,
+    ];
 }
 
 /// An instruction set that this processor was seen to have.
@@ -54,10 +65,8 @@ pub(crate) struct Level(Isa);
 impl Level {
     /// The best there is.
     pub(crate) fn best() -> Self {
-        Self::of(Isa::Amx)
-            .or_else(|| Self::of(Isa::Avx512))
-            .or_else(|| Self::of(Isa::Avx2))
-            .unwrap_or(Self(Isa::Portable))
+        let best = Isa::ALL.into_iter().rev().find_map(Self::of);
+        best.unwrap_or(Self(Isa::Portable))
     }
 
     /// `isa`, if this processor has it.
@@ -67,6 +76,8 @@ impl Level {
             Isa::Avx2 => has_avx2(),
             Isa::Avx512 => has_avx2() && has_avx512(),
             Isa::Amx => has_avx2() && has_avx512() && has_amx(),
+            Isa::Neon => has_neon(),
+            Isa::NeonDot => has_neon() && has_dot_products(),
         };
         there.then_some(Self(isa))
     }
@@ -143,5 +154,26 @@ fn has_avx2() -> bool {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn has_avx512() -> bool {
+    false
+}
+
+/// Always, but kernels read numbers as they lie in files, least byte first.
+#[cfg(target_arch = "aarch64")]
+fn has_neon() -> bool {
+    cfg!(target_endian = "little")
+}
+
+#[cfg(target_arch = "aarch64")]
+fn has_dot_products() -> bool {
+    std::arch::is_aarch64_feature_detected!("dotprod")
+}
+
+#[cfg(not(target_arch = "aarch64"))]
+fn has_neon() -> bool {
+    false
+}
+
+#[cfg(not(target_arch = "aarch64"))]
+fn has_dot_products() -> bool {
     false
 }

@@ -20,6 +20,10 @@ mod lanes;
 mod plain;
 pub(super) mod rounded;
 mod strip;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(dead_code, reason = "only AMX reads what is laid out here")
+)]
 pub(super) mod tall;
 mod tile;
 
@@ -72,6 +76,10 @@ pub(super) struct Input<'a> {
     pub(super) rounded: &'a [u32],
     pub(super) rounded_stride: usize,
     /// The same in tiles, if there are enough rows for them and the processor has such.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "only AMX reads it")
+    )]
     pub(super) tall: Option<tall::Tall<'a>>,
 }
 

@@ -6,12 +6,16 @@
 //! Every method is `inline(always)`: a kernel is a generic function, compiled once for each
 //! instruction set by the macro [`kernel`], inside a function that enables it.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64_neon;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86_avx2;
 #[cfg(target_arch = "x86_64")]
 mod x86_avx512;
 
+#[cfg(target_arch = "aarch64")]
+pub(super) use self::aarch64_neon::Neon;
 pub(super) use self::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub(super) use self::x86_avx2::Avx2;
@@ -99,7 +103,16 @@ pub(super) fn prefetch(at: *const u8) {
         // SAFETY: every processor of this architecture has the instruction, and it never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: every processor of this architecture has the instruction, and it never faults.
+    unsafe {
+        std::arch::asm!(
+            "prfm pldl1keep, [{at}]",
+            at = in(reg) at.addr(),
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = at;
 }
 
@@ -133,7 +146,15 @@ macro_rules! kernel {
                     Isa::Avx512 | Isa::Amx => return unsafe { with_avx512($($arg),*) },
                     // SAFETY: as above.
                     Isa::Avx2 => return unsafe { with_avx2($($arg),*) },
-                    Isa::Portable | Isa::Reference => {}
+                    _ => {}
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            {
+                use $crate::cpu::level::Isa;
+
+                if matches!(level.isa(), Isa::Neon | Isa::NeonDot) {
+                    return $generic::<$crate::cpu::vector::Neon>($($arg),*);
                 }
             }
             let _ = level;

@@ -4,12 +4,18 @@
 //! text (`tile.rs`, `formats.rs`) serves every instruction set. A lane is a weight row; all sums of
 //! whole numbers are exact, and floats are added in one order everywhere.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64_neon;
+#[cfg(target_arch = "aarch64")]
+mod four;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86_avx2;
 #[cfg(target_arch = "x86_64")]
 mod x86_avx512;
 
+#[cfg(target_arch = "aarch64")]
+pub(super) use self::aarch64_neon::{AtOnce, InPairs, Neon};
 pub(super) use self::portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub(super) use self::x86_avx2::Avx2;

@@ -59,6 +59,10 @@ fn quantised<F: Format>(
         bytes: packed.strip(index),
         blocks: packed.blocks(),
     };
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(unused_mut, reason = "only AMX takes rows before the others")
+    )]
     let mut first = rows.start;
     #[cfg(target_arch = "x86_64")]
     if let Some(tall) = input.tall {

@@ -10,6 +10,8 @@
 use std::ops::Range;
 
 use super::formats::Format;
+#[cfg(target_arch = "aarch64")]
+use super::lanes::{AtOnce, InPairs, Neon};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Avx2, Avx512};
 use super::lanes::{Lanes, Portable};
@@ -70,6 +72,12 @@ pub(super) fn compute<F: Format, const S: usize, const M: usize>(
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Isa::Avx2 => unsafe { with_avx2::<F, S, M>(parts, blocks, starts, out) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        Isa::NeonDot => unsafe { with_dot_products::<F, S, M>(parts, blocks, starts, out) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above; nothing is needed that is not always there.
+        Isa::Neon => unsafe { tile::<Neon<InPairs>, F, S, M>(parts, blocks, starts, out) },
         // SAFETY: as above; nothing is needed.
         _ => unsafe { tile::<Portable, F, S, M>(parts, blocks, starts, out) },
     }
@@ -101,6 +109,20 @@ unsafe fn with_avx2<F: Format, const S: usize, const M: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe { tile::<Avx2, F, S, M>(parts, blocks, x, out) }
+}
+
+/// # Safety
+/// As for [`tile`]; the extension `dotprod` must be there.
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon,dotprod")]
+unsafe fn with_dot_products<F: Format, const S: usize, const M: usize>(
+    parts: [[*const u8; 2]; S],
+    blocks: usize,
+    x: [*const Quad; M],
+    out: &mut [[[f32; STRIP]; M]; S],
+) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::<Neon<AtOnce>, F, S, M>(parts, blocks, x, out) }
 }
 
 /// # Safety
