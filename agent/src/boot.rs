@@ -127,6 +127,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
             context_tokens: settings.models.context_tokens,
             sequences: settings.models.sequences,
             cache_bytes: settings.models.cache_bytes,
+            speculate: settings.models.speculate,
         },
         threads: settings.node.threads.map(std::num::NonZero::get),
         devices: settings.models.devices.clone(),

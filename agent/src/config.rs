@@ -104,6 +104,8 @@ pub struct ModelConfig {
     pub sequences: Option<u32>,
     /// How many bytes a model's cache of keys and values may take.
     pub cache_bytes: Option<u64>,
+    /// Whether to guess tokens ahead where that is faster; by default yes. It changes no answer.
+    pub speculate: Option<bool>,
     /// The devices that models may be placed on, as `skep node` names them; by default `cpu`, which is
     /// what this version computes on.
     pub devices: Option<Vec<String>>,

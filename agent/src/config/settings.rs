@@ -57,6 +57,7 @@ pub struct ModelSettings {
     pub context_tokens: Option<u32>,
     pub sequences: Option<u32>,
     pub cache_bytes: Option<u64>,
+    pub speculate: bool,
     /// Never empty.
     pub devices: Vec<String>,
 }
@@ -203,6 +204,7 @@ fn models(config: ModelConfig) -> Result<ModelSettings, ConfigError> {
         context_tokens,
         sequences,
         cache_bytes: config.cache_bytes,
+        speculate: config.speculate.unwrap_or(true),
         devices,
     })
 }

@@ -7,7 +7,7 @@ use super::Finish;
 use super::few::few;
 
 /// How to open a model. `None` leaves the choice to the plugin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Settings {
     /// The longest context to make room for, in tokens.
     pub context_tokens: Option<u32>,
@@ -15,6 +15,19 @@ pub struct Settings {
     pub sequences: Option<u32>,
     /// How many bytes the cache of keys and values may take.
     pub cache_bytes: Option<u64>,
+    /// Whether tokens may be guessed ahead.
+    pub speculate: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            context_tokens: None,
+            sequences: None,
+            cache_bytes: None,
+            speculate: true,
+        }
+    }
 }
 
 /// One message of a conversation.

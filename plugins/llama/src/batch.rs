@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 mod compose;
 mod embed;
+mod guess;
 mod job;
 mod pages;
 mod sequence;
@@ -32,6 +33,7 @@ use crate::contract::{Error, Event, Finish, Gain, Load};
 use crate::device::Plan;
 use crate::error::{exhausted, invalid};
 use crate::limits::{PROMPT_TOKENS_MAX, REQUESTS_MAX};
+use crate::speculate::Speculation;
 use crate::tokenizer::Tokenizer;
 
 /// Everything that generates text with one model.
@@ -49,6 +51,8 @@ pub struct Batcher<P> {
     admitted: u64,
     /// For the next step to return.
     ready: Vec<Event>,
+    /// None: nothing is guessed.
+    speculation: Option<Speculation>,
 }
 
 /// An answer without a place.
@@ -93,7 +97,13 @@ impl<P: Plan> Batcher<P> {
             running: Vec::new(),
             admitted: 0,
             ready: Vec::new(),
+            speculation: None,
         }
+    }
+
+    /// From now on, guesses tokens ahead where that pays. No answer changes by it.
+    pub fn speculate(&mut self) {
+        self.speculation = Some(Speculation::default());
     }
 
     /// Takes a request that has been checked. Nothing is kept of a refused one.
@@ -147,6 +157,7 @@ impl<P: Plan> Batcher<P> {
     pub fn step(&mut self) -> Result<Vec<Event>, Error> {
         self.admit();
         self.make_room();
+        let decodes = self.guess();
         let living = &self.living;
         let turn = compose(&self.running, &self.bounds, |request| {
             let found = living.get(&request);
@@ -160,6 +171,10 @@ impl<P: Plan> Batcher<P> {
                     outputs.len(),
                     turn.asks.len()
                 )));
+            }
+            if decodes && let Some(speculation) = &mut self.speculation {
+                let rows = turn.batch.tokens.len();
+                speculation.steps.observe(rows, self.plan.last_run_ns());
             }
             self.settle(&turn, &outputs);
         }

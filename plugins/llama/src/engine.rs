@@ -136,13 +136,16 @@ fn open_text(
     info.sequences = room.sequences;
     info.cache_bytes = plan.cache_bytes();
     info.abilities = Abilities::CHAT | Abilities::COMPLETE;
-    let batcher = Batcher::new(
+    let mut batcher = Batcher::new(
         plan,
         tokenizer.clone(),
         room.batch_bounds(&device.kind),
         room.cache.pages,
         room.cache.page_tokens as usize,
     );
+    if settings.speculate {
+        batcher.speculate();
+    }
     Ok((Runs::Text(batcher), info))
 }
 

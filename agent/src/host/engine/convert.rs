@@ -69,11 +69,13 @@ impl From<ours::Settings> for wit::Settings {
             context_tokens,
             sequences,
             cache_bytes,
+            speculate,
         } = settings;
         Self {
             context_tokens,
             sequences,
             cache_bytes,
+            speculate,
         }
     }
 }

@@ -4,10 +4,12 @@ use std::rc::Rc;
 
 mod resume;
 
+use super::guess::Guess;
 use super::job::Job;
 use super::pages::{Name, Pages};
 use crate::contract::{Candidate, Finish, TokenLogprob};
 use crate::sample::{Chosen, Logprobs, Sampler};
+use crate::speculate::{Acceptance, Lookup};
 use crate::text::{Progress, Writer};
 use crate::tokenizer::Tokenizer;
 use resume::Owed;
@@ -24,6 +26,11 @@ pub(super) struct Sequence {
     pub computed: usize,
     /// Where they are, first to last.
     pub pages: Vec<u32>,
+    /// What may come next, for one step.
+    pub guess: Guess,
+    pub lookup: Lookup,
+    /// How good its guesses are; none before the first.
+    pub acceptance: Option<Acceptance>,
     /// The prompt's text, until it is returned.
     pub echo: Option<Rc<str>>,
     /// Tokens of the prompt that need no log probability any more.
@@ -66,6 +73,9 @@ impl Sequence {
             sampler: job.sampler(choice, vocabulary),
             computed: 0,
             pages: Vec::new(),
+            guess: Guess::default(),
+            lookup: Lookup::default(),
+            acceptance: None,
             echo: job.echo.clone(),
             scored: match job.scores_prompt() {
                 true => 0,
@@ -94,7 +104,12 @@ impl Sequence {
 
     /// Whether a token is to be chosen once everything is computed.
     pub(super) fn wants_token(&self) -> bool {
-        self.room > self.generated.len()
+        self.room_left() > 0
+    }
+
+    /// How many more tokens may be chosen.
+    pub(super) fn room_left(&self) -> usize {
+        self.room.saturating_sub(self.generated.len())
     }
 
     /// The token at a place.
@@ -148,10 +163,23 @@ impl Sequence {
         true
     }
 
-    /// Gives all pages back.
+    /// Makes room for `count` guesses behind all tokens, with `spare` pages left, and says for how many there is.
+    pub(super) fn reserve(&mut self, count: usize, pages: &mut Pages, spare: usize) -> usize {
+        loop {
+            let room = (self.pages.len() * pages.page_tokens()).saturating_sub(self.len());
+            if room >= count || pages.available() <= spare {
+                return count.min(room);
+            }
+            self.pages.extend(pages.allocate());
+        }
+    }
+
+    /// Gives all pages back, and what can be had again from the tokens.
     pub(super) fn drop_pages(&mut self, pages: &mut Pages) {
         pages.release(&self.pages);
         self.pages.clear();
+        self.guess = Guess::default();
+        self.lookup.clear();
         self.computed = 0;
         self.published = 0;
         self.name = Name::START;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+mod guesses;
 mod machine;
 mod resume;
 

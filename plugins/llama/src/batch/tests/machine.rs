@@ -24,6 +24,10 @@ pub(super) struct Machine {
     pub(super) computed: usize,
     /// Of the last run.
     pub(super) largest_run: usize,
+    /// Whether one token is likely to follow another wherever that stands, so that texts repeat themselves.
+    pub(super) habits: bool,
+    /// What a run of so many rows is said to take.
+    pub(super) ns: fn(usize) -> u64,
 }
 
 impl Machine {
@@ -35,7 +39,17 @@ impl Machine {
             rows: Vec::new(),
             computed: 0,
             largest_run: 0,
+            habits: false,
+            ns: |_| 0,
         }
+    }
+
+    /// The logits of a machine with habits.
+    fn habitual(tokens: &[u32]) -> Vec<f32> {
+        let mut logits = Self::logits(tokens);
+        let last = tokens.last().copied().unwrap_or_default();
+        logits[mix(u64::from(last)) as usize % 200] += 8.0;
+        logits
     }
 
     /// The logits after `tokens`.
@@ -78,7 +92,10 @@ impl Plan for Machine {
             for at in sequence.start..sequence.start + sequence.tokens {
                 self.cache[place(at)] = Some(*tokens.next().unwrap());
                 let past: Vec<u32> = (0..=at).map(|at| self.cache[place(at)].unwrap()).collect();
-                logits.push(Self::logits(&past));
+                logits.push(match self.habits {
+                    true => Self::habitual(&past),
+                    false => Self::logits(&past),
+                });
             }
         }
         assert_eq!(tokens.next(), None);
@@ -97,6 +114,10 @@ impl Plan for Machine {
 
     fn row(&self, output: u32) -> Result<Vec<f32>, Error> {
         Ok(self.rows[output as usize].clone())
+    }
+
+    fn last_run_ns(&self) -> u64 {
+        (self.ns)(self.largest_run)
     }
 }
 
