@@ -129,6 +129,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
             cache_bytes: settings.models.cache_bytes,
             speculate: settings.models.speculate,
         },
+        drafts: settings.models.drafts.clone(),
         threads: settings.node.threads.map(std::num::NonZero::get),
         devices: settings.models.devices.clone(),
     });

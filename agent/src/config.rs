@@ -6,6 +6,7 @@
 //! Every key has an environment variable: `http.listen` is `SKEP_HTTP_LISTEN`. A later layer
 //! replaces a key of an earlier one; lists are replaced whole.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -106,6 +107,8 @@ pub struct ModelConfig {
     pub cache_bytes: Option<u64>,
     /// Whether to guess tokens ahead where that is faster; by default yes. It changes no answer.
     pub speculate: Option<bool>,
+    /// By a model's name, the name of a smaller one of the same vocabulary that guesses tokens ahead for it.
+    pub drafts: Option<BTreeMap<String, String>>,
     /// The devices that models may be placed on, as `skep node` names them; by default `cpu`, which is
     /// what this version computes on.
     pub devices: Option<Vec<String>>,

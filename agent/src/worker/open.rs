@@ -16,7 +16,7 @@ use crate::protocol::{Ending, Error, FileSource, FromWorker, Open, Opened};
 /// The open model, or the frame that says why there is none.
 pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     let started = Instant::now();
-    let (files, regions) = files(open).map_err(FromWorker::OpenFailed)?;
+    let (files, draft, regions) = files(open).map_err(FromWorker::OpenFailed)?;
     let threads = open
         .threads
         .and_then(|threads| NonZeroUsize::new(threads as usize));
@@ -27,6 +27,7 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
         plugin: &open.plugin,
         compiled: &open.compiled,
         files,
+        draft,
         settings: open.settings,
         device: device.clone(),
         memory_bytes: open
@@ -55,28 +56,29 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     ))
 }
 
-fn files(open: &Open) -> Result<(Vec<SourceFile>, Vec<Kept>), Error> {
+/// The model's files, the draft's, and those of which the packed form is kept.
+fn files(open: &Open) -> Result<(Vec<SourceFile>, Option<SourceFile>, Vec<Kept>), Error> {
     if open.files.len() > MODEL_FILES {
         return Err(Error::Unsupported(format!(
             "a model of {} files is over the limit of {MODEL_FILES}",
             open.files.len()
         )));
     }
-    let (mut files, mut kept) = (Vec::new(), Vec::new());
-    for source in &open.files {
-        match source {
-            FileSource::Path(path) => files.push(SourceFile::open(path)?),
-            FileSource::Stored { path, packed } => {
-                let file = SourceFile::open(path)?;
-                kept.push(Kept {
-                    region: file.keep_packed(packed)?,
-                    path: packed.clone(),
-                });
-                files.push(file);
-            }
+    let mut kept = Vec::new();
+    let mut file = |source: &FileSource| match source {
+        FileSource::Path(path) => SourceFile::open(path),
+        FileSource::Stored { path, packed } => {
+            let file = SourceFile::open(path)?;
+            kept.push(Kept {
+                region: file.keep_packed(packed)?,
+                path: packed.clone(),
+            });
+            Ok(file)
         }
-    }
-    Ok((files, kept))
+    };
+    let files = open.files.iter().map(&mut file).collect::<Result<_, _>>()?;
+    let draft = open.draft.as_ref().map(file).transpose()?;
+    Ok((files, draft, kept))
 }
 
 /// A model file whose packed form is kept.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 mod compose;
+mod draft;
 mod embed;
 mod guess;
 mod job;
@@ -19,10 +20,11 @@ mod settle;
 mod tests;
 
 pub use compose::Bounds;
+pub use draft::{Draft, DraftBounds};
 pub use embed::Embedder;
 pub use job::Job;
 #[cfg(test)]
-pub(crate) use tests::{byte_tokenizer, first};
+pub(crate) use tests::{byte_tokenizer, byte_tokenizer_of, first};
 
 use compose::compose;
 use job::Living;
@@ -53,6 +55,8 @@ pub struct Batcher<P> {
     ready: Vec<Event>,
     /// None: nothing is guessed.
     speculation: Option<Speculation>,
+    /// Guesses too, if there is one.
+    draft: Option<Draft<P>>,
 }
 
 /// An answer without a place.
@@ -98,12 +102,14 @@ impl<P: Plan> Batcher<P> {
             admitted: 0,
             ready: Vec::new(),
             speculation: None,
+            draft: None,
         }
     }
 
     /// From now on, guesses tokens ahead where that pays. No answer changes by it.
-    pub fn speculate(&mut self) {
+    pub fn speculate(&mut self, draft: Option<Draft<P>>) {
         self.speculation = Some(Speculation::default());
+        self.draft = draft;
     }
 
     /// Takes a request that has been checked. Nothing is kept of a refused one.
@@ -157,7 +163,7 @@ impl<P: Plan> Batcher<P> {
     pub fn step(&mut self) -> Result<Vec<Event>, Error> {
         self.admit();
         self.make_room();
-        let decodes = self.guess();
+        let decodes = self.guess()?;
         let living = &self.living;
         let turn = compose(&self.running, &self.bounds, |request| {
             let found = living.get(&request);
@@ -190,7 +196,10 @@ impl<P: Plan> Batcher<P> {
 
     /// How full it is.
     pub fn load(&self) -> Load {
+        let speculation = self.speculation.as_ref();
         Load {
+            guessed: speculation.map_or(0, |all| all.guessed),
+            guesses_kept: speculation.map_or(0, |all| all.kept),
             running: self.running.len() as u32,
             waiting: self.waiting.len() as u32,
             cache_pages: self.pages.count() as u32,

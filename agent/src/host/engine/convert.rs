@@ -269,12 +269,16 @@ impl From<wit::Load> for ours::Load {
             waiting,
             cache_pages,
             cache_pages_used,
+            guessed,
+            guesses_kept,
         } = load;
         Self {
             running,
             waiting,
             cache_pages,
             cache_pages_used,
+            guessed,
+            guesses_kept,
         }
     }
 }

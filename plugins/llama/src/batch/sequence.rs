@@ -29,6 +29,10 @@ pub(super) struct Sequence {
     /// What may come next, for one step.
     pub guess: Guess,
     pub lookup: Lookup,
+    /// Tokens whose keys and values the smaller model has computed.
+    pub followed: usize,
+    /// Whether a token of it is not one of the smaller model's.
+    pub foreign: bool,
     /// How good its guesses are; none before the first.
     pub acceptance: Option<Acceptance>,
     /// The prompt's text, until it is returned.
@@ -75,6 +79,8 @@ impl Sequence {
             pages: Vec::new(),
             guess: Guess::default(),
             lookup: Lookup::default(),
+            followed: 0,
+            foreign: false,
             acceptance: None,
             echo: job.echo.clone(),
             scored: match job.scores_prompt() {
@@ -174,12 +180,34 @@ impl Sequence {
         }
     }
 
+    /// Counts `count` more tokens as computed by the smaller model.
+    pub(super) fn follow(&mut self, count: usize, pages: &mut Pages) {
+        let size = pages.page_tokens();
+        let before = self.followed / size;
+        self.followed += count;
+        let full = self.pages.get(before..self.followed / size);
+        full.into_iter()
+            .flatten()
+            .for_each(|&page| pages.follow(page));
+    }
+
+    /// Counts as computed by the smaller model what it has computed of the same pages for others.
+    pub(super) fn follow_others(&mut self, pages: &Pages) {
+        let size = pages.page_tokens();
+        while let Some(&page) = self.pages.get(self.followed / size)
+            && pages.is_followed(page)
+        {
+            self.followed = (self.followed / size + 1) * size;
+        }
+    }
+
     /// Gives all pages back, and what can be had again from the tokens.
     pub(super) fn drop_pages(&mut self, pages: &mut Pages) {
         pages.release(&self.pages);
         self.pages.clear();
         self.guess = Guess::default();
         self.lookup.clear();
+        self.followed = 0;
         self.computed = 0;
         self.published = 0;
         self.name = Name::START;

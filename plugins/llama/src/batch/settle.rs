@@ -98,12 +98,12 @@ impl<P: Plan> Batcher<P> {
                     gain.tokens.push(chosen.token);
                     living.usage.completion_tokens += 1;
                     let speculation = self.speculation.as_mut();
-                    let guessed = speculation.is_some_and(|all| sequence.judge(chosen.token, all));
-                    if !guessed || gain.finish.is_some() {
+                    let follows = speculation
+                        .is_some_and(|all| sequence.judge(chosen.token, all, &mut self.pages));
+                    if !follows || gain.finish.is_some() {
                         // What was computed behind another token than the chosen one is overwritten by what follows.
                         break;
                     }
-                    sequence.advance(1, &mut self.pages);
                 }
             }
         }

@@ -13,6 +13,18 @@ pub struct Offer {
     pub modelled: bool,
 }
 
+impl Offer {
+    /// How many of its guesses come true on average.
+    pub fn expected(&self) -> f64 {
+        let chances = self.chances.iter();
+        let all = chances.scan(1.0, |chance, next| {
+            *chance *= next;
+            Some(*chance)
+        });
+        all.sum()
+    }
+}
+
 /// What things cost, in nanoseconds.
 pub trait Prices {
     /// A step of so many rows; none if that is not known.
@@ -163,8 +175,14 @@ mod tests {
                 let tokens: f64 = (0..=count).map(|place| chance_of(chance, place)).sum();
                 tokens / (100.0 + 10.0 * f64::from(1 + count))
             };
-            let best = (0..=8).max_by(|&a, &b| rate(a).total_cmp(&rate(b))).unwrap();
-            let expected = if rate(best) > WORTH * rate(0) { best } else { 0 };
+            let best = (0..=8)
+                .max_by(|&a, &b| rate(a).total_cmp(&rate(b)))
+                .unwrap();
+            let expected = if rate(best) > WORTH * rate(0) {
+                best
+            } else {
+                0
+            };
             check(&line, &[looked_up(&[chance; 8])], &[expected as usize]);
         }
         fn chance_of(chance: f64, place: i32) -> f64 {
@@ -181,7 +199,11 @@ mod tests {
         };
         let offers = [looked_up(&[0.02; 4]), looked_up(&[0.95; 4])];
         assert_eq!(allot(&offers, 2, 100, &line), [0, 4]);
-        assert_eq!(allot(&offers, 2, 3, &line), [0, 3], "no more than there may be");
+        assert_eq!(
+            allot(&offers, 2, 3, &line),
+            [0, 3],
+            "no more than there may be"
+        );
     }
 
     #[test]

@@ -114,7 +114,10 @@ mod tests {
 
     fn check(text: &[u32], expected: &[u32], matched: usize) {
         let found = find(text, 4);
-        assert_eq!((found.tokens.as_slice(), found.matched), (expected, matched));
+        assert_eq!(
+            (found.tokens.as_slice(), found.matched),
+            (expected, matched)
+        );
     }
 
     #[test]
@@ -185,6 +188,11 @@ mod tests {
             }
         }
         lookup.clear();
-        assert_eq!(lookup.find(3, 2, |place| [4, 4, 4].get(place).copied()).tokens, [4, 4]);
+        assert_eq!(
+            lookup
+                .find(3, 2, |place| [4, 4, 4].get(place).copied())
+                .tokens,
+            [4, 4]
+        );
     }
 }
