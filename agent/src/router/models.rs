@@ -142,8 +142,9 @@ impl Router {
         let draft = draft
             .filter(|_| self.shared.opening.speculate)
             .map(|draft| {
-                let named = |why| format!("the draft model of `{model}` in `models.drafts`: {why}");
-                self.found(draft).map_err(named)
+                self.found(draft).map_err(|why| {
+                    format!("the draft model of `{model}` in `models.drafts`: {why}")
+                })
             });
         let draft = draft.transpose()?;
         let draft_bytes = draft.as_ref().map_or(0, Model::bytes);
@@ -182,12 +183,13 @@ impl Router {
             .catalogue
             .find(&name)
             .map_err(|error| error.to_string())?;
-        match found.format() {
-            Format::Gguf => Ok(found),
-            other => Err(format!(
-                "`{model}` is {other}, and no plugin here runs that"
-            )),
+        if found.format() != Format::Gguf {
+            return Err(format!(
+                "`{model}` is {}, and no plugin here runs that",
+                found.format()
+            ));
         }
+        Ok(found)
     }
 
     /// Follows the fleet for as long as it lives.

@@ -228,6 +228,11 @@ impl Sequence {
         }
     }
 
+    /// Counts the last token as not computed, though it is.
+    pub(super) fn compute_last_again(&mut self) {
+        self.computed = self.computed.min(self.len().saturating_sub(1));
+    }
+
     /// Adds a chosen token.
     pub(super) fn accept(&mut self, token: u32, tokenizer: &Tokenizer) -> Accepted {
         let accepted = self.read(token, tokenizer);

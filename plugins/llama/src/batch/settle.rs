@@ -90,7 +90,14 @@ impl<P: Plan> Batcher<P> {
                     sequence.scored = place + 1;
                 }
                 Ask::Next => {
-                    let chosen = sequence.sampler.choose(top, row)?;
+                    let chosen = match sequence.sampler.choose(top, row) {
+                        // What came before is told first; the next step fails in the same place.
+                        Err(_) if !gain.tokens.is_empty() => {
+                            sequence.compute_last_again();
+                            break;
+                        }
+                        chosen => chosen?,
+                    };
                     gain.logprobs.extend(logprob_of(&chosen, tokenizer));
                     let accepted = sequence.accept(chosen.token, tokenizer);
                     gain.text.push_str(&accepted.text);

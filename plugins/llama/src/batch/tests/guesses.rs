@@ -196,6 +196,34 @@ fn guesses_end_where_the_smaller_model_does() {
     assert!(kept > 300 && guessed - kept > 200, "{kept} of {guessed}");
 }
 
+/// Numbers that are none, in the middle of what comes in one step, fail as they would alone.
+#[test]
+fn failures_come_after_what_came_before_them() {
+    let mut middle = 0;
+    for seed in 0..40 {
+        let mut asked = repetitive(100);
+        asked.sampling.seed = Some(seed);
+        asked.sampling.temperature = 0.8;
+        asked.sampling.logit_bias = vec![(POISON, 64.0)];
+        let mut batcher = drafted(60, PRICES[0], WHOLE);
+        batcher.submit(0, asked.clone()).unwrap();
+        let mut record = Record::default();
+        let mut last = 0;
+        while record.failed.is_empty() && record.done.is_empty() {
+            let events = batcher.step().unwrap();
+            for event in &events {
+                if let Event::Gained(gain) = event {
+                    last = gain.tokens.len();
+                }
+            }
+            record.take(events);
+        }
+        middle += usize::from(last > 1 && !record.failed.is_empty());
+        assert_eq!(record.answers.remove(&(0, 0)), plain(&asked).remove(&0));
+    }
+    assert!(middle > 3, "{middle}");
+}
+
 /// Answers to one prompt share what the smaller model has computed of it.
 #[test]
 fn the_smaller_model_computes_a_shared_prompt_once() {
