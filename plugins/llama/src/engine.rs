@@ -29,7 +29,7 @@ pub struct Llama {
 
 #[derive(Debug)]
 enum Runs {
-    Text(Batcher<Compiled>),
+    Text(Box<Batcher<Compiled>>),
     Embeddings(Embedder<Compiled>),
 }
 
@@ -164,7 +164,7 @@ fn open_text(
     if settings.speculate {
         batcher.speculate(draft);
     }
-    Ok((Runs::Text(batcher), info))
+    Ok((Runs::Text(Box::new(batcher)), info))
 }
 
 fn open_embedder(

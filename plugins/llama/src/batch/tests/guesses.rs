@@ -17,7 +17,7 @@ const PRICES: [fn(usize) -> u64; 4] = [
     |_| 100,
     |rows| 100 + 10 * rows as u64,
     |rows| 100 * rows.div_ceil(4) as u64,
-    |rows| 50 + (rows as u64 * 0x9e37_79b9 >> 3) % 100,
+    |rows| 50 + ((rows as u64 * 0x9e37_79b9) >> 3) % 100,
 ];
 
 fn guessing(pages: u32, ns: fn(usize) -> u64) -> Batcher<Machine> {
