@@ -16,7 +16,7 @@ use crate::protocol::{Ending, Error, FileSource, FromWorker, Open, Opened};
 /// The open model, or the frame that says why there is none.
 pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     let started = Instant::now();
-    let (files, draft, regions) = files(open).map_err(FromWorker::OpenFailed)?;
+    let files = files(open).map_err(FromWorker::OpenFailed)?;
     let threads = open
         .threads
         .and_then(|threads| NonZeroUsize::new(threads as usize));
@@ -26,8 +26,8 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     let opening = Opening {
         plugin: &open.plugin,
         compiled: &open.compiled,
-        files,
-        draft,
+        files: files.model,
+        draft: files.draft,
         settings: open.settings,
         device: device.clone(),
         memory_bytes: open
@@ -43,7 +43,7 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     let info = model
         .info()
         .map_err(|fault| FromWorker::Ending(Ending::from(fault)))?;
-    keep_packed(regions);
+    keep_packed(files.kept);
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok((
         model,
@@ -56,8 +56,15 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     ))
 }
 
-/// The model's files, the draft's, and those of which the packed form is kept.
-fn files(open: &Open) -> Result<(Vec<SourceFile>, Option<SourceFile>, Vec<Kept>), Error> {
+/// Everything that is read.
+struct Files {
+    model: Vec<SourceFile>,
+    draft: Option<SourceFile>,
+    /// Those of which the packed form is kept.
+    kept: Vec<Kept>,
+}
+
+fn files(open: &Open) -> Result<Files, Error> {
     if open.files.len() > MODEL_FILES {
         return Err(Error::Unsupported(format!(
             "a model of {} files is over the limit of {MODEL_FILES}",
@@ -76,9 +83,9 @@ fn files(open: &Open) -> Result<(Vec<SourceFile>, Option<SourceFile>, Vec<Kept>)
             Ok(file)
         }
     };
-    let files = open.files.iter().map(&mut file).collect::<Result<_, _>>()?;
+    let model = open.files.iter().map(&mut file).collect::<Result<_, _>>()?;
     let draft = open.draft.as_ref().map(file).transpose()?;
-    Ok((files, draft, kept))
+    Ok(Files { model, draft, kept })
 }
 
 /// A model file whose packed form is kept.
