@@ -128,7 +128,9 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
             sequences: settings.models.sequences,
             cache_bytes: settings.models.cache_bytes,
             cache_type: settings.models.cache_type,
+            speculate: settings.models.speculate,
         },
+        drafts: settings.models.drafts.clone(),
         threads: settings.node.threads.map(std::num::NonZero::get),
         devices: settings.models.devices.clone(),
     });

@@ -6,6 +6,7 @@
 //! Every key has an environment variable: `http.listen` is `SKEP_HTTP_LISTEN`. A later layer
 //! replaces a key of an earlier one; lists are replaced whole.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -108,6 +109,10 @@ pub struct ModelConfig {
     /// of 32 wide), or `auto`: `f32` for models in single precision, else `f16`, and narrower where the context that
     /// was asked for fits into memory only so.
     pub cache_type: Option<String>,
+    /// Whether to guess tokens ahead where that is faster; by default yes. It changes no answer.
+    pub speculate: Option<bool>,
+    /// By a model's name, the name of a smaller one of the same vocabulary that guesses tokens ahead for it.
+    pub drafts: Option<BTreeMap<String, String>>,
     /// The devices that models may be placed on, as `skep node` names them; by default `cpu`, which is
     /// what this version computes on.
     pub devices: Option<Vec<String>>,

@@ -4,7 +4,7 @@
 //! Decides nothing of that itself; it carries questions to those who do, and does what the core
 //! wants done. Refuses to know HTTP and what a request asks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,8 @@ pub struct Parts {
     pub catalogue: Arc<Catalogue>,
     /// How models are opened.
     pub opening: crate::protocol::Settings,
+    /// By the name of a model, that of the smaller one that guesses for it.
+    pub drafts: BTreeMap<String, String>,
     /// How many threads a worker computes with.
     pub threads: Option<u32>,
     /// Devices that models may be placed on.
@@ -70,6 +72,7 @@ struct Shared {
     catalogue: Arc<Catalogue>,
     node: skep_core::NodeId,
     opening: crate::protocol::Settings,
+    drafts: BTreeMap<String, String>,
     threads: Option<u32>,
     devices: Vec<String>,
     loaded_max: usize,
@@ -115,6 +118,7 @@ impl Router {
                 node: parts.node.id,
                 loaded_max,
                 opening: parts.opening,
+                drafts: parts.drafts,
                 threads: parts.threads,
                 devices: parts.devices,
                 started: Instant::now(),

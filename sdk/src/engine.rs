@@ -33,8 +33,8 @@ pub use bindings::skep::plugin::files::File;
 /// Lines for the operator.
 pub use bindings::skep::plugin::log;
 pub use bindings::skep::plugin::model_types::{
-    Abilities, CacheType, Candidate, Continued, Embedding, EmbeddingRequest, Event, Finish, Gain, Generation,
-    Load, Message, ModelInfo, Prompt, Sampling, Settings, TokenLogprob, Usage, Work,
+    Abilities, CacheType, Candidate, Continued, Embedding, EmbeddingRequest, Event, Finish, Gain,
+    Generation, Load, Message, ModelInfo, Prompt, Sampling, Settings, TokenLogprob, Usage, Work,
 };
 pub use bindings::skep::plugin::types::{Error, Invalid};
 
@@ -42,12 +42,13 @@ use bindings::exports::skep::plugin::model::{Guest, GuestInstance, Instance};
 
 /// One open model. The host calls `submit` and `cancel` at any time and `step` while any request lives.
 pub trait Engine: Sized + 'static {
-    /// Reads the files' headers, maps the weights and compiles the plans.
+    /// Reads the files' headers, maps the weights and compiles the plans. `draft` is a smaller model that may guess
+    /// tokens ahead.
     ///
     /// # Errors
     /// [`Error::Malformed`] for a damaged file, [`Error::Unsupported`] for one that this plugin does not run,
     /// [`Error::Exhausted`] when it does not fit.
-    fn open(files: Vec<File>, settings: Settings) -> Result<Self, Error>;
+    fn open(files: Vec<File>, draft: Option<File>, settings: Settings) -> Result<Self, Error>;
 
     /// What was opened. Never changes.
     fn info(&self) -> ModelInfo;
@@ -129,8 +130,9 @@ impl<E: Engine> Guest for Component<E> {
 pub struct Open<E>(RefCell<E>);
 
 impl<E: Engine> GuestInstance for Open<E> {
-    fn open(files: Vec<File>, settings: Settings) -> Result<Instance, Error> {
-        Ok(Instance::new(Self(RefCell::new(E::open(files, settings)?))))
+    fn open(files: Vec<File>, draft: Option<File>, settings: Settings) -> Result<Instance, Error> {
+        let engine = E::open(files, draft, settings)?;
+        Ok(Instance::new(Self(RefCell::new(engine))))
     }
 
     fn info(&self) -> ModelInfo {

@@ -2,6 +2,7 @@
 //!
 //! The defaults stand here, each with its reason.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use super::{
     SchedulerConfig, StateConfig,
 };
 use crate::cluster::ClusterSettings;
+use crate::models::ModelName;
 use crate::protocol::CacheType;
 use crate::scheduling::Source;
 use crate::store::EngineKind;
@@ -60,6 +62,9 @@ pub struct ModelSettings {
     pub cache_bytes: Option<u64>,
     /// None: the engine's choice.
     pub cache_type: Option<CacheType>,
+    pub speculate: bool,
+    /// By the name of a model, that of the smaller one that guesses for it.
+    pub drafts: BTreeMap<String, String>,
     /// Never empty.
     pub devices: Vec<String>,
 }
@@ -220,8 +225,27 @@ fn models(config: ModelConfig) -> Result<ModelSettings, ConfigError> {
         sequences,
         cache_bytes: config.cache_bytes,
         cache_type,
+        speculate: config.speculate.unwrap_or(true),
+        drafts: drafts(config.drafts.unwrap_or_default())?,
         devices,
     })
+}
+
+fn drafts(drafts: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ConfigError> {
+    let is_name = |name: &str| name.parse::<ModelName>().is_ok();
+    let wrong = drafts
+        .iter()
+        .find(|(model, draft)| !is_name(model) || !is_name(draft) || model == draft);
+    match wrong {
+        None => Ok(drafts),
+        Some((model, draft)) => Err(ConfigError::Value {
+            key: "models.drafts",
+            found: format!("`{}` for `{}`", draft.escape_debug(), model.escape_debug()),
+            expect: "give the names of two models, as `skep models` shows them: \
+                     \"qwen2.5-7b\" = \"qwen2.5-0.5b\""
+                .into(),
+        }),
+    }
 }
 
 fn scheduler(config: SchedulerConfig) -> Result<SchedulerSettings, ConfigError> {
@@ -395,6 +419,11 @@ mod tests {
             "[models]\ncache_type = \"q4-0\"",
             &["models.cache_type", "`q4-0`", "`auto`", "`q8-0`"],
         );
+        check(
+            "[models]\ndrafts = { large = \"no/such name\" }",
+            &["models.drafts", "`no/such name` for `large`", "skep models"],
+        );
+        check("[models]\ndrafts = { one = \"one\" }", &["models.drafts"]);
         check("[telemetry]\ninterval_ms = 5", &["1000"]);
         check("[scheduler]\npolicy = \"spreed\"", &["`spreed`", "`pack`"]);
         check(

@@ -150,6 +150,7 @@ pub(super) fn opening(
         plugin: replica.plugin.name.clone(),
         compiled,
         files: spec.files.clone(),
+        draft: spec.draft.clone(),
         settings: spec.settings,
         threads: spec.threads,
         memory_bytes: spec.memory_bytes,

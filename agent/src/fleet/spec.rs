@@ -62,6 +62,8 @@ pub struct ModelSpec {
     pub name: String,
     /// The model's files; the first is the one that the operator named.
     pub files: Vec<FileSource>,
+    /// The file of a smaller model that may guess tokens ahead.
+    pub draft: Option<FileSource>,
     /// The name of the engine plugin that runs it.
     pub plugin: String,
     /// What it was placed on; empty where nobody said.

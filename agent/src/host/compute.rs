@@ -9,6 +9,7 @@ mod host;
 mod run;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use skep_hw::{Cache, Plan, Weight};
 
@@ -35,6 +36,7 @@ pub struct HeldPlan {
     plan: Plan,
     /// How many rows one run may ask for.
     outputs_max: u32,
+    last_run: Duration,
     _claims: Vec<Arc<Claim>>,
 }
 

@@ -53,6 +53,8 @@ pub struct Opening<'a> {
     /// The component compiled ahead; must come from `compiler::Compiled`.
     pub compiled: &'a Path,
     pub files: Vec<SourceFile>,
+    /// A smaller model that may guess tokens ahead.
+    pub draft: Option<SourceFile>,
     pub settings: Settings,
     pub device: skep_hw::Device,
     /// How much caches, buffers and copied weights may take.
@@ -134,9 +136,12 @@ impl Model {
             for file in opening.files {
                 files.push(store.data_mut().table.push(file)?);
             }
+            let draft = opening.draft.map(|file| store.data_mut().table.push(file));
+            let draft = draft.transpose()?;
             let opened = guest.skep_plugin_model().instance().call_open(
                 store,
                 &files,
+                draft,
                 opening.settings.into(),
             )?;
             Ok((guest, opened))

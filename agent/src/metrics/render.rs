@@ -131,6 +131,8 @@ fn replicas(registry: &mut Registry, agent: &Agent) {
     let restarts = Family::<ModelLabels, Counter>::default();
     let pages = Family::<ModelLabels, Gauge>::default();
     let used = Family::<ModelLabels, Gauge>::default();
+    let guessed = Family::<ModelLabels, Counter>::default();
+    let kept = Family::<ModelLabels, Counter>::default();
     for replica in agent.fleet.replicas() {
         let state = match replica.state {
             ReplicaState::Starting => "starting",
@@ -155,6 +157,8 @@ fn replicas(registry: &mut Registry, agent: &Agent) {
             .inc_by(replica.load.cache_pages.into());
         used.get_or_create(&model)
             .inc_by(replica.load.cache_pages_used.into());
+        guessed.get_or_create(&model).inc_by(replica.load.guessed);
+        kept.get_or_create(&model).inc_by(replica.load.guesses_kept);
     }
     registry.register("replicas", "Loaded models, by state", states);
     registry.register(
@@ -164,6 +168,16 @@ fn replicas(registry: &mut Registry, agent: &Agent) {
     );
     registry.register("cache_pages", "Pages of keys and values", pages);
     registry.register("cache_pages_used", "Pages of keys and values in use", used);
+    registry.register(
+        "guessed_tokens",
+        "Tokens computed ahead of being chosen, since the worker started",
+        guessed,
+    );
+    registry.register(
+        "guessed_tokens_kept",
+        "Tokens computed ahead that became part of an answer, since the worker started",
+        kept,
+    );
 }
 
 fn host(registry: &mut Registry, snapshot: &Snapshot) {

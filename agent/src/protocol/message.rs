@@ -88,6 +88,8 @@ pub struct Open {
     pub compiled: PathBuf,
     /// The model's files; the first is the one that the operator named.
     pub files: Vec<FileSource>,
+    /// A smaller model's file that may guess tokens ahead.
+    pub draft: Option<FileSource>,
     pub settings: Settings,
     /// How many kernel threads; `None`: one for each core that the process may use.
     pub threads: Option<u32>,

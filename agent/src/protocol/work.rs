@@ -7,7 +7,7 @@ use super::Finish;
 use super::few::few;
 
 /// How to open a model. `None` leaves the choice to the plugin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Settings {
     /// The longest context to make room for, in tokens.
     pub context_tokens: Option<u32>,
@@ -17,6 +17,20 @@ pub struct Settings {
     pub cache_bytes: Option<u64>,
     /// How the cache keeps them.
     pub cache_type: Option<CacheType>,
+    /// Whether tokens may be guessed ahead.
+    pub speculate: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            context_tokens: None,
+            sequences: None,
+            cache_bytes: None,
+            cache_type: None,
+            speculate: true,
+        }
+    }
 }
 
 /// How keys and values are kept.

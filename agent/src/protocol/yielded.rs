@@ -42,6 +42,10 @@ pub struct Load {
     pub waiting: u32,
     pub cache_pages: u32,
     pub cache_pages_used: u32,
+    /// Tokens guessed and computed ahead since the model was opened.
+    pub guessed: u64,
+    /// Of these, how many became part of an answer.
+    pub guesses_kept: u64,
 }
 
 /// What a request cost, in tokens.

@@ -10,7 +10,7 @@ use skep_core::{Input, ModelState, Replica, ReplicaId, ReplicaState};
 use super::{LOOK_INTERVAL, ModelFacts, NoPlace, Router};
 use crate::fleet::{self, ModelSpec, ReplicaStatus};
 use crate::host::scheduler as host;
-use crate::models::{Format, ModelName};
+use crate::models::{Format, Model, ModelName};
 use crate::protocol::FileSource;
 
 /// Where a model stands, for people and programs.
@@ -137,22 +137,21 @@ impl Router {
 
     /// The place of a model, and how to open it there.
     fn placed(&self, model: &str) -> Result<ModelSpec, String> {
-        let name: ModelName = model.parse().map_err(|error| format!("{error}"))?;
-        let found = self
-            .shared
-            .catalogue
-            .find(&name)
-            .map_err(|error| error.to_string())?;
-        if found.format() != Format::Gguf {
-            return Err(format!(
-                "`{model}` is {}, and no plugin here runs that",
-                found.format()
-            ));
-        }
+        let found = self.found(model)?;
+        let draft = self.shared.drafts.get(model);
+        let draft = draft
+            .filter(|_| self.shared.opening.speculate)
+            .map(|draft| {
+                self.found(draft).map_err(|why| {
+                    format!("the draft model of `{model}` in `models.drafts`: {why}")
+                })
+            });
+        let draft = draft.transpose()?;
+        let draft_bytes = draft.as_ref().map_or(0, Model::bytes);
         let decision = self.shared.policies.place(&host::Job {
             model: model.into(),
             digest: found.digest().to_string(),
-            memory_bytes: found.bytes(),
+            memory_bytes: found.bytes().saturating_add(draft_bytes),
             require: Vec::new(),
             devices: self.shared.devices.clone(),
         });
@@ -166,16 +165,31 @@ impl Router {
         tracing::info!(model, policy = %decision.by, ?devices, why = %placement.why, "loading");
         Ok(ModelSpec {
             name: model.into(),
-            files: vec![FileSource::Stored {
-                path: found.path().to_path_buf(),
-                packed: found.packed_path(),
-            }],
+            files: vec![stored(&found)],
+            draft: draft.as_ref().map(stored),
             plugin: ENGINE.into(),
             devices,
             settings: self.shared.opening,
             threads: self.shared.threads,
             memory_bytes: None,
         })
+    }
+
+    /// A model of the catalogue that can be run.
+    fn found(&self, model: &str) -> Result<Model, String> {
+        let name: ModelName = model.parse().map_err(|error| format!("{error}"))?;
+        let found = self
+            .shared
+            .catalogue
+            .find(&name)
+            .map_err(|error| error.to_string())?;
+        if found.format() != Format::Gguf {
+            return Err(format!(
+                "`{model}` is {}, and no plugin here runs that",
+                found.format()
+            ));
+        }
+        Ok(found)
     }
 
     /// Follows the fleet for as long as it lives.
@@ -342,3 +356,10 @@ pub(super) const UNLOAD_GRACE: Duration = Duration::from_secs(60);
 
 /// The engine plugin that runs model files.
 const ENGINE: &str = "llama";
+
+fn stored(model: &Model) -> FileSource {
+    FileSource::Stored {
+        path: model.path().to_path_buf(),
+        packed: model.packed_path(),
+    }
+}

@@ -16,7 +16,7 @@ use crate::protocol::{Ending, Error, FileSource, FromWorker, Open, Opened};
 /// The open model, or the frame that says why there is none.
 pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     let started = Instant::now();
-    let (files, regions) = files(open).map_err(FromWorker::OpenFailed)?;
+    let files = files(open).map_err(FromWorker::OpenFailed)?;
     let threads = open
         .threads
         .and_then(|threads| NonZeroUsize::new(threads as usize));
@@ -26,7 +26,8 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     let opening = Opening {
         plugin: &open.plugin,
         compiled: &open.compiled,
-        files,
+        files: files.model,
+        draft: files.draft,
         settings: open.settings,
         device: device.clone(),
         memory_bytes: open
@@ -42,7 +43,7 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     let info = model
         .info()
         .map_err(|fault| FromWorker::Ending(Ending::from(fault)))?;
-    keep_packed(regions);
+    keep_packed(files.kept);
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok((
         model,
@@ -55,28 +56,36 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     ))
 }
 
-fn files(open: &Open) -> Result<(Vec<SourceFile>, Vec<Kept>), Error> {
+/// Everything that is read.
+struct Files {
+    model: Vec<SourceFile>,
+    draft: Option<SourceFile>,
+    /// Those of which the packed form is kept.
+    kept: Vec<Kept>,
+}
+
+fn files(open: &Open) -> Result<Files, Error> {
     if open.files.len() > MODEL_FILES {
         return Err(Error::Unsupported(format!(
             "a model of {} files is over the limit of {MODEL_FILES}",
             open.files.len()
         )));
     }
-    let (mut files, mut kept) = (Vec::new(), Vec::new());
-    for source in &open.files {
-        match source {
-            FileSource::Path(path) => files.push(SourceFile::open(path)?),
-            FileSource::Stored { path, packed } => {
-                let file = SourceFile::open(path)?;
-                kept.push(Kept {
-                    region: file.keep_packed(packed)?,
-                    path: packed.clone(),
-                });
-                files.push(file);
-            }
+    let mut kept = Vec::new();
+    let mut file = |source: &FileSource| match source {
+        FileSource::Path(path) => SourceFile::open(path),
+        FileSource::Stored { path, packed } => {
+            let file = SourceFile::open(path)?;
+            kept.push(Kept {
+                region: file.keep_packed(packed)?,
+                path: packed.clone(),
+            });
+            Ok(file)
         }
-    }
-    Ok((files, kept))
+    };
+    let model = open.files.iter().map(&mut file).collect::<Result<_, _>>()?;
+    let draft = open.draft.as_ref().map(file).transpose()?;
+    Ok(Files { model, draft, kept })
 }
 
 /// A model file whose packed form is kept.

@@ -167,6 +167,7 @@ fn router(paths: &Paths, node: NodeId, name: &str) -> Router {
         fleet,
         catalogue: Arc::new(Catalogue::open(&paths.models()).unwrap()),
         opening: Settings::default(),
+        drafts: Default::default(),
         threads: Some(1),
         devices: Vec::new(),
     })

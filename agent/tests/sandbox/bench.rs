@@ -68,6 +68,7 @@ impl Bench {
         let spec = ModelSpec {
             name: name.to_owned(),
             files: vec![FileSource::Path(path.to_owned())],
+            draft: None,
             plugin: plugin.to_owned(),
             devices: Vec::new(),
             settings: Settings::default(),

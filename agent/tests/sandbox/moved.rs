@@ -62,6 +62,7 @@ async fn router(folder: &tempfile::TempDir) -> Router {
         fleet,
         catalogue: Arc::new(catalogue),
         opening: Settings::default(),
+        drafts: Default::default(),
         threads: Some(1),
         devices: vec!["cpu".to_owned()],
     });

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 mod compose;
+mod draft;
 mod embed;
+mod guess;
 mod job;
 mod pages;
 mod sequence;
@@ -18,10 +20,11 @@ mod settle;
 mod tests;
 
 pub use compose::Bounds;
+pub use draft::{Draft, DraftBounds};
 pub use embed::Embedder;
 pub use job::Job;
 #[cfg(test)]
-pub(crate) use tests::{byte_tokenizer, first};
+pub(crate) use tests::{byte_tokenizer, byte_tokenizer_of, first};
 
 use compose::compose;
 use job::Living;
@@ -32,6 +35,7 @@ use crate::contract::{Error, Event, Finish, Gain, Load};
 use crate::device::Plan;
 use crate::error::{exhausted, invalid};
 use crate::limits::{PROMPT_TOKENS_MAX, REQUESTS_MAX};
+use crate::speculate::Speculation;
 use crate::tokenizer::Tokenizer;
 
 /// Everything that generates text with one model.
@@ -49,6 +53,10 @@ pub struct Batcher<P> {
     admitted: u64,
     /// For the next step to return.
     ready: Vec<Event>,
+    /// None: nothing is guessed.
+    speculation: Option<Speculation>,
+    /// Guesses too, if there is one.
+    draft: Option<Draft<P>>,
 }
 
 /// An answer without a place.
@@ -93,7 +101,15 @@ impl<P: Plan> Batcher<P> {
             running: Vec::new(),
             admitted: 0,
             ready: Vec::new(),
+            speculation: None,
+            draft: None,
         }
+    }
+
+    /// From now on, guesses tokens ahead where that pays. No answer changes by it.
+    pub fn speculate(&mut self, draft: Option<Draft<P>>) {
+        self.speculation = Some(Speculation::default());
+        self.draft = draft;
     }
 
     /// Takes a request that has been checked. Nothing is kept of a refused one.
@@ -147,6 +163,7 @@ impl<P: Plan> Batcher<P> {
     pub fn step(&mut self) -> Result<Vec<Event>, Error> {
         self.admit();
         self.make_room();
+        let decodes = self.guess()?;
         let living = &self.living;
         let turn = compose(&self.running, &self.bounds, |request| {
             let found = living.get(&request);
@@ -160,6 +177,10 @@ impl<P: Plan> Batcher<P> {
                     outputs.len(),
                     turn.asks.len()
                 )));
+            }
+            if decodes && let Some(speculation) = &mut self.speculation {
+                let rows = turn.batch.tokens.len();
+                speculation.steps.observe(rows, self.plan.last_run_ns());
             }
             self.settle(&turn, &outputs);
         }
@@ -175,7 +196,10 @@ impl<P: Plan> Batcher<P> {
 
     /// How full it is.
     pub fn load(&self) -> Load {
+        let speculation = self.speculation.as_ref();
         Load {
+            guessed: speculation.map_or(0, |all| all.guessed),
+            guesses_kept: speculation.map_or(0, |all| all.kept),
             running: self.running.len() as u32,
             waiting: self.waiting.len() as u32,
             cache_pages: self.pages.count() as u32,

@@ -15,6 +15,9 @@ pub trait Plan {
 
     /// A whole output row of the last run.
     fn row(&self, output: u32) -> Result<Vec<f32>, Error>;
+
+    /// How long the last run took, in nanoseconds; 0 before the first.
+    fn last_run_ns(&self) -> u64;
 }
 
 /// How large the cache of keys and values is.
@@ -90,6 +93,10 @@ impl Plan for Compiled {
 
     fn row(&self, output: u32) -> Result<Vec<f32>, Error> {
         self.plan.row(output)
+    }
+
+    fn last_run_ns(&self) -> u64 {
+        self.plan.last_run_ns()
     }
 }
 

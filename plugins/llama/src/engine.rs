@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 mod describe;
+mod draft;
 
 use crate::arch::{self, Network, Yields};
 use crate::batch::{Batcher, Embedder};
@@ -15,6 +16,7 @@ use crate::gguf::Gguf;
 use crate::policy::{Room, embed_bounds};
 use crate::prompt::Reader;
 use crate::tokenizer::Tokenizer;
+use draft::Small;
 use skep_sdk::engine::{Engine, log};
 
 /// An open model.
@@ -27,12 +29,12 @@ pub struct Llama {
 
 #[derive(Debug)]
 enum Runs {
-    Text(Batcher<Compiled>),
+    Text(Box<Batcher<Compiled>>),
     Embeddings(Embedder<Compiled>),
 }
 
 impl Engine for Llama {
-    fn open(files: Vec<File>, settings: Settings) -> Result<Self, Error> {
+    fn open(files: Vec<File>, draft: Option<File>, settings: Settings) -> Result<Self, Error> {
         let file = files
             .first()
             .ok_or_else(|| malformed("no file was given"))?;
@@ -43,7 +45,10 @@ impl Engine for Llama {
         let network = arch::record(&gguf, file, vocabulary, None)?;
         let chat = Chat::new(&gguf, &tokenizer)?;
         let opened = match network.yields {
-            Yields::Logits => open_text(&gguf, file, network, &tokenizer, &settings)?,
+            Yields::Logits => {
+                let draft = draft.as_ref().filter(|_| settings.speculate);
+                open_text(&gguf, file, network, draft, &tokenizer, &settings)?
+            }
             Yields::Embedding { .. } => open_embedder(&gguf, file, &network, &settings)?,
         };
         let (runs, info) = opened;
@@ -114,16 +119,24 @@ fn open_text(
     gguf: &Gguf,
     file: &File,
     mut network: Network,
+    draft: Option<&File>,
     tokenizer: &Rc<Tokenizer>,
     settings: &Settings,
 ) -> Result<(Runs, ModelInfo), Error> {
     let device = device::info();
-    let bytes = gguf
+    let draft = draft.map(|file| Small::read(file, tokenizer)).transpose()?;
+    let own: u64 = gguf
         .tensors
         .values()
         .map(|tensor| tensor.length_bytes)
         .sum();
-    let room = Room::plan(&network, settings, device.memory_free_bytes, bytes)?;
+    let room = Room::plan(
+        &network,
+        settings,
+        device.memory_free_bytes,
+        own.saturating_add(draft.as_ref().map_or(0, Small::weights_bytes)),
+        draft.as_ref().map_or(0, Small::page_bytes),
+    )?;
     if let Some(remark) = room.remark(settings) {
         log::write(log::Level::Info, &remark);
     }
@@ -138,15 +151,23 @@ fn open_text(
     info.trained_context_tokens = network.trained_context;
     info.sequences = room.sequences;
     info.cache_bytes = plan.cache_bytes();
+    let draft = draft.map(|draft| draft.compile(&room, &device.kind));
+    let draft = draft.transpose()?.map(|(draft, cache_bytes)| {
+        info.cache_bytes += cache_bytes;
+        draft
+    });
     info.abilities = Abilities::CHAT | Abilities::COMPLETE;
-    let batcher = Batcher::new(
+    let mut batcher = Batcher::new(
         plan,
         tokenizer.clone(),
         room.batch_bounds(&device.kind),
         room.cache.pages,
         room.cache.page_tokens as usize,
     );
-    Ok((Runs::Text(batcher), info))
+    if settings.speculate {
+        batcher.speculate(draft);
+    }
+    Ok((Runs::Text(Box::new(batcher)), info))
 }
 
 fn open_embedder(

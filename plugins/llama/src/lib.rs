@@ -15,6 +15,7 @@ pub mod limits;
 pub mod policy;
 pub mod prompt;
 pub mod sample;
+pub mod speculate;
 pub mod text;
 pub mod tokenizer;
 

@@ -35,6 +35,14 @@ pub const STEP_TOKENS: u32 = 512;
 pub const STEP_TOKENS_BESIDE_DECODE: u32 = 64;
 /// Output rows in one step at least: how many prompt tokens a step can score for `echo` with `logprobs`.
 pub const OUTPUT_ROWS_MIN: u32 = 32;
+/// Tokens guessed ahead of one answer: the chance that all come true falls with each.
+pub const GUESSES_MAX: usize = 8;
+/// Rows of a step that may hold guesses; a larger one has no room to spare.
+pub const GUESS_ROWS_MAX: usize = 64;
+/// Places of a text that guesses are looked up in: 128 KiB of the guest's memory for each running answer.
+pub const LOOKUP_PLACES_MAX: usize = 1 << 15;
+/// Places that one search looks at.
+pub const LOOKUP_WALK_MAX: usize = 64;
 /// Sequences in one embedding step: many short inputs fill its tokens.
 pub const EMBED_SEQUENCES: u32 = 64;
 /// The longest input of an encoder: it has to pass in one step, with buffers for all of it.

@@ -23,12 +23,14 @@ pub struct Room {
 }
 
 impl Room {
-    /// Decides. `memory_free_bytes` is what weights and cache may take; `weights_bytes` of it goes to the weights.
+    /// Decides. `memory_free_bytes` is what weights and cache may take; `weights_bytes` of it goes to the weights. A
+    /// page takes `draft_page_bytes` more in the cache of a smaller model that guesses.
     pub fn plan(
         network: &Network,
         settings: &Settings,
         memory_free_bytes: u64,
         weights_bytes: u64,
+        draft_page_bytes: u64,
     ) -> Result<Self, Error> {
         let sequences = settings.sequences.unwrap_or(SEQUENCES_DEFAULT);
         if sequences == 0 || sequences > SEQUENCES_MAX {
@@ -41,7 +43,7 @@ impl Room {
             .cache_bytes
             .unwrap_or_else(|| left.min(CACHE_BYTES_DEFAULT));
         let with = |dtype| {
-            let page_bytes = page_bytes(&network.cache, dtype);
+            let page_bytes = page_bytes(&network.cache, dtype) + draft_page_bytes;
             let pages_max = (budget / page_bytes).min(PAGES_MAX);
             let context = context(network, settings, pages_max, page_bytes, budget)?;
             let wanted = u64::from(sequences) * u64::from(context.div_ceil(PAGE_TOKENS));
@@ -95,6 +97,12 @@ impl Room {
         }
     }
 
+    /// How many tokens a smaller model that guesses takes in one run, while others wait for it.
+    pub fn draft_tokens(&self, device: &str) -> u32 {
+        let beside = self.batch_bounds(device).step_tokens_beside_decode as u32;
+        beside.max(self.sequences)
+    }
+
     /// The same for the batcher. On an accelerator, prompts do not hold up those that decode beside them.
     pub fn batch_bounds(&self, device: &str) -> batch::Bounds {
         let beside = match device {
@@ -110,6 +118,15 @@ impl Room {
             output_rows: plan.outputs as usize,
         }
     }
+}
+
+/// How a smaller model that guesses keeps keys and values, and the bytes of one page.
+pub fn draft_page(network: &Network) -> (Dtype, u64) {
+    let dtype = match is_full_precision(network) {
+        true => Dtype::F32,
+        false => Dtype::F16,
+    };
+    (dtype, page_bytes(&network.cache, dtype))
 }
 
 /// Room for an encoder: its longest input in one step.

@@ -160,6 +160,15 @@ impl Sampler {
         }
     }
 
+    /// The same for a model that guesses what this one will choose, of another `vocabulary` size.
+    pub fn guesser(&self, vocabulary: u32) -> Self {
+        Self {
+            logprobs: None,
+            vocabulary,
+            ..self.clone()
+        }
+    }
+
     /// Whether any logit differs from the model's own.
     fn changes(&self) -> bool {
         let sampling = &self.sampling;

@@ -37,6 +37,7 @@ fn engine(compiled: &Path) -> Result<Value> {
             plugin: "costs",
             compiled,
             files: Vec::new(),
+            draft: None,
             settings: Settings::default(),
             device: device()?,
             memory_bytes: 64 << 20,

@@ -1,6 +1,7 @@
 //! The interface's functions: weights, caches and compiling plans.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use skep_hw::{Cache, Graph, Plan, Weight};
 use wasmtime::Result;
@@ -155,6 +156,7 @@ impl wit::HostPlan for State {
                 HeldPlan {
                     plan,
                     outputs_max: bounds.outputs.max(bounds.sequences),
+                    last_run: Duration::ZERO,
                     _claims: claims,
                 }
             });
@@ -177,6 +179,11 @@ impl wit::HostPlan for State {
     ) -> Result<Result<Vec<f32>, types::Error>> {
         let held = self.table.get(&plan)?;
         Ok(held.row(output).map_err(Into::into))
+    }
+
+    fn last_run_ns(&mut self, plan: Resource<HeldPlan>) -> Result<u64> {
+        let took = self.table.get(&plan)?.last_run;
+        Ok(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX))
     }
 
     fn drop(&mut self, plan: Resource<HeldPlan>) -> Result<()> {

@@ -60,6 +60,7 @@ impl HeldPlan {
                 wit::Want::Top(want) => wit::Output::Top(self.top(index, *want)?),
             });
         }
+        self.last_run = started.elapsed();
         Ok(returned)
     }
 

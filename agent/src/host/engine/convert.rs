@@ -70,6 +70,7 @@ impl From<ours::Settings> for wit::Settings {
             sequences,
             cache_bytes,
             cache_type,
+            speculate,
         } = settings;
         Self {
             context_tokens,
@@ -80,6 +81,7 @@ impl From<ours::Settings> for wit::Settings {
                 ours::CacheType::F16 => wit::CacheType::F16,
                 ours::CacheType::Q8_0 => wit::CacheType::Q80,
             }),
+            speculate,
         }
     }
 }
@@ -273,12 +275,16 @@ impl From<wit::Load> for ours::Load {
             waiting,
             cache_pages,
             cache_pages_used,
+            guessed,
+            guesses_kept,
         } = load;
         Self {
             running,
             waiting,
             cache_pages,
             cache_pages_used,
+            guessed,
+            guesses_kept,
         }
     }
 }

@@ -75,6 +75,8 @@ fn events_come_back_as_they_were() {
             waiting: 2,
             cache_pages: 3,
             cache_pages_used: 4,
+            guessed: 5,
+            guesses_kept: u64::MAX,
         },
     };
     let mut decoder = Decoder::default();

@@ -33,7 +33,7 @@ pub(super) struct Turn {
 pub(super) struct Part {
     /// Place among the running sequences.
     pub sequence: usize,
-    /// Tokens computed.
+    /// Tokens computed, without guesses.
     pub tokens: usize,
     /// How many of the turn's asks are its own.
     pub asks: usize,
@@ -42,7 +42,7 @@ pub(super) struct Part {
 /// What an output row is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ask {
-    /// To choose the sequence's next token.
+    /// To choose the sequence's next token; all but the first hold only while what was chosen is what was guessed.
     Next,
     /// To score the prompt's token at this place.
     Score(usize),
@@ -77,6 +77,7 @@ pub(super) fn compose(
         let missing = sequence.missing();
         let scored = sequence.first_score();
         let mut count = match missing {
+            // Guesses beside it are within what the step has room for.
             1 => 1,
             _ => missing.min(tokens_left),
         };
@@ -105,9 +106,11 @@ impl Turn {
         let (start, end) = (sequence.computed, sequence.computed + count);
         let first_row = self.batch.tokens.len();
         let before = self.asks.len();
+        let guesses = sequence.guess.computed();
         self.batch.tokens.extend(sequence.tokens(start, end));
+        self.batch.tokens.extend(guesses);
         self.batch.sequences.push(RunSequence {
-            tokens: count as u32,
+            tokens: (count + guesses.len()) as u32,
             start: start as u32,
             pages: sequence.pages.clone(),
         });
@@ -125,6 +128,12 @@ impl Turn {
                 self.batch.outputs.push(OutputWant { row, want });
                 self.asks.push(Ask::Next);
             }
+        }
+        for place in 0..guesses.len() {
+            let row = (first_row + count + place) as u32;
+            let want = Want::Top(sequence.sampler.want());
+            self.batch.outputs.push(OutputWant { row, want });
+            self.asks.push(Ask::Next);
         }
         let asks = self.asks.len() - before;
         self.parts.push(Part {

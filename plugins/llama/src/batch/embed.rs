@@ -117,6 +117,8 @@ impl<P: Plan> Embedder<P> {
             waiting: self.waiting.len() as u32,
             cache_pages: 0,
             cache_pages_used: 0,
+            guessed: 0,
+            guesses_kept: 0,
         }
     }
 

@@ -31,6 +31,8 @@ impl Name {
 #[derive(Debug, Clone, Default)]
 struct Page {
     holders: u32,
+    /// Whether the smaller model has computed all of it too.
+    followed: bool,
     /// Set for a page that can be found.
     known: Option<Known>,
 }
@@ -96,7 +98,8 @@ impl Pages {
                 page
             }
         };
-        self.pages.get_mut(page as usize)?.holders = 1;
+        let entry = self.pages.get_mut(page as usize)?;
+        (entry.holders, entry.followed) = (1, false);
         Some(page)
     }
 
@@ -124,6 +127,20 @@ impl Pages {
                 .insert(tokens.into(), page);
         }
         name
+    }
+
+    /// Notes that the smaller model has computed all tokens of a held page.
+    pub(super) fn follow(&mut self, page: u32) {
+        if let Some(entry) = self.pages.get_mut(page as usize) {
+            entry.followed = true;
+        }
+    }
+
+    /// Whether the smaller model has computed all tokens of a page.
+    pub(super) fn is_followed(&self, page: u32) -> bool {
+        self.pages
+            .get(page as usize)
+            .is_some_and(|entry| entry.followed)
     }
 
     /// Lets go of a sequence's pages, given first to last.

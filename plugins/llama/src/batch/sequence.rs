@@ -4,10 +4,12 @@ use std::rc::Rc;
 
 mod resume;
 
+use super::guess::Guess;
 use super::job::Job;
 use super::pages::{Name, Pages};
 use crate::contract::{Candidate, Finish, TokenLogprob};
 use crate::sample::{Chosen, Logprobs, Sampler};
+use crate::speculate::{Acceptance, Lookup};
 use crate::text::{Progress, Writer};
 use crate::tokenizer::Tokenizer;
 use resume::Owed;
@@ -24,6 +26,15 @@ pub(super) struct Sequence {
     pub computed: usize,
     /// Where they are, first to last.
     pub pages: Vec<u32>,
+    /// What may come next, for one step.
+    pub guess: Guess,
+    pub lookup: Lookup,
+    /// Tokens whose keys and values the smaller model has computed.
+    pub followed: usize,
+    /// Whether a token of it is not one of the smaller model's.
+    pub foreign: bool,
+    /// How good its guesses are; none before the first.
+    pub acceptance: Option<Acceptance>,
     /// The prompt's text, until it is returned.
     pub echo: Option<Rc<str>>,
     /// Tokens of the prompt that need no log probability any more.
@@ -66,6 +77,11 @@ impl Sequence {
             sampler: job.sampler(choice, vocabulary),
             computed: 0,
             pages: Vec::new(),
+            guess: Guess::default(),
+            lookup: Lookup::default(),
+            followed: 0,
+            foreign: false,
+            acceptance: None,
             echo: job.echo.clone(),
             scored: match job.scores_prompt() {
                 true => 0,
@@ -94,7 +110,12 @@ impl Sequence {
 
     /// Whether a token is to be chosen once everything is computed.
     pub(super) fn wants_token(&self) -> bool {
-        self.room > self.generated.len()
+        self.room_left() > 0
+    }
+
+    /// How many more tokens may be chosen.
+    pub(super) fn room_left(&self) -> usize {
+        self.room.saturating_sub(self.generated.len())
     }
 
     /// The token at a place.
@@ -148,10 +169,45 @@ impl Sequence {
         true
     }
 
-    /// Gives all pages back.
+    /// Makes room for `count` guesses behind all tokens, with `spare` pages left, and says for how many there is.
+    pub(super) fn reserve(&mut self, count: usize, pages: &mut Pages, spare: usize) -> usize {
+        loop {
+            let room = (self.pages.len() * pages.page_tokens()).saturating_sub(self.len());
+            if room >= count || pages.available() <= spare {
+                return count.min(room);
+            }
+            self.pages.extend(pages.allocate());
+        }
+    }
+
+    /// Counts `count` more tokens as computed by the smaller model.
+    pub(super) fn follow(&mut self, count: usize, pages: &mut Pages) {
+        let size = pages.page_tokens();
+        let before = self.followed / size;
+        self.followed += count;
+        let full = self.pages.get(before..self.followed / size);
+        full.into_iter()
+            .flatten()
+            .for_each(|&page| pages.follow(page));
+    }
+
+    /// Counts as computed by the smaller model what it has computed of the same pages for others.
+    pub(super) fn follow_others(&mut self, pages: &Pages) {
+        let size = pages.page_tokens();
+        while let Some(&page) = self.pages.get(self.followed / size)
+            && pages.is_followed(page)
+        {
+            self.followed = (self.followed / size + 1) * size;
+        }
+    }
+
+    /// Gives all pages back, and what can be had again from the tokens.
     pub(super) fn drop_pages(&mut self, pages: &mut Pages) {
         pages.release(&self.pages);
         self.pages.clear();
+        self.guess = Guess::default();
+        self.lookup.clear();
+        self.followed = 0;
         self.computed = 0;
         self.published = 0;
         self.name = Name::START;
@@ -170,6 +226,11 @@ impl Sequence {
             self.name = pages.publish(page, self.name, &tokens);
             self.published += 1;
         }
+    }
+
+    /// Counts the last token as not computed, though it is.
+    pub(super) fn compute_last_again(&mut self) {
+        self.computed = self.computed.min(self.len().saturating_sub(1));
     }
 
     /// Adds a chosen token.

@@ -90,13 +90,27 @@ impl<P: Plan> Batcher<P> {
                     sequence.scored = place + 1;
                 }
                 Ask::Next => {
-                    let chosen = sequence.sampler.choose(top, row)?;
+                    let chosen = match sequence.sampler.choose(top, row) {
+                        // What came before is told first; the next step fails in the same place.
+                        Err(_) if !gain.tokens.is_empty() => {
+                            sequence.compute_last_again();
+                            break;
+                        }
+                        chosen => chosen?,
+                    };
                     gain.logprobs.extend(logprob_of(&chosen, tokenizer));
                     let accepted = sequence.accept(chosen.token, tokenizer);
                     gain.text.push_str(&accepted.text);
                     gain.finish = accepted.finish;
                     gain.tokens.push(chosen.token);
                     living.usage.completion_tokens += 1;
+                    let speculation = self.speculation.as_mut();
+                    let follows = speculation
+                        .is_some_and(|all| sequence.judge(chosen.token, all, &mut self.pages));
+                    if !follows || gain.finish.is_some() {
+                        // What was computed behind another token than the chosen one is overwritten by what follows.
+                        break;
+                    }
                 }
             }
         }

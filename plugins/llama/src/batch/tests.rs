@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+mod guesses;
 mod machine;
 mod resume;
 
@@ -11,7 +12,7 @@ use super::*;
 use crate::contract::{Sampling, TokenLogprob, Usage};
 use crate::tokenizer::LeadingSpace;
 use machine::{END, Machine, POISON, tokenizer};
-pub(crate) use machine::{first, tokenizer as byte_tokenizer};
+pub(crate) use machine::{first, tokenizer as byte_tokenizer, tokenizer_of as byte_tokenizer_of};
 
 const PAGE: usize = 4;
 

@@ -29,6 +29,7 @@ fn settings() -> Settings {
         context_tokens: None,
         sequences: Some(1),
         cache_bytes: None,
+        speculate: true,
         cache_type: None,
     }
 }
@@ -43,7 +44,7 @@ fn the_cache_is_kept_as_asked_where_it_can_be() {
             cache_type,
             ..settings()
         };
-        let room = Room::plan(&network, &settings, u64::MAX, 0).unwrap();
+        let room = Room::plan(&network, &settings, u64::MAX, 0, 0).unwrap();
         assert_eq!(room.cache.dtype, expect, "{cache_type:?}");
         assert_eq!(room.remark(&settings).is_some(), remark, "{cache_type:?}");
         assert_eq!(room.context, 4096);
@@ -72,7 +73,7 @@ fn a_context_that_fits_only_as_bytes_is_kept_so() {
             cache_type,
             ..settings()
         };
-        let room = Room::plan(&network(key_width, Dtype::Q80), &settings, u64::MAX, 0);
+        let room = Room::plan(&network(key_width, Dtype::Q80), &settings, u64::MAX, 0, 0);
         room.map(|room| {
             let (context, dtype) = (room.context, room.cache.dtype);
             (context, dtype, room.remark(&settings).is_some())
@@ -97,7 +98,7 @@ fn a_context_that_fits_only_as_bytes_is_kept_so() {
         cache_bytes: Some(HALVES),
         ..settings()
     };
-    let room = Room::plan(&network(64, Dtype::F32), &full, u64::MAX, 0).unwrap();
+    let room = Room::plan(&network(64, Dtype::F32), &full, u64::MAX, 0, 0).unwrap();
     assert_eq!(room.cache.dtype, Dtype::F16);
     // Not even so; not as the operator said; not with such heads.
     for refused in [

@@ -27,7 +27,7 @@ enum Call {
 }
 
 impl Engine for Costs {
-    fn open(_files: Vec<File>, _settings: Settings) -> Result<Self, Error> {
+    fn open(_: Vec<File>, _: Option<File>, _: Settings) -> Result<Self, Error> {
         let table = Weight::from_values(&[1.0; 8], 2, 4)?;
         let layer = CacheLayer {
             kv_heads: 1,
@@ -125,6 +125,8 @@ impl Engine for Costs {
             waiting: 0,
             cache_pages: 1,
             cache_pages_used: 0,
+            guessed: 0,
+            guesses_kept: 0,
         }
     }
 

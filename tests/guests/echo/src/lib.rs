@@ -31,7 +31,7 @@ enum Answer {
 }
 
 impl Engine for Echo {
-    fn open(_: Vec<File>, _: Settings) -> Result<Self, Error> {
+    fn open(_: Vec<File>, _: Option<File>, _: Settings) -> Result<Self, Error> {
         Ok(Self::default())
     }
 
@@ -111,6 +111,8 @@ impl Engine for Echo {
             waiting: 0,
             cache_pages: 0,
             cache_pages_used: 0,
+            guessed: 0,
+            guesses_kept: 0,
         }
     }
 

@@ -34,7 +34,7 @@ impl Wayward {
 }
 
 impl Engine for Wayward {
-    fn open(files: Vec<File>, _: Settings) -> Result<Self, Error> {
+    fn open(files: Vec<File>, _: Option<File>, _: Settings) -> Result<Self, Error> {
         let text = match files.first() {
             Some(file) => file.read(0, 1_000)?,
             None => Vec::new(),
@@ -148,6 +148,8 @@ impl Engine for Wayward {
             waiting: 0,
             cache_pages: 0,
             cache_pages_used: 0,
+            guessed: 0,
+            guesses_kept: 0,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The machine that stands in for the host's kernels, and a tokenizer of single bytes.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use crate::batch::Bounds;
 use crate::contract::{Batch, Error, Output, Top, Want};
@@ -24,6 +25,12 @@ pub(super) struct Machine {
     pub(super) computed: usize,
     /// Of the last run.
     pub(super) largest_run: usize,
+    /// Whether one token is likely to follow another wherever that stands, so that texts repeat themselves.
+    pub(super) habits: bool,
+    /// Another one gives a machine of the same habits that is not quite of the same mind.
+    pub(super) mind: u32,
+    /// What a run of so many rows is said to take.
+    pub(super) ns: fn(usize) -> u64,
 }
 
 impl Machine {
@@ -35,7 +42,29 @@ impl Machine {
             rows: Vec::new(),
             computed: 0,
             largest_run: 0,
+            habits: false,
+            mind: 0,
+            ns: |_| 0,
         }
+    }
+
+    /// The token that the cache holds at a place of a sequence with these pages.
+    pub(super) fn cached(&self, pages: &[u32], place: usize) -> Option<u32> {
+        let page = pages[place / self.page_tokens] as usize;
+        self.cache[page * self.page_tokens + place % self.page_tokens]
+    }
+
+    /// The logits of a machine with habits.
+    fn habitual(&self, tokens: &[u32]) -> Vec<f32> {
+        let mut logits = Self::logits(tokens);
+        if self.mind > 0 {
+            let other = Self::logits(&[tokens, &[self.mind]].concat());
+            let both = logits.iter_mut().zip(other);
+            both.for_each(|(logit, other)| *logit = 0.8 * *logit + 0.2 * other);
+        }
+        let last = tokens.last().copied().unwrap_or_default();
+        logits[mix(u64::from(last)) as usize % 200] += 8.0;
+        logits
     }
 
     /// The logits after `tokens`.
@@ -68,6 +97,15 @@ impl Plan for Machine {
         assert!(batch.outputs.len() <= self.bounds.output_rows);
         self.computed += batch.tokens.len();
         self.largest_run = batch.tokens.len();
+        let mut written = BTreeSet::new();
+        for sequence in &batch.sequences {
+            let (start, end) = (sequence.start, sequence.start + sequence.tokens);
+            let places =
+                start as usize / self.page_tokens..(end as usize).div_ceil(self.page_tokens);
+            for page in &sequence.pages[places] {
+                assert!(written.insert(page), "two write to page {page}");
+            }
+        }
         let mut tokens = batch.tokens.iter();
         let mut logits = Vec::new();
         for sequence in &batch.sequences {
@@ -78,7 +116,10 @@ impl Plan for Machine {
             for at in sequence.start..sequence.start + sequence.tokens {
                 self.cache[place(at)] = Some(*tokens.next().unwrap());
                 let past: Vec<u32> = (0..=at).map(|at| self.cache[place(at)].unwrap()).collect();
-                logits.push(Self::logits(&past));
+                logits.push(match self.habits {
+                    true => self.habitual(&past),
+                    false => Self::logits(&past),
+                });
             }
         }
         assert_eq!(tokens.next(), None);
@@ -98,6 +139,10 @@ impl Plan for Machine {
     fn row(&self, output: u32) -> Result<Vec<f32>, Error> {
         Ok(self.rows[output as usize].clone())
     }
+
+    fn last_run_ns(&self) -> u64 {
+        (self.ns)(self.largest_run)
+    }
 }
 
 /// What the contract says that `top` returns.
@@ -116,6 +161,11 @@ pub(crate) fn first(row: &[f32], count: usize, temperature: f32) -> Top {
 
 /// 256 bytes, an end token and a control token.
 pub(crate) fn tokenizer() -> Tokenizer {
+    tokenizer_of(&["<|end|>", "<|poison|>"])
+}
+
+/// 256 bytes and these control tokens, the first of which ends.
+pub(crate) fn tokenizer_of(controls: &[&str]) -> Tokenizer {
     let prints = |byte: u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
     let mut spare = 256..;
     let mut names: Vec<String> = (0..256_u32)
@@ -124,9 +174,9 @@ pub(crate) fn tokenizer() -> Tokenizer {
             false => char::from_u32(spare.next().unwrap()).unwrap().to_string(),
         })
         .collect();
-    names.extend(["<|end|>".to_owned(), "<|poison|>".to_owned()]);
+    names.extend(controls.iter().map(|&control| control.to_owned()));
     let mut kinds = vec![1; 256];
-    kinds.extend([3, 3]);
+    kinds.extend(controls.iter().map(|_| 3));
     let text = |text: &str| Value::String(text.to_owned());
     let metadata: Metadata = [
         ("tokenizer.ggml.model".to_owned(), text("gpt2")),

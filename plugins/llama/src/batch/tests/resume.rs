@@ -14,7 +14,7 @@ fn there(answer: &Answer) -> Continued {
 }
 
 /// The job as it is handed to the next instance.
-fn rest(job: &Job, record: &Record, request: u64) -> Job {
+pub(super) fn rest(job: &Job, record: &Record, request: u64) -> Job {
     let choices = (0..job.choices).map(|choice| {
         let answer = record.answers.get(&(request, choice));
         answer.map_or_else(|| there(&Answer::default()), there)
@@ -26,7 +26,7 @@ fn rest(job: &Job, record: &Record, request: u64) -> Job {
 }
 
 /// A record of what came before a break, ready for what comes after.
-fn broken(record: &Record) -> Record {
+pub(super) fn broken(record: &Record) -> Record {
     Record {
         answers: record.answers.clone(),
         ..Record::default()
