@@ -2,12 +2,14 @@
 
 use std::arch::aarch64::{
     float32x4_t, vabsq_f32, vadd_f32, vaddlvq_s8, vaddq_f32, vaddq_s32, vandq_u32, vbslq_f32,
-    vcgtq_f32, vcltq_f32, vcombine_s8, vcombine_s16, vcvt_f16_f32, vcvt_f32_f16, vcvtq_s32_f32,
-    vdivq_f32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vget_high_f32, vget_low_f32, vld1_u8, vld1_u16,
-    vld1q_f32, vld1q_u8, vmaxnmq_f32, vmaxnmvq_f32, vminvq_u32, vmovl_u16, vmulq_f32, vpadds_f32,
-    vqmovn_s16, vqmovn_s32, vreinterpret_f16_u8, vreinterpret_f16_u16, vreinterpret_u16_f16,
-    vreinterpret_u16_u8, vreinterpretq_f32_s32, vreinterpretq_f32_u8, vreinterpretq_f32_u32,
-    vrndnq_f32, vshlq_n_s32, vshlq_n_u32, vst1_u16, vst1q_f32, vst1q_s8, vsubq_f32,
+    vcgtq_f32, vcltq_f32, vcombine_s8, vcombine_s16, vcvt_f16_f32, vcvt_f32_f16, vcvtq_f32_s32,
+    vcvtq_s32_f32, vdivq_f32, vdupq_n_f32, vdupq_n_s32, vfmaq_f32, vget_high_f32, vget_high_s8,
+    vget_high_s16, vget_low_f32, vget_low_s8, vget_low_s16, vld1_u8, vld1_u16, vld1q_f32, vld1q_s8,
+    vld1q_u8, vmaxnmq_f32, vmaxnmvq_f32, vminvq_u32, vmovl_s8, vmovl_s16, vmovl_u16, vmulq_f32,
+    vpadds_f32, vqmovn_s16, vqmovn_s32, vreinterpret_f16_u8, vreinterpret_f16_u16,
+    vreinterpret_u16_f16, vreinterpret_u16_u8, vreinterpretq_f32_s32, vreinterpretq_f32_u8,
+    vreinterpretq_f32_u32, vrndnq_f32, vshlq_n_s32, vshlq_n_u32, vst1_u16, vst1q_f32, vst1q_s8,
+    vsubq_f32,
 };
 
 use super::{LANES, Vector};
@@ -78,6 +80,21 @@ impl Vector for Neon {
             }
         }
         to
+    }
+
+    #[inline(always)]
+    fn load_i8_bytes(from: &[u8; LANES]) -> Self {
+        // SAFETY: see the type; the array holds what is read.
+        unsafe {
+            let bytes = vld1q_s8(from.as_ptr().cast());
+            let (low, high) = (vmovl_s8(vget_low_s8(bytes)), vmovl_s8(vget_high_s8(bytes)));
+            Self([
+                vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))),
+                vcvtq_f32_s32(vmovl_s16(vget_high_s16(low))),
+                vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
+                vcvtq_f32_s32(vmovl_s16(vget_high_s16(high))),
+            ])
+        }
     }
 
     #[inline(always)]
