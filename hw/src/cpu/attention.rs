@@ -15,6 +15,7 @@ mod element;
 mod kernel;
 mod keys;
 mod store;
+mod values;
 
 use self::element::Element;
 pub(super) use self::kernel::Score;
@@ -25,7 +26,11 @@ pub(super) use self::store::{Brought, Memory, pack, write};
 pub(super) const SEGMENT: usize = 512;
 
 /// Queries that share a walk over keys, at most.
-const TILE: usize = 4;
+const TILE: usize = 8;
+
+/// With so many rows, one head after the other: its keys and values stay in the cache for the next rows.
+/// With fewer, row by row, as pages lie in memory.
+const BY_HEAD: usize = 32;
 
 /// What an attention op is, apart from numbers.
 #[derive(Clone, Copy, Debug)]
@@ -124,14 +129,20 @@ pub(super) fn attend(
         && items * segments * shape.group() <= room.partial_rows;
     if !cut {
         let rows = shape.rows();
-        let tiles = query.rows.div_ceil(rows) * shape.kv_heads;
+        let by_head = query.rows >= BY_HEAD;
+        let tiles_of_head = query.rows.div_ceil(rows);
+        let tiles = tiles_of_head * shape.kv_heads;
         let chunks = chunks.min(lead.threads() * 8).min(tiles);
         lead.run(chunks, &|chunk, thread| {
             for tile in tiles * chunk / chunks..tiles * (chunk + 1) / chunks {
-                let (first, head) = (tile / shape.kv_heads * rows, tile % shape.kv_heads);
+                let (first, head) = if by_head {
+                    (tile % tiles_of_head * rows, tile / tiles_of_head)
+                } else {
+                    (tile / shape.kv_heads * rows, tile % shape.kv_heads)
+                };
                 let mut row = first;
                 while row < query.rows.min(first + rows) {
-                    let items = [0, 1, 2, 3].map(|i| {
+                    let items = [0, 1, 2, 3, 4, 5, 6, 7].map(|i| {
                         let row = (row + i).min(query.rows - 1);
                         item(row * shape.kv_heads + head)
                     });
@@ -223,10 +234,16 @@ fn alike(items: &[Item<'_>; TILE], most: usize) -> usize {
         .iter()
         .take(most)
         .take_while(|item| item.owner == owner);
-    match same.count() {
+    together(same.count())
+}
+
+/// How many of so many queries walk together: a power of two.
+fn together(count: usize) -> usize {
+    match count {
         0 | 1 => 1,
         2 | 3 => 2,
-        _ => 4,
+        4..8 => 4,
+        _ => TILE,
     }
 }
 
@@ -246,11 +263,7 @@ fn whole(
     let (parts, totals) = scratch.split_at_mut(TILE * width);
     let mut head = 0;
     while head < shape.group() {
-        let heads = match shape.group() - head {
-            1 => 1,
-            2 | 3 => 2,
-            _ => 4,
-        };
+        let heads = together(shape.group() - head);
         let count = heads * items.len();
         for total in totals.chunks_exact_mut(width).take(count) {
             clear(total);
@@ -277,11 +290,7 @@ fn whole(
             }
             let mut done = 0;
             while done < looking {
-                let now = match looking - done {
-                    1 => 1,
-                    2 | 3 => 2,
-                    _ => 4,
-                };
+                let now = together(looking - done);
                 walk(level, shape, &items[0], &queries[done..done + now], parts);
                 for (part, owner) in parts.chunks_exact(width).zip(&owners[done..done + now]) {
                     merge(level, &mut totals[owner * width..][..width], part);

@@ -30,6 +30,9 @@ pub(super) const LANES: usize = 16;
 /// A value of a type other than [`Portable`] may only come into being where its instructions are
 /// enabled; [`kernel`] sees to that.
 pub(super) trait Vector: Copy {
+    /// Whether there are registers for some twenty-four of them at once.
+    const MANY: bool = false;
+
     fn splat(x: f32) -> Self;
     fn load(from: &[f32; LANES]) -> Self;
     fn store(self, to: &mut [f32; LANES]);

@@ -1,7 +1,7 @@
 //! What caches are made of, as kernels read it: plain numbers, or bytes with scales.
 //!
-//! Decides how a product with a scaled key is summed: a group's 32 columns without their scale, which
-//! then multiplies the sum; groups are added in order. A value's scale multiplies its weight. So bytes
+//! Decides how a product is summed: column after column; with a scaled key, a group's 32 columns without
+//! their scale, which then multiplies the sum, and groups in order. A value's scale multiplies its weight. So bytes
 //! become floats in registers and cost one conversion more than halves do.
 
 use crate::cache::{BLOCK, GROUP_BYTES, GROUP_COLUMNS};
@@ -14,12 +14,22 @@ pub(in crate::cpu) trait Element: Copy {
     /// Whether values have scales.
     const SCALED: bool;
 
-    /// Products of some rows with sixteen keys, the columns of one block.
-    fn products<V: Vector, const Q: usize>(keys: &[Self], rows: [&[f32]; Q]) -> [V; Q];
+    /// Products of some rows with the sixteen keys of each of some blocks.
+    fn products<V: Vector, const Q: usize, const B: usize>(
+        keys: [&[Self]; B],
+        rows: [&[f32]; Q],
+    ) -> [[V; Q]; B];
 
-    /// Sixteen columns of a value from `column` on, or the `count` that are left, without their scale.
-    /// `place` is one of the block's, and `stride` columns lie between places.
-    fn value<V: Vector>(values: &[Self], place: [usize; 2], column: usize, count: usize) -> V;
+    /// `C` times sixteen columns of a value from `column` on, without their scales. `place` is one of the
+    /// block's, and `stride` columns lie between places.
+    fn value<V: Vector, const C: usize>(
+        values: &[Self],
+        place: [usize; 2],
+        column: usize,
+    ) -> [V; C];
+
+    /// The same of fewer than sixteen columns, the last `count`.
+    fn rest<V: Vector>(values: &[Self], place: [usize; 2], column: usize, count: usize) -> V;
 
     /// The scales of sixteen values of a block at `column`.
     fn scales<V: Vector>(values: &[Self], column: usize) -> V;
@@ -58,26 +68,42 @@ impl<N: Number> Element for N {
     const SCALED: bool = false;
 
     #[inline(always)]
-    fn products<V: Vector, const Q: usize>(keys: &[Self], rows: [&[f32]; Q]) -> [V; Q] {
-        columns::<V, N, Q>(keys.as_chunks::<LANES>().0, rows)
+    fn products<V: Vector, const Q: usize, const B: usize>(
+        keys: [&[Self]; B],
+        rows: [&[f32]; Q],
+    ) -> [[V; Q]; B] {
+        let mut columns: [&[[N; LANES]]; B] = [&[]; B];
+        for b in 0..B {
+            columns[b] = keys[b].as_chunks::<LANES>().0;
+        }
+        sums(columns, rows)
     }
 
     #[inline(always)]
-    fn value<V: Vector>(
+    fn value<V: Vector, const C: usize>(
+        values: &[Self],
+        [place, stride]: [usize; 2],
+        column: usize,
+    ) -> [V; C] {
+        let from = &values[place * stride + column..][..C * LANES];
+        let lanes = from.as_chunks::<LANES>().0;
+        let mut found = [V::zero(); C];
+        for c in 0..C {
+            found[c] = N::load::<V>(&lanes[c]);
+        }
+        found
+    }
+
+    #[inline(always)]
+    fn rest<V: Vector>(
         values: &[Self],
         [place, stride]: [usize; 2],
         column: usize,
         count: usize,
     ) -> V {
-        let from = &values[place * stride + column..];
-        match from.first_chunk::<LANES>() {
-            Some(from) if count == LANES => N::load::<V>(from),
-            _ => {
-                let mut lanes = [N::default(); LANES];
-                lanes[..count].copy_from_slice(&from[..count]);
-                N::load::<V>(&lanes)
-            }
-        }
+        let mut lanes = [N::default(); LANES];
+        lanes[..count].copy_from_slice(&values[place * stride + column..][..count]);
+        N::load::<V>(&lanes)
     }
 
     #[inline(always)]
@@ -92,28 +118,53 @@ impl Element for [u8; GROUP_BYTES] {
     const SCALED: bool = true;
 
     #[inline(always)]
-    fn products<V: Vector, const Q: usize>(keys: &[Self], rows: [&[f32]; Q]) -> [V; Q] {
-        let mut sums = [V::zero(); Q];
-        for (index, group) in keys.iter().enumerate() {
+    fn products<V: Vector, const Q: usize, const B: usize>(
+        keys: [&[Self]; B],
+        rows: [&[f32]; Q],
+    ) -> [[V; Q]; B] {
+        let mut all = [[V::zero(); Q]; B];
+        for index in 0..keys.first().map_or(0, |keys| keys.len()) {
             let mut parts: [&[f32]; Q] = [&[]; Q];
             for q in 0..Q {
                 parts[q] = &rows[q][index * GROUP_COLUMNS..][..GROUP_COLUMNS];
             }
-            let (scales, bytes) = halves_of(group);
-            let scales = V::load_f16_bytes(scales);
-            let products = columns::<V, u8, Q>(bytes, parts);
-            for q in 0..Q {
-                sums[q] = products[q].fma(scales, sums[q]);
+            let mut bytes: [&[[u8; LANES]]; B] = [&[]; B];
+            let mut scales = [V::zero(); B];
+            for b in 0..B {
+                let (halves, here) = halves_of(&keys[b][index]);
+                bytes[b] = here;
+                scales[b] = V::load_f16_bytes(halves);
+            }
+            let products = sums::<V, u8, Q, B>(bytes, parts);
+            for b in 0..B {
+                for q in 0..Q {
+                    all[b][q] = products[b][q].fma(scales[b], all[b][q]);
+                }
             }
         }
-        sums
+        all
     }
 
     #[inline(always)]
-    fn value<V: Vector>(values: &[Self], [place, _]: [usize; 2], column: usize, _: usize) -> V {
-        let (_, bytes) = halves_of(&values[column / GROUP_COLUMNS]);
-        let part = place * GROUP_COLUMNS + column % GROUP_COLUMNS;
-        V::load_i8_bytes(&bytes[part / LANES])
+    fn value<V: Vector, const C: usize>(
+        values: &[Self],
+        [place, _]: [usize; 2],
+        column: usize,
+    ) -> [V; C] {
+        let mut found = [V::zero(); C];
+        for c in 0..C {
+            let column = column + c * LANES;
+            let (_, bytes) = halves_of(&values[column / GROUP_COLUMNS]);
+            let part = place * GROUP_COLUMNS + column % GROUP_COLUMNS;
+            found[c] = V::load_i8_bytes(&bytes[part / LANES]);
+        }
+        found
+    }
+
+    #[inline(always)]
+    fn rest<V: Vector>(values: &[Self], place: [usize; 2], column: usize, _: usize) -> V {
+        let [value] = Self::value::<V, 1>(values, place, column);
+        value
     }
 
     #[inline(always)]
@@ -130,33 +181,33 @@ fn halves_of(group: &[u8; GROUP_BYTES]) -> (&[u8; 2 * BLOCK], &[[u8; LANES]]) {
     (scales, bytes.as_chunks().0)
 }
 
-/// Sums over columns, in four parts: c mod 4.
+/// Sums over columns, in order.
 #[inline(always)]
-fn columns<V: Vector, N: Number, const Q: usize>(keys: &[[N; LANES]], rows: [&[f32]; Q]) -> [V; Q] {
-    let (fours, rest) = keys.as_chunks::<4>();
+fn sums<V: Vector, N: Number, const Q: usize, const B: usize>(
+    keys: [&[[N; LANES]]; B],
+    rows: [&[f32]; Q],
+) -> [[V; Q]; B] {
+    let count = keys.first().map_or(0, |keys| keys.len());
+    let mut columns: [&[[N; LANES]]; B] = [&[]; B];
+    for b in 0..B {
+        columns[b] = &keys[b][..count];
+    }
     let mut parts: [&[f32]; Q] = [&[]; Q];
     for q in 0..Q {
-        parts[q] = &rows[q][..keys.len()];
+        parts[q] = &rows[q][..count];
     }
-    let mut sums = [[V::zero(); 4]; Q];
-    for (i, four) in fours.iter().enumerate() {
-        for j in 0..4 {
-            let key = N::load::<V>(&four[j]);
-            for q in 0..Q {
-                sums[q][j] = key.fma(V::splat(parts[q][i * 4 + j]), sums[q][j]);
+    let mut sums = [[V::zero(); Q]; B];
+    let mut here = [V::zero(); B];
+    for i in 0..count {
+        for b in 0..B {
+            here[b] = N::load::<V>(&columns[b][i]);
+        }
+        for q in 0..Q {
+            let x = V::splat(parts[q][i]);
+            for b in 0..B {
+                sums[b][q] = here[b].fma(x, sums[b][q]);
             }
         }
     }
-    for (j, column) in rest.iter().enumerate() {
-        let key = N::load::<V>(column);
-        for q in 0..Q {
-            sums[q][j] = key.fma(V::splat(parts[q][fours.len() * 4 + j]), sums[q][j]);
-        }
-    }
-    let mut products = [V::zero(); Q];
-    for q in 0..Q {
-        let [a, b, c, d] = sums[q];
-        products[q] = a.add(b).add(c.add(d));
-    }
-    products
+    sums
 }

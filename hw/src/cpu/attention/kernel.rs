@@ -1,17 +1,20 @@
 //! Softmax-weighted sums over keys and values, a segment at a time.
 //!
-//! Decides the order of operations: a score is a product as `element.rs` sums it, scaled; within a segment the largest score so far is kept and earlier sums are scaled down when it
-//! grows (Milakov and Gimelshein 2018), span after span of 64 places. Spans begin at multiples of 64
-//! whoever looks at them, so what a query finds does not depend on those that look with it.
+//! Decides the order of operations: a score is a product as `element.rs` sums it, scaled; within a
+//! segment the largest score so far is kept and earlier sums are scaled down when it grows (Milakov and
+//! Gimelshein 2018), span after span of 64 places. Spans begin at multiples of 64 whoever looks at them,
+//! so what a query finds does not depend on those that look with it.
 //!
-//! What bounds it: with one query, reading keys and values, which are asked for a span ahead; with four, a broadcast and a multiplication
-//! for each number of a key and of a value, two of each a cycle.
+//! What bounds it: with one query, reading keys and values, which are asked for a span ahead; with
+//! eight, multiplications: sixteen for each pair of conversions, two of either a cycle, and the
+//! exponentials of scores.
 
 use std::ops::Range;
 
 use super::Shape;
 use super::element::Element;
 use super::keys::Blocks;
+use super::values::{self, Place};
 use crate::cache::{BLOCK, GROUP_BYTES};
 use crate::cpu::elementwise::{Cap, Unary};
 use crate::cpu::math;
@@ -25,7 +28,7 @@ pub(in crate::cpu) struct Score {
 }
 
 kernel!(
-    /// One segment for one, two or four queries, into as many partial results.
+    /// One segment for one, two, four or eight queries, into as many partial results.
     segment_f32 = segment_f32_generic(keys: Blocks<'_, f32>, queries: &[Query<'_>], shape: &Shape, parts: &mut [f32])
 );
 kernel!(
@@ -82,6 +85,8 @@ fn segment_q8_generic<V: Vector>(
     segment_any::<V, [u8; GROUP_BYTES]>(keys, queries, shape, parts);
 }
 
+/// How many queries, blocks of keys and sixteens of value columns meet in registers is a matter of
+/// how many there are: a sum waits for the one before it, so eight should run side by side.
 #[inline(always)]
 fn segment_any<V: Vector, E: Element>(
     keys: Blocks<'_, E>,
@@ -90,19 +95,34 @@ fn segment_any<V: Vector, E: Element>(
     parts: &mut [f32],
 ) {
     let width = shape.partial_width();
-    match queries {
-        [a] => walk::<V, E, 1>(keys, [a], shape.score, width, parts),
-        [a, b] => walk::<V, E, 2>(keys, [a, b], shape.score, width, parts),
-        [a, b, c, d] => walk::<V, E, 4>(keys, [a, b, c, d], shape.score, width, parts),
+    match (queries, V::MANY) {
+        ([a], _) => walk::<V, E, 1, 1, 4, 4>(keys, [a], shape.score, width, parts),
+        ([a, b], true) => walk::<V, E, 2, 2, 4, 4>(keys, [a, b], shape.score, width, parts),
+        ([a, b], false) => walk::<V, E, 2, 2, 2, 2>(keys, [a, b], shape.score, width, parts),
+        ([a, b, c, d], true) => {
+            walk::<V, E, 4, 4, 4, 4>(keys, [a, b, c, d], shape.score, width, parts);
+        }
+        ([a, b, c, d], false) => {
+            walk::<V, E, 4, 4, 1, 1>(keys, [a, b, c, d], shape.score, width, parts);
+        }
+        ([a, b, c, d, e, f, g, h], true) => {
+            let all = [a, b, c, d, e, f, g, h];
+            walk::<V, E, 8, 8, 2, 2>(keys, all, shape.score, width, parts);
+        }
+        ([a, b, c, d, e, f, g, h], false) => {
+            let all = [a, b, c, d, e, f, g, h];
+            walk::<V, E, 8, 4, 1, 1>(keys, all, shape.score, width, parts);
+        }
         _ => {}
     }
 }
 
 /// Places whose scores are compared at once.
-const SPAN: usize = 4 * BLOCK;
+pub(super) const SPAN: usize = 4 * BLOCK;
 
+/// `Q` queries, `G` of them at a time, over `B` blocks of keys and `C` sixteens of columns at a time.
 #[inline(always)]
-fn walk<V: Vector, E: Element, const Q: usize>(
+fn walk<V: Vector, E: Element, const Q: usize, const G: usize, const B: usize, const C: usize>(
     keys: Blocks<'_, E>,
     queries: [&Query<'_>; Q],
     score: Score,
@@ -122,18 +142,28 @@ fn walk<V: Vector, E: Element, const Q: usize>(
         let blocks =
             (start.max(first) - first) / BLOCK..(end.min(first + SPAN) - first).div_ceil(BLOCK);
         let mut weights = [[f32::NEG_INFINITY; SPAN]; Q];
-        for block in blocks {
-            let ahead = first / BLOCK + block + SPAN / BLOCK;
-            if ahead < end.div_ceil(BLOCK) {
-                keys.ask_for(ahead);
-            }
-            let keys_here = keys.keys(first / BLOCK + block);
-            let scores = scores::<V, E, Q>(keys_here, queries, score);
-            for q in 0..Q {
-                if let Some(lanes) = weights[q].as_chunks_mut::<LANES>().0.get_mut(block) {
-                    scores[q].store(lanes);
+        let mut block = blocks.start;
+        while block < blocks.end {
+            let here = first / BLOCK + block;
+            let count = if block + B <= blocks.end { B } else { 1 };
+            for next in here..here + count {
+                if next + SPAN / BLOCK < end.div_ceil(BLOCK) {
+                    keys.ask_for(next + SPAN / BLOCK);
                 }
             }
+            for group in 0..Q / G {
+                let mut rows: [&[f32]; G] = [&[]; G];
+                for g in 0..G {
+                    rows[g] = queries[group * G + g].x;
+                }
+                let weights = &mut weights[group * G..][..G];
+                if count == B {
+                    scores::<V, E, G, B>(keys, here, rows, score, weights, block);
+                } else {
+                    scores::<V, E, G, 1>(keys, here, rows, score, weights, block);
+                }
+            }
+            block += count;
         }
         let mut seen = [(0, 0); Q];
         let mut fades = [1.0_f32; Q];
@@ -151,7 +181,8 @@ fn walk<V: Vector, E: Element, const Q: usize>(
             weights[q][to..].fill(f32::NEG_INFINITY);
             (fades[q], sums[q]) = exponentials::<V>(&mut weights[q], &mut most[q], sums[q]);
         }
-        add_values::<V, E, Q>(keys, first, width, seen, &weights, fades, parts);
+        let at = Place { first, width };
+        values::add::<V, E, Q, G, C>(keys, at, &seen, &weights, &fades, parts);
     }
     for q in 0..Q {
         let at = q * width + width - 16;
@@ -186,154 +217,31 @@ fn exponentials<V: Vector>(scores: &mut [f32; SPAN], most: &mut f32, sum: f32) -
     (fade, sum * fade + all.sum())
 }
 
-/// The scores of sixteen places.
+/// The scores of `B` blocks of places from block `here` on, into their places from `block` on in the
+/// span's.
 #[inline(always)]
-fn scores<V: Vector, E: Element, const Q: usize>(
-    keys: &[E],
-    queries: [&Query<'_>; Q],
+fn scores<V: Vector, E: Element, const G: usize, const B: usize>(
+    keys: Blocks<'_, E>,
+    here: usize,
+    rows: [&[f32]; G],
     score: Score,
-) -> [V; Q] {
-    let mut rows: [&[f32]; Q] = [&[]; Q];
-    for q in 0..Q {
-        rows[q] = queries[q].x;
-    }
-    let mut scores = E::products::<V, Q>(keys, rows);
-    for score_of_q in &mut scores {
-        let scaled = score_of_q.mul(V::splat(score.scale));
-        *score_of_q = match score.softcap {
-            Some(cap) => Cap(cap).apply(scaled),
-            None => scaled,
-        };
-    }
-    scores
-}
-
-/// The places of a span that each query has seen, as ranges within the span.
-#[derive(Clone, Copy)]
-struct Seen<const Q: usize> {
-    each: [(usize, usize); Q],
-    /// From the first that anyone sees to the last.
-    any: (usize, usize),
-    /// What all see.
-    all: (usize, usize),
-}
-
-impl<const Q: usize> Seen<Q> {
-    #[inline(always)]
-    fn of(each: [(usize, usize); Q]) -> Self {
-        let (mut any, mut all) = ((SPAN, 0), (0, SPAN));
-        for (from, to) in each {
-            if from < to {
-                any = (any.0.min(from), any.1.max(to));
-            }
-            all = (all.0.max(from), all.1.min(to));
-        }
-        Self { each, any, all }
-    }
-}
-
-/// `part = part * fade + sum of weight * value`, over the places from `first` on that each has seen.
-///
-/// Several times sixteen columns at once where few queries look: a sum waits for the one before it.
-#[inline(always)]
-fn add_values<V: Vector, E: Element, const Q: usize>(
-    keys: Blocks<'_, E>,
-    first: usize,
-    width: usize,
-    seen: [(usize, usize); Q],
-    weights: &[[f32; SPAN]; Q],
-    fades: [f32; Q],
-    parts: &mut [f32],
+    weights: &mut [[f32; SPAN]],
+    block: usize,
 ) {
-    let seen = Seen::of(seen);
-    let value_width = keys.value_width();
-    let mut column = 0;
-    if Q < 3 {
-        while column + 4 * LANES <= value_width {
-            let at = (first, column, width);
-            add_columns::<V, E, Q, 4>(keys, at, &seen, weights, fades, parts);
-            column += 4 * LANES;
-        }
+    let mut blocks: [&[E]; B] = [&[]; B];
+    for b in 0..B {
+        blocks[b] = keys.keys(here + b);
     }
-    while column < value_width {
-        let at = (first, column, width);
-        add_columns::<V, E, Q, 1>(keys, at, &seen, weights, fades, parts);
-        column += LANES;
-    }
-}
-
-/// The same for `C` times sixteen columns, of which the last may be fewer.
-#[inline(always)]
-fn add_columns<V: Vector, E: Element, const Q: usize, const C: usize>(
-    keys: Blocks<'_, E>,
-    (first, column, width): (usize, usize, usize),
-    seen: &Seen<Q>,
-    weights: &[[f32; SPAN]; Q],
-    fades: [f32; Q],
-    parts: &mut [f32],
-) {
-    let (any, all) = (seen.any, seen.all);
-    let count = LANES.min(keys.value_width() - column);
-    let mut sums = [[V::zero(); C]; Q];
-    for q in 0..Q {
-        let parts = parts[q * width + column..].as_chunks::<LANES>().0;
-        for c in 0..C {
-            sums[q][c] = V::load(&parts[c]).mul(V::splat(fades[q]));
-        }
-    }
-    for block in any.0 / BLOCK..any.1.div_ceil(BLOCK) {
-        let (values, stride) = keys.values(first / BLOCK + block);
-        let mut here = [&[0.0; LANES]; Q];
-        for q in 0..Q {
-            here[q] = &weights[q].as_chunks::<LANES>().0[block];
-        }
-        let mut scaled = [[[0.0; LANES]; C]; Q];
-        if E::SCALED {
-            for c in 0..C {
-                let scales = E::scales::<V>(values, column + c * LANES);
-                for q in 0..Q {
-                    V::load(here[q]).mul(scales).store(&mut scaled[q][c]);
-                }
-            }
-        }
-        let from = any.0.max(block * BLOCK);
-        let to = any.1.min(block * BLOCK + BLOCK);
-        let mut place = from;
-        while place < to {
-            // Without a question for each query where all have seen what comes next.
-            let together = if place >= all.0 { all.1.min(to) } else { place };
-            while place < together {
-                for c in 0..C {
-                    let at = [place % BLOCK, stride];
-                    let value = E::value::<V>(values, at, column + c * LANES, count);
-                    for q in 0..Q {
-                        let weights = if E::SCALED { &scaled[q][c] } else { here[q] };
-                        sums[q][c] = value.fma(V::splat(weights[place % BLOCK]), sums[q][c]);
-                    }
-                }
-                place += 1;
-            }
-            if place >= to {
-                break;
-            }
-            for c in 0..C {
-                let at = [place % BLOCK, stride];
-                let value = E::value::<V>(values, at, column + c * LANES, count);
-                for q in 0..Q {
-                    // One that does not see a value must not even multiply it by zero.
-                    if place >= seen.each[q].0 && place < seen.each[q].1 {
-                        let weights = if E::SCALED { &scaled[q][c] } else { here[q] };
-                        sums[q][c] = value.fma(V::splat(weights[place % BLOCK]), sums[q][c]);
-                    }
-                }
-            }
-            place += 1;
-        }
-    }
-    for q in 0..Q {
-        let parts = parts[q * width + column..].as_chunks_mut::<LANES>().0;
-        for c in 0..C {
-            sums[q][c].store(&mut parts[c]);
+    let products = E::products::<V, G, B>(blocks, rows);
+    for g in 0..G {
+        let lanes = weights[g].as_chunks_mut::<LANES>().0;
+        for b in 0..B {
+            let scaled = products[b][g].mul(V::splat(score.scale));
+            let scaled = match score.softcap {
+                Some(cap) => Cap(cap).apply(scaled),
+                None => scaled,
+            };
+            scaled.store(&mut lanes[block + b]);
         }
     }
 }

@@ -23,6 +23,8 @@ use super::{LANES, Vector};
 pub(in crate::cpu) struct Avx512(__m512);
 
 impl Vector for Avx512 {
+    const MANY: bool = true;
+
     #[inline(always)]
     fn splat(x: f32) -> Self {
         // SAFETY: see the type.
