@@ -2,15 +2,17 @@
 //!
 //! `cargo run --release -p skep-hw --example bench -- [--json] [--quick] [--threads N] [--isa NAME]
 //! [--only memory|products|decoders] [--type NAME] [--size N] [--cached] [--model NAME]
-//! [--streams N] [--cache NAME] [--start N]`
+//! [--streams N] [--cache NAME] [--start N] [--busy-core]`
 //!
 //! Three tables: reading memory with the same threads (4 KiB and 2 MiB pages); products of one row
 //! with square matrices of each type, in GB/s and as a share of reading, and of several rows in
 //! GFLOP/s; whole decoders made of random numbers, in tokens per second. With one thread, figures
 //! are of the processor time that the thread got, the mean of some rounds, which a busy machine
 //! spoils least; with several, of wall time, the best of some rounds: neighbours make a round slower,
-//! never faster.
+//! never faster. `--busy-core` instead compares one thread with all while another keeps a core busy.
 
+#[path = "bench/busy.rs"]
+mod busy;
 #[path = "bench/clock.rs"]
 mod clock;
 #[path = "bench/decoder.rs"]
@@ -34,6 +36,7 @@ use self::clock::Clock;
 struct Settings {
     json: bool,
     quick: bool,
+    busy_core: bool,
     device: CpuSettings,
     only: Option<String>,
     products: products::Choice,
@@ -48,6 +51,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         parts: Vec::new(),
     };
     report.line(&format!("# {}", device.name()))?;
+    if settings.busy_core {
+        busy::measure(settings.device, &settings.products, &mut report)?;
+        return report.end(&device);
+    }
     let wanted = |part: &str| settings.only.as_deref().is_none_or(|only| only == part);
     let read = memory::read(device.threads(), clock, settings.quick)?;
     report.line(&format!(
@@ -104,6 +111,7 @@ fn settings() -> Result<Settings, Box<dyn Error>> {
     let mut settings = Settings {
         json: false,
         quick: false,
+        busy_core: false,
         device: CpuSettings::default(),
         only: None,
         products: products::Choice::default(),
@@ -114,6 +122,7 @@ fn settings() -> Result<Settings, Box<dyn Error>> {
         match argument.as_str() {
             "--json" => settings.json = true,
             "--quick" => settings.quick = true,
+            "--busy-core" => settings.busy_core = true,
             "--type" => settings.products.dtype = Some(value()?),
             "--size" => settings.products.size = Some(value()?.parse()?),
             "--cached" => settings.products.cached = true,
