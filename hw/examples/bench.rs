@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p skep-hw --example bench -- [--json] [--quick] [--threads N] [--isa NAME]
 //! [--only memory|products|decoders] [--type NAME] [--size N] [--cached] [--model NAME]
-//! [--streams N[,N]...] [--wall] [--cache NAME] [--start N]`
+//! [--streams N[,N]...] [--wall] [--cache NAME] [--start N] [--busy-core]`
 //!
 //! Three tables: reading memory with the same threads (4 KiB and 2 MiB pages); products of one row
 //! with square matrices of each type, in GB/s and as a share of reading, and of several rows in
@@ -11,7 +11,10 @@
 //! spoils least; with several, of wall time, the best of some rounds: neighbours make a round slower,
 //! never faster. With `--wall` they are of wall time, the mean of some rounds, always: what whoever waits for
 //! them sees.
+//! `--busy-core` instead compares one thread with all while another keeps a core busy.
 
+#[path = "bench/busy.rs"]
+mod busy;
 #[path = "bench/clock.rs"]
 mod clock;
 #[path = "bench/decoder.rs"]
@@ -36,6 +39,7 @@ struct Settings {
     json: bool,
     quick: bool,
     wall: bool,
+    busy_core: bool,
     device: CpuSettings,
     only: Option<String>,
     products: products::Choice,
@@ -54,6 +58,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         parts: Vec::new(),
     };
     report.line(&format!("# {}", device.name()))?;
+    if settings.busy_core {
+        busy::measure(settings.device, &settings.products, &mut report)?;
+        return report.end(&device);
+    }
     let wanted = |part: &str| settings.only.as_deref().is_none_or(|only| only == part);
     let read = memory::read(device.threads(), clock, settings.quick)?;
     report.line(&format!(
@@ -111,6 +119,7 @@ fn settings() -> Result<Settings, Box<dyn Error>> {
         json: false,
         quick: false,
         wall: false,
+        busy_core: false,
         device: CpuSettings::default(),
         only: None,
         products: products::Choice::default(),
@@ -122,6 +131,7 @@ fn settings() -> Result<Settings, Box<dyn Error>> {
             "--json" => settings.json = true,
             "--quick" => settings.quick = true,
             "--wall" => settings.wall = true,
+            "--busy-core" => settings.busy_core = true,
             "--type" => settings.products.dtype = Some(value()?),
             "--size" => settings.products.size = Some(value()?.parse()?),
             "--cached" => settings.products.cached = true,

@@ -23,7 +23,7 @@ mod schedule;
 pub(crate) use self::batch::Facts;
 pub use self::batch::{Batch, RunError, Sequence};
 pub(crate) use self::layout::{Layout, View, most_rows};
-pub(crate) use self::schedule::Groups;
+pub(crate) use self::schedule::{Groups, never_written};
 
 /// A compiled graph. A run writes only into its own buffers and its cache.
 #[derive(Debug)]

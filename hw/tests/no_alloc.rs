@@ -270,13 +270,20 @@ fn embedder(device: &Device) -> Plan {
             x: 5,
             function: Activation::Gelu,
         },
-        Op::Pool {
+        // Rounds rows as the activation makes them.
+        Op::Matmul {
             x: 6,
+            weight: 3,
+            bias: None,
+        },
+        Op::Pool {
+            x: 7,
             mode: Pooling::Mean,
         },
-        Op::Normalise { x: 7 },
+        Op::Normalise { x: 8 },
     ];
-    let weights = vec![matrix(64, WIDTH), matrix(1, WIDTH), quantised(WIDTH, WIDTH)];
+    let square = || quantised(WIDTH, WIDTH);
+    let weights = vec![matrix(64, WIDTH), matrix(1, WIDTH), square(), square()];
     let bounds = Bounds {
         tokens: 64,
         sequences: 4,

@@ -11,6 +11,8 @@
     reason = "a test that meets the unexpected has failed"
 )]
 
+#[path = "parity/joined.rs"]
+mod joined;
 #[path = "parity/ops.rs"]
 mod ops;
 #[path = "parity/support.rs"]

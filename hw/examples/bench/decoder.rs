@@ -12,8 +12,8 @@ use crate::products::Choice;
 use crate::{Clock, Report, weights};
 
 /// A decoder's sizes.
-struct Model {
-    name: &'static str,
+pub(crate) struct Model {
+    pub(crate) name: &'static str,
     layers: u32,
     width: u32,
     heads: u32,
@@ -22,7 +22,7 @@ struct Model {
     vocabulary: u32,
 }
 
-const MODELS: [Model; 4] = [
+static MODELS: [Model; 4] = [
     Model {
         name: "4M",
         layers: 4,
@@ -63,7 +63,8 @@ const MODELS: [Model; 4] = [
 
 /// Which types the matrices have.
 #[derive(Clone, Copy)]
-enum Types {
+pub(crate) enum Types {
+    /// All of one type.
     All(Dtype),
     /// `Q4_K_M` of public files: six bits for the output matrix, and for attention values and down projections of
     /// the first and last eighth of the layers and of every third between.
@@ -119,21 +120,17 @@ pub(crate) fn measure(
     choice: &Choice,
     report: &mut Report,
 ) -> Result<(), Box<dyn Error>> {
-    let quick = choice.quick;
     let mut rows = Vec::new();
     report.line("\n| model | type | MB | prefill 512 | decode 1 | of reading | decode 4 | decode 16 | 16 to 1 |")?;
     report.line("|---|---|---|---|---|---|---|---|---|")?;
-    let all = choice.model.is_some() || !quick;
-    let models = MODELS.get(..if all { 4 } else { 3 }).unwrap_or_default();
-    let wanted = |one: &Option<String>, name: &str| one.as_deref().is_none_or(|one| one == name);
-    for model in models
-        .iter()
-        .filter(|model| wanted(&choice.model, model.name))
-    {
-        for types in TYPES
-            .into_iter()
-            .filter(|types| wanted(&choice.dtype, types.name()))
-        {
+    let wanted = |types: &Types| {
+        choice
+            .dtype
+            .as_deref()
+            .is_none_or(|one| one == types.name())
+    };
+    for model in models(choice) {
+        for types in TYPES.into_iter().filter(wanted) {
             let figures = run(device, clock, model, types, choice)?;
             let [prefill, one, four, sixteen] = figures.tokens_s;
             let share = one * figures.bytes / 1e9 / read_gb_s * 100.0;
@@ -153,6 +150,52 @@ pub(crate) fn measure(
     }
     report.part("decoders", rows.into());
     Ok(())
+}
+
+/// Those that were asked for; without, all, or in a hurry the small ones.
+pub(crate) fn models(choice: &Choice) -> impl Iterator<Item = &'static Model> {
+    let name = choice.model.clone();
+    let count = if name.is_none() && choice.quick {
+        3
+    } else {
+        MODELS.len()
+    };
+    let wanted = move |model: &&Model| name.as_deref().is_none_or(|name| name == model.name);
+    MODELS.iter().take(count).filter(wanted)
+}
+
+/// A function that decodes a token of one sequence, 128 tokens in.
+pub(crate) fn step(
+    device: &Device,
+    model: &Model,
+    (ops, weights): &(Vec<Op>, Vec<Weight>),
+) -> Result<impl FnMut() + use<>, Box<dyn Error>> {
+    let pages: Vec<u32> = (0..128 / PAGE_TOKENS + 1).collect();
+    let layers = model.cache_layers();
+    let cache = Cache::create(device, &layers, pages.len() as u32, PAGE_TOKENS, Dtype::F16)?;
+    let bounds = Bounds {
+        tokens: 1,
+        sequences: 1,
+        outputs: 1,
+    };
+    let graph = Graph::check(ops.clone(), weights.clone(), Some(cache), bounds)?;
+    let mut plan = Plan::compile(device, graph)?;
+    let mut run = move || {
+        let sequences = [Sequence {
+            tokens: 1,
+            start: 128,
+            pages: &pages,
+        }];
+        plan.run(&Batch {
+            tokens: &[1],
+            sequences: &sequences,
+            outputs: &[0],
+        })
+    };
+    run()?;
+    Ok(move || {
+        let _ = run();
+    })
 }
 
 /// Sequences that share a cache, and tokens of its pages.
@@ -246,7 +289,7 @@ impl Model {
     }
 
     /// A Llama: norms, grouped heads, rotated halves, gated inner layer.
-    fn graph(&self, types: Types) -> Result<(Vec<Op>, Vec<Weight>), Box<dyn Error>> {
+    pub(crate) fn graph(&self, types: Types) -> Result<(Vec<Op>, Vec<Weight>), Box<dyn Error>> {
         let head = self.width / self.heads;
         let kv = self.kv_heads * head;
         let frequencies: Vec<f32> = (0..head / 2)

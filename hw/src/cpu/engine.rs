@@ -45,6 +45,9 @@ pub(crate) struct Engine {
 struct Room {
     /// Rounded activations.
     rounded: Zeroed,
+    /// A row for each thread: activations that are rounded as they are made.
+    rows: Zeroed,
+    row_words: usize,
     /// The same in tiles.
     tall: Zeroed,
     /// A row for each thread: what tiles of a strip need.
@@ -158,6 +161,7 @@ impl Engine {
 impl Room {
     fn for_graph(graph: &Graph, level: Level, threads: usize) -> io::Result<Self> {
         let mut rounded_words = 0;
+        let mut row_words = 0;
         let mut tall_words = 0;
         let mut tile_words = 0;
         let mut scratch_words = 0;
@@ -173,6 +177,7 @@ impl Room {
                     let rows = crate::plan::most_rows(graph.bounds, input(*x).rows);
                     let stride = rounded::blocks_of(columns) * rounded::BLOCK_WORDS;
                     rounded_words = rounded_words.max(rows * stride);
+                    row_words = row_words.max(columns.next_multiple_of(16));
                     tall_words = tall_words.max(tall::words(level, rows, columns));
                     tile_words = tile_words.max(tall::scratch_words(level, rows));
                 }
@@ -194,6 +199,8 @@ impl Room {
         let scratch_words = scratch_words.next_multiple_of(16);
         Ok(Self {
             rounded: Zeroed::words(rounded_words)?,
+            rows: Zeroed::words(row_words * threads)?,
+            row_words,
             tall: Zeroed::words(tall_words)?,
             tiles: Zeroed::words(tile_words * threads)?,
             tile_words,

@@ -63,19 +63,31 @@ pub(super) fn for_each_row<T: Send>(
     row_ns: usize,
     work: &(dyn Fn(usize, &mut [T]) + Sync),
 ) {
+    let work = |row: usize, _: usize, out: &mut [T]| work(row, out);
+    for_each_row_on(lead, data, [rows, width, stride], row_ns, &work);
+}
+
+/// The same with `work(row, thread, numbers)`; no two calls at a time have the same thread.
+pub(super) fn for_each_row_on<T: Send>(
+    lead: &mut Lead<'_>,
+    data: &mut [T],
+    [rows, width, stride]: [usize; 3],
+    row_ns: usize,
+    work: &(dyn Fn(usize, usize, &mut [T]) + Sync),
+) {
     let worth = rows.saturating_mul(row_ns) / WORTH_NS;
     let chunks = worth.min(lead.threads() * 4).min(rows).max(1);
     if chunks < 2 || lead.threads() < 2 {
         for (row, out) in data.chunks_mut(stride.max(1)).take(rows).enumerate() {
-            work(row, out.get_mut(..width).unwrap_or_default());
+            work(row, 0, out.get_mut(..width).unwrap_or_default());
         }
         return;
     }
     let split = Split::of(data, stride);
-    lead.run(chunks, &|chunk, _| {
+    lead.run(chunks, &|chunk, thread| {
         for row in rows * chunk / chunks..rows * (chunk + 1) / chunks {
             // SAFETY: chunks are disjoint ranges of rows, and each chunk runs once.
-            work(row, unsafe { split.part(row, 0..width) });
+            work(row, thread, unsafe { split.part(row, 0..width) });
         }
     });
 }

@@ -1,8 +1,9 @@
 //! Which buffer holds which value, and for how long.
 //!
-//! Decides from when values are last read, so that a plan's memory does not grow with its depth.
+//! Decides from when values are last read, so that a plan's memory does not grow with its depth. What
+//! products round as it is made lies in no buffer.
 
-use super::schedule::Groups;
+use super::schedule::{Groups, never_written};
 use crate::graph::{Bounds, Graph, Rows};
 use crate::op::Op;
 
@@ -43,15 +44,16 @@ impl Layout {
         };
         let mut free: Vec<usize> = Vec::new();
         for (time, group) in groups.iter().enumerate() {
+            let unwritten = never_written(graph, group);
             for index in group {
-                layout.place(graph, *index, &owners, &mut free);
+                layout.place(graph, *index, &owners, unwritten, &mut free);
             }
             for index in group {
                 let op = graph.ops.get(*index);
                 let read = op.map_or([None; 3], Op::inputs).into_iter().flatten();
                 let values = read.map(|v| v as usize).chain([*index]);
                 for owner in values.filter_map(|v| owners.get(v).copied()) {
-                    if last_use.get(owner) != Some(&time) {
+                    if last_use.get(owner) != Some(&time) || unwritten == Some(owner) {
                         continue;
                     }
                     let buffer = layout.views.get(owner).map(|v| v.buffer);
@@ -69,7 +71,14 @@ impl Layout {
         self.capacities.iter().map(|words| *words as u64 * 4).sum()
     }
 
-    fn place(&mut self, graph: &Graph, index: usize, owners: &[usize], free: &mut Vec<usize>) {
+    fn place(
+        &mut self,
+        graph: &Graph,
+        index: usize,
+        owners: &[usize],
+        unwritten: Option<usize>,
+        free: &mut Vec<usize>,
+    ) {
         let (Some(op), Some(shape)) = (graph.ops.get(index), graph.shapes.get(index)) else {
             return;
         };
@@ -85,6 +94,13 @@ impl Layout {
                     ..*source
                 }
             }
+            _ if unwritten == Some(index) => View {
+                buffer: 0,
+                start: 0,
+                width,
+                stride: 0,
+                rows: shape.rows,
+            },
             _ => {
                 let stride = width.next_multiple_of(LINE);
                 let words = stride * most_rows(graph.bounds, shape.rows);

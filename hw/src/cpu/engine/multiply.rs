@@ -1,4 +1,4 @@
-//! A group of matmuls with one input.
+//! A group of matmuls with one input, perhaps behind the op that makes it.
 
 use super::{Around, Engine, matrix};
 use crate::cpu::mapping::Zeroed;
@@ -6,7 +6,7 @@ use crate::cpu::matmul::{self, Input, MOST_TARGETS, Matrix, Target, rounded, tal
 use crate::cpu::pool::Lead;
 use crate::cpu::split::{Split, for_each_row};
 use crate::op::Op;
-use crate::plan::Values;
+use crate::plan::{Values, never_written};
 
 impl Engine {
     pub(super) fn multiply(
@@ -17,9 +17,11 @@ impl Engine {
         around: &Around<'_>,
     ) {
         let graph = around.graph;
-        let Some(Op::Matmul { x, .. }) = group.first().map(|op| &graph.ops[*op]) else {
+        let Some(Op::Matmul { x, .. }) = group.last().map(|op| &graph.ops[*op]) else {
             return;
         };
+        let made = never_written(graph, group);
+        let group = &group[usize::from(made.is_some())..];
         // The results leave the plan's list for the time being, so that they can be written while
         // the input is read.
         let mut outs = [const { Zeroed::empty() }; MOST_TARGETS];
@@ -44,14 +46,21 @@ impl Engine {
             .any(|(matrix, _)| matches!(matrix, Matrix::Packed(_)));
         let stride = rounded::blocks_of(input.width) * rounded::BLOCK_WORDS;
         let level = self.level;
-        if quantised {
+        let mut rounded_words = std::mem::replace(&mut self.room.rounded, Zeroed::empty());
+        let words = rounded_words.u32_mut();
+        if let Some(made) = made {
+            let mut rows = std::mem::replace(&mut self.room.rows, Zeroed::empty());
+            let to = (words, stride);
+            self.rounded_rows(lead, made, values, around, to, rows.f32_mut());
+            self.room.rows = rows;
+        } else if quantised {
             let shape = [input.rows, stride, stride];
-            let words = self.room.rounded.u32_mut();
-            for_each_row(lead, words, shape, input.width / 8 + 1, &|row, out| {
+            let cost = rounded::row_ns(input.width);
+            for_each_row(lead, words, shape, cost, &|row, out| {
                 rounded::round(level, input.row(row), out);
             });
         }
-        let rounded = self.room.rounded.u32();
+        let rounded = rounded_words.u32();
         let mut tall_words = std::mem::replace(&mut self.room.tall, Zeroed::empty());
         let mut tiles = std::mem::replace(&mut self.room.tiles, Zeroed::empty());
         {
@@ -76,6 +85,7 @@ impl Engine {
             }
             matmul::run(lead, level, input, &targets, &scratch, self.room.tile_words);
         }
+        self.room.rounded = rounded_words;
         self.room.tiles = tiles;
         self.room.tall = tall_words;
         for (out, op) in outs.iter_mut().zip(group) {

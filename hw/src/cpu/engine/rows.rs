@@ -2,8 +2,9 @@
 
 use super::{Around, Engine, matrix};
 use crate::cpu::mapping::Zeroed;
+use crate::cpu::matmul::rounded;
 use crate::cpu::pool::Lead;
-use crate::cpu::split::for_each_row;
+use crate::cpu::split::{Split, for_each_row, for_each_row_on};
 use crate::cpu::{elementwise, norm};
 use crate::matrix::Matrix;
 use crate::op::{Index, Op, Pooling};
@@ -21,19 +22,38 @@ impl Engine {
     ) {
         let mut out = Zeroed::empty();
         std::mem::swap(&mut out, values.buffer_of(index));
-        let facts = around.facts;
         let view = values.layout.views[index];
-        let mut inputs = [EMPTY; 2];
-        for (input, value) in inputs.iter_mut().zip(op.inputs()) {
-            if let Some(value) = value {
-                *input = matrix(values.layout, values.buffers, facts, value);
-            }
-        }
-        let shape = [facts.rows(view.rows), view.width, view.stride];
+        let inputs = inputs(op, values, around);
+        let shape = [around.facts.rows(view.rows), view.width, view.stride];
         let cost = row_ns(op, &inputs, view.width);
         let work = |row: usize, out: &mut [f32]| self.row(op, index, &inputs, around, row, out);
         for_each_row(lead, out.f32_mut(), shape, cost, &work);
         std::mem::swap(&mut out, values.buffer_of(index));
+    }
+
+    /// The rows that op `index` makes, rounded into rows of `stride` words; `scratch` has a row of floats
+    /// for each thread.
+    pub(super) fn rounded_rows(
+        &self,
+        lead: &mut Lead<'_>,
+        index: usize,
+        values: &Values<'_>,
+        around: &Around<'_>,
+        (words, stride): (&mut [u32], usize),
+        scratch: &mut [f32],
+    ) {
+        let op = &around.graph.ops[index];
+        let view = values.layout.views[index];
+        let inputs = inputs(op, values, around);
+        let shape = [around.facts.rows(view.rows), stride, stride];
+        let cost = row_ns(op, &inputs, view.width) + rounded::row_ns(view.width);
+        let scratch = Split::of(scratch, self.room.row_words);
+        for_each_row_on(lead, words, shape, cost, &|row, thread, words| {
+            // SAFETY: a thread makes one row at a time, and only it asks for its part.
+            let out = unsafe { scratch.part(thread, 0..view.width) };
+            self.row(op, index, &inputs, around, row, out);
+            rounded::round(self.level, out, words);
+        });
     }
 
     fn row(
@@ -98,6 +118,17 @@ impl Engine {
             Op::Matmul { .. } | Op::Attention { .. } | Op::Slice { .. } => {}
         }
     }
+}
+
+/// The values that `op` reads.
+fn inputs<'a>(op: &Op, values: &'a Values<'_>, around: &Around<'_>) -> [Matrix<'a>; 2] {
+    let mut inputs = [EMPTY; 2];
+    for (input, value) in inputs.iter_mut().zip(op.inputs()) {
+        if let Some(value) = value {
+            *input = matrix(values.layout, values.buffers, around.facts, value);
+        }
+    }
+    inputs
 }
 
 const EMPTY: Matrix<'static> = Matrix {

@@ -109,5 +109,10 @@ fn round_generic<V: Vector>(x: &[f32], words: &mut [u32]) {
     }
 }
 
+/// About how long a row takes on one thread.
+pub(in crate::cpu) fn row_ns(columns: usize) -> usize {
+    columns / 8 + 1
+}
+
 /// Below it, the inverse of the scale would overflow.
 const SMALLEST: f32 = 1e-30;

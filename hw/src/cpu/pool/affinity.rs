@@ -13,12 +13,26 @@ pub(super) fn cores() -> Vec<usize> {
         .collect()
 }
 
-/// Pins the calling thread. A system that refuses leaves it where it was, which costs speed alone.
+/// The calling thread, for [`pin`].
 #[cfg(target_os = "linux")]
-pub(super) fn pin(core: usize) {
+pub(super) fn this_thread() -> i32 {
+    rustix::thread::gettid().as_raw_nonzero().get()
+}
+
+/// The core that the calling thread is on.
+#[cfg(target_os = "linux")]
+pub(super) fn this_core() -> Option<usize> {
+    Some(rustix::thread::sched_getcpu())
+}
+
+/// Pins a thread of this process. A system that refuses leaves it where it was, which costs speed alone.
+#[cfg(target_os = "linux")]
+pub(super) fn pin(thread: i32, core: usize) {
     let mut set = rustix::thread::CpuSet::new();
     set.set(core);
-    let _ = rustix::thread::sched_setaffinity(None, &set);
+    if let Some(thread) = rustix::thread::Pid::from_raw(thread) {
+        let _ = rustix::thread::sched_setaffinity(Some(thread), &set);
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -27,4 +41,14 @@ pub(super) fn cores() -> Vec<usize> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn pin(_core: usize) {}
+pub(super) fn this_thread() -> i32 {
+    0
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn this_core() -> Option<usize> {
+    None
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn pin(_thread: i32, _core: usize) {}
