@@ -108,6 +108,12 @@ pub struct Replica {
     pub waiting: u32,
     pub cache_pages: u32,
     pub cache_pages_used: u32,
+    /// Tokens guessed ahead since the model was opened.
+    #[serde(default)]
+    pub guessed: u64,
+    /// Of these, how many became part of an answer.
+    #[serde(default)]
+    pub guesses_kept: u64,
     /// Generated over the last seconds.
     pub tokens_per_s: Option<f64>,
     /// The worker process.

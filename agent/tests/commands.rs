@@ -127,6 +127,36 @@ fn a_cache_is_kept_as_the_operator_says() {
     }
 }
 
+/// Guesses, out of the text or by a smaller model (here the same one), change when an answer comes and not
+/// what it says.
+#[test]
+fn guesses_change_no_answer() {
+    let answers = |settings: &[&str]| {
+        let agent = Agent::start(settings);
+        agent.ok(&["pull", TINY, "--name", "twin"]);
+        let mut texts = Vec::new();
+        for temperature in ["0", "0.8"] {
+            for prompt in ["The borrow checker", "fn main() {\n    let x = 5;\n"] {
+                let ask = ["run", "twin", prompt, "-n", "150", "--seed", "7"];
+                texts.push(agent.ok(&[&ask[..], &["--temperature", temperature]].concat()));
+            }
+        }
+        let loaded = agent.json(&["ps", "--json"]);
+        let replicas = loaded["replicas"].as_array().unwrap();
+        let twin = replicas.iter().find(|replica| replica["model"] == "twin");
+        let count = |what: &str| twin.unwrap()[what].as_u64().unwrap();
+        (texts, count("guessed"), count("guesses_kept"))
+    };
+    let (without, guessed, _) = answers(&["--set", "models.speculate=false"]);
+    assert_eq!(guessed, 0);
+    let (looked_up, guessed, kept) = answers(&[]);
+    assert_eq!(without, looked_up);
+    assert!(kept <= guessed, "{kept} of {guessed}");
+    let (modelled, guessed, kept) = answers(&["--set", "models.drafts={twin='tiny'}"]);
+    assert_eq!(without, modelled);
+    assert!(kept <= guessed, "{kept} of {guessed}");
+}
+
 fn models_come_and_go(agent: &Agent) {
     let models = agent.json(&["models", "--json"]);
     assert_eq!(models["models"][0]["name"], "tiny");

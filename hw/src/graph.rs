@@ -37,8 +37,8 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Quantised weights of products that are not packed yet, each once, with their places in the list.
-    pub(crate) fn unpacked(&self) -> impl Iterator<Item = (usize, &Weight)> {
+    /// Weights of products that are not packed yet, each once.
+    pub(crate) fn unpacked(&self) -> impl Iterator<Item = &Weight> {
         let mut used = vec![false; self.weights.len()];
         for op in &self.ops {
             if let Op::Matmul { weight, .. } = op
@@ -48,10 +48,10 @@ impl Graph {
             }
         }
         let mut known = HashSet::new();
-        let weights = self.weights.iter().enumerate().zip(used);
-        weights.filter_map(move |((index, weight), used)| {
-            let wanted = used && weight.dtype().is_quantised() && weight.packed().is_none();
-            (wanted && known.insert(weight.identity())).then_some((index, weight))
+        let weights = self.weights.iter().zip(used);
+        weights.filter_map(move |(weight, used)| {
+            let wanted = used && weight.packed().is_none();
+            (wanted && known.insert(weight.identity())).then_some(weight)
         })
     }
 

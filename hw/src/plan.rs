@@ -56,7 +56,7 @@ impl Plan {
         let weight_bytes = if reference {
             0
         } else {
-            let missing = graph.unpacked().map(|(_, weight)| packed_bytes(weight));
+            let missing = graph.unpacked().map(packed_bytes);
             missing.sum::<usize>() as u64
         };
         let size_bytes = layout.size_bytes();

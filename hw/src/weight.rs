@@ -274,11 +274,6 @@ impl Weight {
         };
         (start, self.dtype, self.rows, self.columns)
     }
-
-    /// Bytes of one row.
-    pub(crate) fn row_bytes(&self) -> usize {
-        self.row_bytes
-    }
 }
 
 /// Why a matrix could not be made. Nothing was kept.

@@ -267,6 +267,8 @@ fn replica(model: &str, state: &str) -> wire::Replica {
         waiting: 2,
         cache_pages: 64,
         cache_pages_used: 16,
+        guessed: 40,
+        guesses_kept: 30,
         tokens_per_s: Some(1_234.5),
         pid: Some(4321),
         resident_bytes: Some(41 << 20),

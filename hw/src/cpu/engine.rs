@@ -3,6 +3,7 @@
 //! Decides which kernel an op becomes and what memory it needs beside the plan's buffers. All of
 //! it is made when the plan is compiled; a run allocates nothing.
 
+use std::collections::HashMap;
 use std::io;
 
 use super::attention;
@@ -30,7 +31,7 @@ pub(crate) struct Engine {
     level: Level,
     /// Weights that are vectors, as floats, by their place in the graph's list.
     vectors: Vec<Option<Vec<f32>>>,
-    /// Quantised weights of products, by their place in the graph's list.
+    /// Weights of products, by their place in the graph's list.
     packed: Vec<Option<Packed>>,
     turns: Vec<Turn>,
     /// Of each op: its turn.
@@ -243,19 +244,18 @@ fn turn(op: &Op) -> Option<Turn> {
 }
 
 fn packed(graph: &Graph, lead: &mut Lead<'_>) -> io::Result<Vec<Option<Packed>>> {
-    let missing: Vec<(usize, &Weight)> = graph.unpacked().collect();
-    let weights: Vec<&Weight> = missing.iter().map(|(_, weight)| *weight).collect();
-    let mut all = vec![None; graph.weights.len()];
-    for ((index, weight), packed) in missing.into_iter().zip(Packed::all(&weights, lead)?) {
+    let weights: Vec<&Weight> = graph.unpacked().collect();
+    let made = Packed::all(&weights, lead)?;
+    let mut known = HashMap::new();
+    for (weight, packed) in weights.into_iter().zip(made) {
         weight.keep(packed.clone());
-        all[index] = Some(packed);
+        known.insert(weight.identity(), packed);
     }
-    for (place, weight) in all.iter_mut().zip(&graph.weights) {
-        if place.is_none() {
-            *place = weight.packed();
-        }
-    }
-    Ok(all)
+    let of = |weight: &Weight| known.get(&weight.identity()).cloned();
+    let all = graph.weights.iter();
+    Ok(all
+        .map(|weight| of(weight).or_else(|| weight.packed()))
+        .collect())
 }
 
 fn vectors(graph: &Graph) -> Vec<Option<Vec<f32>>> {

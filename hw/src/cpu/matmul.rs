@@ -10,14 +10,13 @@ use super::level::Level;
 use super::packed::{Packed, STRIP};
 use super::pool::Lead;
 use super::split::{Split, WORTH_NS};
-use crate::matrix::Matrix as Floats;
-use crate::weight::Weight;
+use crate::matrix::Matrix;
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
+mod floats;
 mod formats;
 mod lanes;
-mod plain;
 pub(super) mod rounded;
 mod strip;
 #[cfg_attr(
@@ -30,40 +29,16 @@ mod tile;
 /// Weights that share one input, at most.
 pub(crate) const MOST_TARGETS: usize = 4;
 
-/// Weights as a kernel reads them.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Matrix<'a> {
-    /// Floats, row after row.
-    Stored(&'a Weight),
-    /// Quants in strips.
-    Packed(&'a Packed),
-}
-
 /// One product of a group.
 pub(super) struct Target<'a> {
-    pub(super) matrix: Matrix<'a>,
+    pub(super) weight: &'a Packed,
     pub(super) bias: Option<&'a [f32]>,
     pub(super) out: Split<'a, f32>,
 }
 
 impl Target<'_> {
-    /// Rows of the weight.
-    fn rows(&self) -> usize {
-        match self.matrix {
-            Matrix::Stored(weight) => weight.rows() as usize,
-            Matrix::Packed(packed) => packed.rows(),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self.matrix {
-            Matrix::Stored(weight) => weight.data().len(),
-            Matrix::Packed(packed) => packed.size_bytes(),
-        }
-    }
-
     fn strips(&self) -> usize {
-        self.rows().div_ceil(STRIP)
+        self.weight.rows().div_ceil(STRIP)
     }
 }
 
@@ -71,8 +46,8 @@ impl Target<'_> {
 #[derive(Clone, Copy)]
 pub(super) struct Input<'a> {
     /// As floats.
-    pub(super) x: Floats<'a>,
-    /// Rounded, if a weight is quantised; rows of `rounded_stride` words.
+    pub(super) x: Matrix<'a>,
+    /// Rounded, if a weight is quantised; rows of `rounded_stride` words, zero if none is.
     pub(super) rounded: &'a [u32],
     pub(super) rounded_stride: usize,
     /// The same in tiles, if there are enough rows for them and the processor has such.
@@ -113,13 +88,15 @@ pub(super) fn run(
         return;
     }
     let columns = input.x.width.max(1);
-    let group = (GROUP_BYTES / (columns * 2)).clamp(32, MOST_ROWS) / 16 * 16;
+    let number = if input.rounded_stride > 0 { 2 } else { 4 };
+    let group = (GROUP_BYTES / (columns * number)).clamp(32, MOST_ROWS) / 16 * 16;
     let group = group.min(rows);
     let groups = rows.div_ceil(group);
     let strips: usize = targets.iter().flatten().map(Target::strips).sum();
     let items = strips * groups;
-    let bytes: usize = targets.iter().flatten().map(Target::bytes).sum();
-    let outputs: usize = targets.iter().flatten().map(Target::rows).sum();
+    let weights = || targets.iter().flatten().map(|target| target.weight);
+    let bytes: usize = weights().map(Packed::size_bytes).sum();
+    let outputs: usize = weights().map(Packed::rows).sum();
     let whole_ns = bytes / 12 + outputs * columns / 64 * rows / 4;
     let chunks = (whole_ns / WORTH_NS)
         .min(lead.threads() * CHUNKS)
@@ -164,6 +141,6 @@ const CHUNKS: usize = 8;
 /// Rows of activations of one group, at most.
 const MOST_ROWS: usize = 512;
 
-/// Activations of one group, as bytes with their scales: they share the second-level cache with some
+/// Activations of one group, as bytes with their scales or as floats: they share the second-level cache with some
 /// strips of weights.
 const GROUP_BYTES: usize = 1 << 20;

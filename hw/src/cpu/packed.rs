@@ -1,10 +1,12 @@
-//! Quantised weights in the order in which kernels read them.
+//! Weights of products in the order in which kernels read them.
 //!
 //! Decides where the numbers of a weight lie once it is packed: sixteen rows side by side make a
 //! *strip*, in which the same four columns of all sixteen follow each other, so that a lane of a
 //! register is a weight row and nothing is ever added across lanes. Refuses to know instructions.
 //!
-//! A strip is `blocks` blocks of quants, 32 columns of sixteen rows each, and then their *sides*:
+//! A strip of floats is column after column, each of sixteen rows.
+//!
+//! A strip of a quantised type is `blocks` blocks of quants, 32 columns of sixteen rows each, and then their *sides*:
 //! scales and minima. Every strip begins at a multiple of 64 bytes. A row that a weight lacks is zero.
 //!
 //! Quants of a block, in words of four columns (`c`) of one row (`r`), word `16 * g + r`:
@@ -45,7 +47,7 @@ pub(super) struct Form {
 }
 
 impl Form {
-    /// Of a quantised type; of others it means nothing.
+    /// Of a quantised type; of floats, 32 columns.
     pub(super) const fn of(dtype: Dtype) -> Self {
         let (quants, side, sharing) = match dtype {
             Dtype::Q4_0 => (256, 32, 1),
@@ -55,7 +57,9 @@ impl Form {
             Dtype::Q4K => (256, 320, 8),
             Dtype::Q5K => (320, 320, 8),
             Dtype::Q6K => (384, 288, 8),
-            Dtype::Q8_0 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 => (512, 32, 1),
+            Dtype::Q8_0 => (512, 32, 1),
+            Dtype::F32 => (2048, 0, 1),
+            Dtype::F16 | Dtype::Bf16 => (1024, 0, 1),
         };
         Self {
             quants,
@@ -76,8 +80,15 @@ pub(crate) fn packed_bytes(weight: &Weight) -> usize {
 }
 
 fn size_of_strips(dtype: Dtype, rows: u32, columns: u32) -> usize {
-    let blocks = columns as usize / 32;
-    (rows as usize).div_ceil(STRIP) * Form::of(dtype).strip_bytes(blocks)
+    (rows as usize).div_ceil(STRIP) * strip_bytes(dtype, columns as usize)
+}
+
+/// Bytes of a strip of `columns` columns.
+fn strip_bytes(dtype: Dtype, columns: usize) -> usize {
+    if dtype.is_quantised() {
+        return Form::of(dtype).strip_bytes(columns / 32);
+    }
+    (columns * STRIP * dtype.block_bytes()).next_multiple_of(64)
 }
 
 /// Where strips are.
@@ -94,11 +105,11 @@ pub(crate) struct Packed {
     start: usize,
     dtype: Dtype,
     rows: usize,
-    blocks: usize,
+    columns: usize,
 }
 
 impl Packed {
-    /// Packs `weights`, whose types are quantised, on all threads, into one piece of memory: small ones
+    /// Packs `weights` on all threads, into one piece of memory: small ones
     /// would not get large pages each by itself.
     ///
     /// # Errors
@@ -122,7 +133,7 @@ impl Packed {
                 start,
                 dtype: weight.dtype(),
                 rows: weight.rows() as usize,
-                blocks: weight.columns() as usize / 32,
+                columns: weight.columns() as usize,
             });
             start += packed_bytes(weight);
         }
@@ -138,13 +149,13 @@ impl Packed {
         self.rows
     }
 
-    /// Blocks of 32 columns.
-    pub(super) fn blocks(&self) -> usize {
-        self.blocks
+    /// Columns of the weight.
+    pub(super) fn columns(&self) -> usize {
+        self.columns
     }
 
     fn strip_bytes(&self) -> usize {
-        Form::of(self.dtype).strip_bytes(self.blocks)
+        strip_bytes(self.dtype, self.columns)
     }
 
     /// Bytes of all strips.
@@ -170,8 +181,8 @@ impl Packed {
 
 /// Packs one weight into zeros.
 fn pack(weight: &Weight, to: &mut [u8], lead: &mut Lead<'_>) {
-    let blocks = weight.columns() as usize / 32;
-    let strip_bytes = Form::of(weight.dtype()).strip_bytes(blocks);
+    let columns = weight.columns() as usize;
+    let strip_bytes = strip_bytes(weight.dtype(), columns);
     let strips = (weight.rows() as usize).div_ceil(STRIP);
     let split = Split::of(to, strip_bytes);
     let chunks = strips.min(lead.threads() * 8);
@@ -183,7 +194,7 @@ fn pack(weight: &Weight, to: &mut [u8], lead: &mut Lead<'_>) {
             }
             // SAFETY: chunks are disjoint ranges of strips, and each chunk runs once.
             let out = unsafe { split.part(index, 0..strip_bytes) };
-            strip::pack(weight.dtype(), &rows, blocks, out);
+            strip::pack(weight.dtype(), &rows, columns, out);
         }
     });
 }

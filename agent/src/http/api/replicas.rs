@@ -72,6 +72,8 @@ fn describe(agent: &Agent, status: ReplicaStatus, traces: &[Trace]) -> wire::Rep
         waiting: status.load.waiting,
         cache_pages: status.load.cache_pages,
         cache_pages_used: status.load.cache_pages_used,
+        guessed: status.load.guessed,
+        guesses_kept: status.load.guesses_kept,
         resident_bytes: status.pid.and_then(skep_hw::telemetry::resident_bytes),
         pid: status.pid,
         restarts: status.restarts,

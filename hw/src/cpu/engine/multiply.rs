@@ -2,7 +2,7 @@
 
 use super::{Around, Engine, matrix};
 use crate::cpu::mapping::Zeroed;
-use crate::cpu::matmul::{self, Input, MOST_TARGETS, Matrix, Target, rounded, tall};
+use crate::cpu::matmul::{self, Input, MOST_TARGETS, Target, rounded, tall};
 use crate::cpu::pool::Lead;
 use crate::cpu::split::{Split, for_each_row};
 use crate::op::Op;
@@ -29,21 +29,14 @@ impl Engine {
             std::mem::swap(out, values.buffer_of(*op));
         }
         let input = matrix(values.layout, values.buffers, around.facts, *x);
-        let matrix_of = |op: usize| match graph.ops[op] {
-            Op::Matmul { weight, bias, .. } => {
-                let index = weight as usize;
-                let packed = self.packed[index].as_ref().map(Matrix::Packed);
-                Some((
-                    packed.unwrap_or(Matrix::Stored(&graph.weights[index])),
-                    bias,
-                ))
-            }
+        let weight_of = |op: usize| match graph.ops[op] {
+            Op::Matmul { weight, bias, .. } => Some((self.packed[weight as usize].as_ref()?, bias)),
             _ => None,
         };
         let quantised = group
             .iter()
-            .filter_map(|op| matrix_of(*op))
-            .any(|(matrix, _)| matches!(matrix, Matrix::Packed(_)));
+            .filter_map(|op| weight_of(*op))
+            .any(|(weight, _)| weight.dtype().is_quantised());
         let stride = rounded::blocks_of(input.width) * rounded::BLOCK_WORDS;
         let level = self.level;
         let mut rounded_words = std::mem::replace(&mut self.room.rounded, Zeroed::empty());
@@ -77,8 +70,8 @@ impl Engine {
             let mut targets: [Option<Target<'_>>; MOST_TARGETS] = [const { None }; MOST_TARGETS];
             for ((target, out), op) in targets.iter_mut().zip(&mut outs).zip(group) {
                 let view = &values.layout.views[*op];
-                *target = matrix_of(*op).map(|(matrix, bias)| Target {
-                    matrix,
+                *target = weight_of(*op).map(|(weight, bias)| Target {
+                    weight,
                     bias: bias.map(|bias| self.vector(bias)),
                     out: Split::of(out.f32_mut(), view.stride),
                 });

@@ -9,10 +9,9 @@ use super::super::level::Level;
 use super::amx;
 use super::formats::{Format, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
 use super::tile::{self, Strip};
-use super::{Input, Matrix, Target, plain};
-use crate::cpu::packed::{Packed, STRIP};
+use super::{Input, Target, floats};
+use crate::cpu::packed::STRIP;
 use crate::dtype::Dtype;
-use crate::weight::Weight;
 
 /// Computes strips `strips` of the weight for `rows` of the input.
 pub(super) fn compute(
@@ -23,16 +22,10 @@ pub(super) fn compute(
     strips: Range<usize>,
     scratch: &mut [u32],
 ) {
-    let packed = match &target.matrix {
-        Matrix::Stored(weight) => {
-            for strip in strips {
-                floats(level, input, rows.clone(), target, weight, strip * STRIP);
-            }
-            return;
+    let work = match target.weight.dtype() {
+        Dtype::F32 | Dtype::F16 | Dtype::Bf16 => {
+            return floats(level, input, rows, target, strips);
         }
-        Matrix::Packed(packed) => *packed,
-    };
-    let work = match packed.dtype() {
         Dtype::Q4_0 => quantised::<Q4_0>,
         Dtype::Q4_1 => quantised::<Q4_1>,
         Dtype::Q5_0 => quantised::<Q5_0>,
@@ -40,9 +33,9 @@ pub(super) fn compute(
         Dtype::Q4K => quantised::<Q4K>,
         Dtype::Q5K => quantised::<Q5K>,
         Dtype::Q6K => quantised::<Q6K>,
-        Dtype::Q8_0 | Dtype::F32 | Dtype::F16 | Dtype::Bf16 => quantised::<Q8_0>,
+        Dtype::Q8_0 => quantised::<Q8_0>,
     };
-    work(level, input, rows, target, packed, strips, scratch);
+    work(level, input, rows, target, strips, scratch);
 }
 
 fn quantised<F: Format>(
@@ -50,14 +43,13 @@ fn quantised<F: Format>(
     input: Input<'_>,
     rows: Range<usize>,
     target: &Target<'_>,
-    packed: &Packed,
     strips: Range<usize>,
     scratch: &mut [u32],
 ) {
     let beyond = rows.len() >= BEYOND;
     let of = |index| Strip {
-        bytes: packed.strip(index),
-        blocks: packed.blocks(),
+        bytes: target.weight.strip(index),
+        blocks: target.weight.columns() / 32,
     };
     #[cfg_attr(
         not(target_arch = "x86_64"),
@@ -162,7 +154,7 @@ const BEYOND: usize = 128;
 
 /// Writes sums of weight rows from `column` on into row `row` of the result, with the bias.
 fn put(target: &Target<'_>, row: usize, column: usize, sums: &[f32], beyond: bool) {
-    let end = (column + sums.len()).min(target.rows());
+    let end = (column + sums.len()).min(target.weight.rows());
     // SAFETY: strips and groups are disjoint, each is computed by one thread, and the part ends
     // with this call.
     let out = unsafe { target.out.part(row, column..end) };
@@ -216,63 +208,36 @@ fn write_beyond(out: &mut [f32], sums: &[f32]) -> bool {
     false
 }
 
-/// The weight rows of a strip, the last one again beyond the end.
-fn strip_rows(weight: &Weight, first: usize) -> [&[u8]; STRIP] {
-    let last = weight.rows() as usize - 1;
-    let data = weight.data();
-    let row_bytes = weight.row_bytes();
-    let mut rows: [&[u8]; STRIP] = [&[]; STRIP];
-    for (i, row) in rows.iter_mut().enumerate() {
-        *row = &data[(first + i).min(last) * row_bytes..][..row_bytes];
-    }
-    rows
-}
-
 fn floats(
     level: Level,
     input: Input<'_>,
     rows: Range<usize>,
     target: &Target<'_>,
-    weight: &Weight,
-    first: usize,
+    strips: Range<usize>,
 ) {
-    let beyond = false;
-    let dtype = weight.dtype();
-    let count = weight.rows() as usize - first;
-    let weights = strip_rows(weight, first);
-    let x = |row: usize| input.x.row(row);
-    for (i, weights) in weights
-        .as_chunks::<{ plain::TILE_ROWS }>()
-        .0
-        .iter()
-        .enumerate()
-    {
-        let column = first + i * plain::TILE_ROWS;
-        if i * plain::TILE_ROWS >= count {
-            break;
+    let beyond = rows.len() >= BEYOND;
+    let mut all: [&[u8]; floats::STRIPS] = [&[]; floats::STRIPS];
+    for first in strips.clone().step_by(floats::STRIPS) {
+        let count = (strips.end - first).min(floats::STRIPS);
+        for (s, strip) in all.iter_mut().take(count).enumerate() {
+            *strip = target.weight.strip(first + s);
         }
         let mut row = rows.start;
-        while row + 4 <= rows.end {
-            let mut out = [[0.0; plain::TILE_ROWS]; 4];
-            let tile = [x(row), x(row + 1), x(row + 2), x(row + 3)];
-            plain::tile_4(level, dtype, *weights, tile, &mut out);
-            for (m, sums) in out.iter().enumerate() {
-                put(target, row + m, column, sums, beyond);
+        while row < rows.end {
+            let mut x: [&[f32]; floats::ROWS] = [&[]; floats::ROWS];
+            let more = (rows.end - row).min(floats::ROWS);
+            for (m, x) in x.iter_mut().take(more).enumerate() {
+                *x = input.x.row(row + m);
             }
-            row += 4;
-        }
-        if row + 2 <= rows.end {
-            let mut out = [[0.0; plain::TILE_ROWS]; 2];
-            plain::tile_2(level, dtype, *weights, [x(row), x(row + 1)], &mut out);
-            for (m, sums) in out.iter().enumerate() {
-                put(target, row + m, column, sums, beyond);
+            let mut out = [[[0.0; STRIP]; floats::STRIPS]; floats::ROWS];
+            let dtype = target.weight.dtype();
+            floats::tile(level, dtype, &all[..count], &x[..more], &mut out);
+            for (m, out) in out.iter().take(more).enumerate() {
+                for (s, sums) in out.iter().take(count).enumerate() {
+                    put(target, row + m, (first + s) * STRIP, sums, beyond);
+                }
             }
-            row += 2;
-        }
-        if row < rows.end {
-            let mut out = [[0.0; plain::TILE_ROWS]; 1];
-            plain::tile_1(level, dtype, *weights, [x(row)], &mut out);
-            put(target, row, column, &out[0], beyond);
+            row += more;
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::limits::{MAX_WEIGHT_ROWS, MAX_WEIGHTS, MAX_WIDTH};
 use crate::weight::Place;
 
 /// The last two digits are the order of `packed.rs`: any change there is another number here.
-const MAGIC: [u8; 8] = *b"skepPK01";
+const MAGIC: [u8; 8] = *b"skepPK02";
 
 const HEAD_BYTES: usize = 24;
 
@@ -51,30 +51,34 @@ pub(crate) fn read(path: &Path, source_bytes: u64) -> io::Result<Vec<(Place, Pac
     file.read_exact(&mut entries)?;
     let memory = Arc::new(Memory::File(FileBytes::map(&file)?));
     let mut all = Vec::new();
+    let mut expected = first_strip(count);
     for entry in entries.as_chunks::<ENTRY_BYTES>().0 {
         let (offset, start) = (number(entry, 0), number(entry, 8));
         let dtype = Dtype::ALL.get(short(entry, 16) as usize).copied();
         let (rows, columns) = (short(entry, 20), short(entry, 24));
         let sane = rows <= MAX_WEIGHT_ROWS && columns <= MAX_WIDTH;
-        let dtype = dtype.filter(|dtype| {
-            sane && dtype.is_quantised() && dtype.row_bytes(columns as usize).is_some()
-        });
+        let dtype = dtype.filter(|dtype| sane && dtype.row_bytes(columns as usize).is_some());
         let Some(dtype) = dtype else {
             return Err(io::ErrorKind::InvalidData.into());
         };
         let size = size_of_strips(dtype, rows, columns) as u64;
-        let there = start.checked_add(size).is_some_and(|end| end <= bytes);
-        if !there || !start.is_multiple_of(64) {
+        // Strips follow each other without a gap, so a type or a size that is not what was written is
+        // seen by the next entry, or by the end.
+        if start != expected || size > bytes.saturating_sub(start) {
             return Err(io::ErrorKind::InvalidData.into());
         }
+        expected = start + size;
         let packed = Packed {
             memory: Arc::clone(&memory),
             start: start as usize,
             dtype,
             rows: rows as usize,
-            blocks: columns as usize / 32,
+            columns: columns as usize,
         };
         all.push(((offset as usize, dtype, rows, columns), packed));
+    }
+    if expected != bytes {
+        return Err(io::ErrorKind::InvalidData.into());
     }
     Ok(all)
 }
@@ -127,8 +131,7 @@ fn write_whole(file: File, source_bytes: u64, weights: &[(Place, Packed)]) -> io
     to.write_all(&MAGIC)?;
     to.write_all(&source_bytes.to_le_bytes())?;
     to.write_all(&(weights.len() as u64).to_le_bytes())?;
-    let head = (HEAD_BYTES + weights.len() * ENTRY_BYTES) as u64;
-    let first = head.next_multiple_of(ALIGNMENT);
+    let first = first_strip(weights.len() as u64);
     let mut start = first;
     for ((offset, dtype, rows, columns), packed) in weights {
         let dtype = Dtype::ALL.iter().position(|other| other == dtype);
@@ -146,6 +149,11 @@ fn write_whole(file: File, source_bytes: u64, weights: &[(Place, Packed)]) -> io
     let file = to.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_all()?;
     Ok(file)
+}
+
+/// Where the strips of `count` weights begin.
+const fn first_strip(count: u64) -> u64 {
+    (HEAD_BYTES as u64 + count * ENTRY_BYTES as u64).next_multiple_of(ALIGNMENT)
 }
 
 fn number(bytes: &[u8], at: usize) -> u64 {

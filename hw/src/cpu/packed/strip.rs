@@ -6,8 +6,26 @@
 use super::{Form, STRIP};
 use crate::dtype::Dtype;
 
-/// Packs `rows` of `blocks` blocks each into `out`, which is zero; an empty row stays so.
-pub(super) fn pack(dtype: Dtype, rows: &[&[u8]; STRIP], blocks: usize, out: &mut [u8]) {
+/// Packs `rows` of `columns` columns each into `out`, which is zero; an empty row stays so.
+pub(super) fn pack(dtype: Dtype, rows: &[&[u8]; STRIP], columns: usize, out: &mut [u8]) {
+    match dtype {
+        Dtype::F32 => numbers::<4>(rows, out),
+        Dtype::F16 | Dtype::Bf16 => numbers::<2>(rows, out),
+        _ => blocks(dtype, rows, columns / 32, out),
+    }
+}
+
+/// Column after column of numbers of `BYTES` bytes.
+fn numbers<const BYTES: usize>(rows: &[&[u8]; STRIP], out: &mut [u8]) {
+    for (r, row) in rows.iter().enumerate() {
+        let to = out.as_chunks_mut::<BYTES>().0.chunks_exact_mut(STRIP);
+        for (to, number) in to.zip(row.as_chunks::<BYTES>().0) {
+            to[r] = *number;
+        }
+    }
+}
+
+fn blocks(dtype: Dtype, rows: &[&[u8]; STRIP], blocks: usize, out: &mut [u8]) {
     let form = Form::of(dtype);
     let (quants, sides) = out.split_at_mut(blocks * form.quants);
     for (r, row) in rows.iter().enumerate() {
