@@ -4,10 +4,9 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use crate::cpu::level::{Isa, Level};
-use crate::cpu::pool::{Lead, Pool};
+use crate::cpu::pool::{Lead, Pool, threads_worth};
 use crate::limits::MAX_THREADS;
 
 mod memory;
@@ -15,8 +14,8 @@ mod memory;
 /// How to use the processor. The default is all usable cores and the best instructions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CpuSettings {
-    /// Threads, the caller's included; without, as many as the process's affinity mask and its
-    /// control group's quota allow.
+    /// Threads, the caller's included; without, one for each core of the process's affinity mask, however many
+    /// hardware threads it has, and no more than its control group's quota allows.
     pub threads: Option<NonZeroUsize>,
     /// Instructions; without, the best that the processor has.
     pub isa: Option<Isa>,
@@ -38,8 +37,7 @@ impl Device {
         };
         let threads = settings
             .threads
-            .or_else(|| available_parallelism().ok())
-            .map_or(1, NonZeroUsize::get)
+            .map_or_else(threads_worth, NonZeroUsize::get)
             .min(MAX_THREADS);
         let processor = memory::processor_name().unwrap_or_else(|| "CPU".to_owned());
         let plural = if threads == 1 { "" } else { "s" };

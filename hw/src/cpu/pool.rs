@@ -8,6 +8,7 @@
 //! job, since the next one usually follows within microseconds, and then parks.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
@@ -19,14 +20,32 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
+use self::affinity::Cores;
 use self::roster::Roster;
 use self::shared::{Job, Shared, Signs, State};
+
+/// Cores of the calling thread's affinity mask, each counted once however many hardware threads it has; zero where
+/// that is not known.
+pub(crate) fn cores_allowed() -> usize {
+    Cores::allowed().count()
+}
+
+/// How many threads are worth starting: one for each core that the process may use, and no more than its
+/// control group grants. Threads of a group that has spent its share all stop until the next period.
+pub(crate) fn threads_worth() -> usize {
+    let granted = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    match cores_allowed() {
+        0 => granted,
+        cores => granted.min(cores),
+    }
+}
 
 /// A leader and its helpers.
 #[derive(Debug)]
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     helpers: Vec<Follower>,
+    cores: Arc<Cores>,
     /// Held by the one leader of the moment.
     leader: Mutex<Roster>,
     start: Instant,
@@ -36,12 +55,13 @@ impl Pool {
     /// A pool of `threads`, the caller's included. With a thread for each core of the process's affinity
     /// mask, each helper is pinned to one, the first being left to the leader.
     pub(crate) fn start(threads: usize) -> io::Result<Self> {
-        Self::start_on(threads, &affinity::cores())
+        Self::start_on(threads, Cores::allowed())
     }
 
-    fn start_on(threads: usize, cores: &[usize]) -> io::Result<Self> {
+    fn start_on(threads: usize, cores: Cores) -> io::Result<Self> {
+        let cores = Arc::new(cores);
         let shared = Arc::new(Shared::default());
-        let roster = Roster::of(threads.saturating_sub(1), cores);
+        let roster = Roster::of(threads.saturating_sub(1), &cores.names());
         let mut helpers = Vec::new();
         for number in 1..threads {
             let pin = roster.core(number - 1);
@@ -49,11 +69,12 @@ impl Pool {
             let work = {
                 let shared = Arc::clone(&shared);
                 let signs = Arc::clone(&signs);
+                let cores = Arc::clone(&cores);
                 move || {
                     let id = affinity::this_thread();
                     signs.id.store(id, Ordering::Relaxed);
                     if let Some(core) = pin {
-                        affinity::pin(id, core);
+                        cores.pin(id, core);
                     }
                     shared.started.fetch_add(1, Ordering::SeqCst);
                     shared.help(number, &signs);
@@ -83,6 +104,7 @@ impl Pool {
         Ok(Self {
             shared,
             helpers,
+            cores,
             leader: Mutex::new(roster),
             start: Instant::now(),
         })
@@ -174,6 +196,7 @@ impl Lead<'_> {
         // Sequentially consistent, as is the helpers' flag: either this sees a helper's flag and
         // wakes it, or the helper sees this job before it parks.
         shared.state.store(state.pack(), Ordering::SeqCst);
+        let cores = &self.pool.cores;
         let mut wanted = chunks - 1;
         for (number, helper) in self.pool.helpers.iter().enumerate() {
             if wanted == 0 {
@@ -182,7 +205,7 @@ impl Lead<'_> {
             if self.roster.is_present(number) {
                 wanted -= 1;
                 if helper.signs.asleep.load(Ordering::SeqCst) {
-                    Self::make_way(&mut self.roster, number, helper);
+                    Self::make_way(cores, &mut self.roster, number, helper);
                     helper.thread.unpark();
                 }
             }
@@ -198,7 +221,7 @@ impl Lead<'_> {
         let now = self.pool.start.elapsed();
         for (number, helper) in self.pool.helpers.iter().enumerate() {
             if helper.signs.at_work.load(Ordering::Relaxed)
-                && !Self::make_way(&mut self.roster, number, helper)
+                && !Self::make_way(&self.pool.cores, &mut self.roster, number, helper)
             {
                 self.roster.dismiss(number, now);
                 helper.signs.on_leave.store(true, Ordering::Relaxed);
@@ -208,12 +231,12 @@ impl Lead<'_> {
 
     /// Moves a helper off the core that the caller is on, if it is pinned there: the system has moved the
     /// caller, perhaps away from a busy core, and may not move the helper.
-    fn make_way(roster: &mut Roster, number: usize, helper: &Follower) -> bool {
-        let here = roster.core(number).and_then(|_| affinity::this_core());
+    fn make_way(cores: &Cores, roster: &mut Roster, number: usize, helper: &Follower) -> bool {
+        let here = roster.core(number).and_then(|_| cores.this());
         let Some(core) = here.and_then(|here| roster.make_way(number, here)) else {
             return false;
         };
-        affinity::pin(helper.signs.id.load(Ordering::Relaxed), core);
+        cores.pin(helper.signs.id.load(Ordering::Relaxed), core);
         true
     }
 }

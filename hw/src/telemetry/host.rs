@@ -13,6 +13,7 @@ use sysinfo::{Components, CpuRefreshKind, MemoryRefreshKind, Networks, RefreshKi
 
 use super::Places;
 use super::snapshot::{Cpu, Disk, Host, HostMemory, Network, Temperature};
+use crate::cpu::pool;
 
 mod cgroup;
 
@@ -29,6 +30,8 @@ pub(super) struct HostSource {
     /// The first reading of processor time has nothing to be compared with.
     warm: bool,
     slow_read_at: Option<Instant>,
+    /// Hardware threads allowed, and of how many cores.
+    cores: (Option<u32>, Option<u32>),
 }
 
 impl HostSource {
@@ -66,6 +69,7 @@ impl HostSource {
             procfs: places.procfs.clone(),
             warm: false,
             slow_read_at: None,
+            cores: (None, None),
         }
     }
 
@@ -97,9 +101,15 @@ impl HostSource {
 
     fn cpu(&mut self, cpu: &mut Cpu) {
         let limits = self.groups.cpu();
-        cpu.cores_allowed = cores_allowed();
+        let allowed = cores_allowed();
+        if self.cores.0 != allowed {
+            let cores = count(pool::cores_allowed());
+            self.cores = (allowed, Some(cores).filter(|cores| *cores > 0));
+        }
+        cpu.cores_allowed = allowed;
         cpu.quota_cores = limits;
-        cpu.cores_usable = cores_usable(cpu.cores_allowed.or(cpu.cores_logical), limits);
+        let cores = self.cores.1.or(allowed).or(cpu.cores_logical);
+        cpu.cores_usable = cores_usable(cores, limits);
         if let Some(system) = &mut self.system {
             system.refresh_cpu_usage();
             let busy = system.global_cpu_usage();
@@ -221,10 +231,10 @@ fn cores_allowed() -> Option<u32> {
     Some(set.count()).filter(|&n| n > 0)
 }
 
-/// A quota of one and a half cores is worth two threads: half a core idle costs more than a
-/// thread that is paused now and then.
+/// A quota of one and a half cores is worth one thread: two would both stop in every period once it is spent, and
+/// each waits for the other.
 fn cores_usable(allowed: Option<u32>, quota: Option<f32>) -> Option<u32> {
-    let quota = quota.map(|cores| cores.ceil().max(1.0) as u32);
+    let quota = quota.map(|cores| cores.floor().max(1.0) as u32);
     match (allowed, quota) {
         (Some(a), Some(q)) => Some(a.min(q)),
         (a, q) => a.or(q),
@@ -249,7 +259,8 @@ mod tests {
             );
         }
         check(Some(8), None, Some(8));
-        check(Some(8), Some(1.5), Some(2));
+        check(Some(8), Some(1.5), Some(1));
+        check(Some(8), Some(2.0), Some(2));
         check(Some(8), Some(0.1), Some(1));
         check(Some(2), Some(64.0), Some(2));
         check(None, Some(3.0), Some(3));

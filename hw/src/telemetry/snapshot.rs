@@ -89,8 +89,8 @@ pub struct Cpu {
     pub cores_allowed: Option<u32>,
     /// Processor time the control groups grant, in cores; `None` when without limit.
     pub quota_cores: Option<f32>,
-    /// How many threads are worth starting: the smaller of `cores_allowed` and the quota rounded
-    /// up, at least one.
+    /// How many threads are worth starting: one for each physical core among `cores_allowed`, as far as the quota,
+    /// rounded down, allows; at least one.
     pub cores_usable: Option<u32>,
     /// Share of all logical cores that was busy since the sample before; `None` in the first.
     pub utilisation_percent: Option<f32>,

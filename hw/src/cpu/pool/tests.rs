@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::Pool;
+use super::affinity::Cores;
 
 /// A helper that does not finish its chunk before the leader has complained is left out, and comes
 /// back when its leave is over.
 #[test]
 fn a_late_helper_is_left_out_for_a_while() {
-    let pool = Pool::start_on(2, &[]).unwrap();
+    let pool = Pool::start_on(2, Cores::none()).unwrap();
     let mut lead = pool.lead();
     let (left, met) = (&pool.helpers[0].signs.on_leave, AtomicBool::new(false));
     lead.run(2, &|_, thread| {
