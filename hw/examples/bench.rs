@@ -1,12 +1,12 @@
 //! Measures the kernels beside what the memory gives, all in one process.
 //!
 //! `cargo run --release -p skep-hw --example bench -- [--json] [--quick] [--threads N] [--isa NAME]
-//! [--only memory|products|decoders] [--type NAME] [--size N] [--cached] [--model NAME]
+//! [--only memory|products|ops|decoders] [--type NAME] [--size N] [--cached] [--model NAME]
 //! [--streams N[,N]...] [--wall] [--cache NAME] [--start N] [--busy-core]`
 //!
-//! Three tables: reading memory with the same threads (4 KiB and 2 MiB pages); products of one row
+//! Tables: reading memory with the same threads (4 KiB and 2 MiB pages); products of one row
 //! with square matrices of each type, in GB/s and as a share of reading, and of several rows in
-//! GFLOP/s; whole decoders made of random numbers, in tokens per second. With one thread, figures
+//! GFLOP/s; other ops beside scaling, and attention; whole decoders made of random numbers, in tokens per second. With one thread, figures
 //! are of the processor time that the thread got, the mean of some rounds, which a busy machine
 //! spoils least; with several, of wall time, the best of some rounds: neighbours make a round slower,
 //! never faster. With `--wall` they are of wall time, the mean of some rounds, always: what whoever waits for
@@ -21,6 +21,8 @@ mod clock;
 mod decoder;
 #[path = "bench/memory.rs"]
 mod memory;
+#[path = "bench/ops.rs"]
+mod ops;
 #[path = "bench/products.rs"]
 mod products;
 #[path = "bench/weights.rs"]
@@ -74,6 +76,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     if wanted("products") {
         products::measure(&device, clock, read.small, &settings.products, &mut report)?;
+    }
+    if wanted("ops") {
+        ops::measure(&device, clock, settings.quick, &mut report)?;
     }
     if wanted("decoders") {
         decoder::measure(&device, clock, read.small, &settings.products, &mut report)?;

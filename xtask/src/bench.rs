@@ -11,6 +11,7 @@ mod cluster;
 mod echo;
 mod first;
 mod gateway;
+mod guesses;
 mod host;
 mod idle;
 mod kernels;
@@ -73,7 +74,7 @@ enum Part {
 
 type Beside = fn(&Options, &LlamaCpp, &mut Report) -> Result<()>;
 
-const PARTS: [(&str, Part); 12] = [
+const PARTS: [(&str, Part); 13] = [
     ("start", Part::Either(start::measure, restart::measure)),
     ("idle", Part::Alone(idle::measure)),
     ("host", Part::Alone(host::measure)),
@@ -82,6 +83,7 @@ const PARTS: [(&str, Part); 12] = [
     ("kernels", Part::Alone(kernels::measure)),
     ("models", Part::Either(models::measure, beside::measure)),
     ("serving", Part::InTurns(serving::measure)),
+    ("guesses", Part::InTurns(guesses::measure)),
     ("streams", Part::Beside(streams::measure)),
     ("first", Part::Beside(first::measure)),
     ("perplexity", Part::Beside(perplexity::measure)),

@@ -1,6 +1,6 @@
-//! One streamed completion by hand, up to its first text. It decides what counts as a first token.
+//! Requests by hand: a streamed completion up to its first text, or a whole answer. It decides what counts as a first token.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ pub(super) fn first_text(to: SocketAddr, model: &str) -> Result<()> {
     // Far from the special tokens at either end of a vocabulary.
     let prompt: Vec<u64> = (0..16).map(|at| 400 + at * 37).collect();
     let body = json!({
-        "model": model, "prompt": prompt, "max_tokens": 8, "temperature": 0, "ignore_eos": true, "stream": true,
+        // The likeliest tokens of a random model may be parts of characters, again and again.
+        "model": model, "prompt": prompt, "max_tokens": 32, "temperature": 1, "seed": 1, "ignore_eos": true, "stream": true,
     })
     .to_string();
     let mut stream = TcpStream::connect(to)?;
@@ -36,6 +37,27 @@ pub(super) fn first_text(to: SocketAddr, model: &str) -> Result<()> {
         }
     }
     bail!("the answer had no text")
+}
+
+/// One request, and the JSON that answers it.
+pub(super) fn call(to: SocketAddr, method: &str, path: &str, body: &str) -> Result<Value> {
+    let mut stream = TcpStream::connect(to)?;
+    stream.set_read_timeout(Some(Duration::from_secs(120)))?;
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nContent-Type: application/json\r\nConnection: close\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let parts = answer.split_once("\r\n\r\n");
+    let (head, body) = parts.context("the server closed the connection")?;
+    let status = head.lines().next().unwrap_or_default();
+    if status.split(' ').nth(1) != Some("200") {
+        bail!("`{status}`: {body}");
+    }
+    serde_json::from_str(body).with_context(|| format!("`{path}` answered no JSON: {body}"))
 }
 
 /// Whether a line of a stream of events is one with text. The sizes of chunks stand on lines of their own.

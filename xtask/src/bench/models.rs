@@ -61,17 +61,30 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// An agent with one model.
+/// An agent with one model. It guesses nothing: random models soon repeat themselves, and guesses would come true as they
+/// do nowhere else.
 pub(super) fn serve(
     binary: &Path,
     home: &Path,
     model: &Model,
     threads: &str,
 ) -> Result<agent::Server> {
+    serve_with(binary, home, model, threads, "false")
+}
+
+/// The same, guessing tokens ahead (`true`) or not (`false`).
+pub(super) fn serve_with(
+    binary: &Path,
+    home: &Path,
+    model: &Model,
+    threads: &str,
+    guess: &str,
+) -> Result<agent::Server> {
     let settings = [
         ("MODELS_DEFAULT", model.name.as_str()),
         ("NODE_THREADS", threads),
         ("MODELS_SEQUENCES", "16"),
+        ("MODELS_SPECULATE", guess),
     ];
     agent::skep(binary, home, &settings)
 }
