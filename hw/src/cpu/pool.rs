@@ -4,7 +4,7 @@
 //!
 //! The caller of [`Lead::run`] takes part itself. Chunks are claimed one at a time from a shared
 //! word, so a thread that the system has taken off its core holds up only the chunk that it had
-//! claimed; one that does is left out for a while (`roster.rs`). A helper spins for a while after a
+//! claimed; one that does so for much of the time is left out for a while (`roster.rs`). A helper spins for a while after a
 //! job, since the next one usually follows within microseconds, and then parks.
 
 use std::io;
@@ -212,19 +212,24 @@ impl Lead<'_> {
         }
         let begin = Instant::now();
         let own = shared.take_part(state.epoch, 0);
-        shared.wait_for(chunks, begin, own, || self.complain());
+        let lost = shared.wait_for(chunks, begin, own, || self.complain());
+        if let Some(lost) = lost {
+            let (helpers, now) = (&self.pool.helpers, self.pool.start.elapsed());
+            self.roster.charge(lost, now, |number| {
+                let signs = &helpers[number].signs;
+                signs.on_leave.store(true, Ordering::Relaxed);
+            });
+        }
     }
 
     /// What becomes of helpers that hold this leader up: one that shares its core goes elsewhere, others
-    /// are left out for a while.
+    /// answer for what is lost.
     fn complain(&mut self) {
-        let now = self.pool.start.elapsed();
         for (number, helper) in self.pool.helpers.iter().enumerate() {
             if helper.signs.at_work.load(Ordering::Relaxed)
                 && !Self::make_way(&self.pool.cores, &mut self.roster, number, helper)
             {
-                self.roster.dismiss(number, now);
-                helper.signs.on_leave.store(true, Ordering::Relaxed);
+                self.roster.note_late(number);
             }
         }
     }

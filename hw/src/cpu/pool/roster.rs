@@ -1,12 +1,14 @@
 //! Which helpers take part, and on which cores.
 //!
-//! Decides that a helper that held its leader up gets no work for a while, twice as long each time it
-//! does so again soon after, and that no helper stays pinned to the core that the leader runs on.
+//! Decides that a helper that holds its leader up for much of the time gets no work for a while, twice as
+//! long each time it does so again soon after, and that no helper stays pinned to the core that the leader
+//! runs on.
 //! Refuses to measure: times are told, since the pool's start.
 //!
 //! A thread that shares its core with another process is off it for some milliseconds at a time, and
 //! with it the chunk that it has claimed. A core that is given up costs a share of the speed; a leader
-//! that waits costs all of it.
+//! that waits costs all of it. Who takes a core for a fraction of a millisecond now and then, as the agent
+//! does for each token, is no reason to give it up.
 
 use std::time::Duration;
 
@@ -28,6 +30,10 @@ struct Place {
     leave: Option<Duration>,
     /// The end of the last leave, and how long that was.
     last: (Duration, Duration),
+    /// Whether the leader is waiting for it.
+    late: bool,
+    /// What waiting for it has cost, less a share of the time since; and when that was written down.
+    debt: (Duration, Duration),
 }
 
 impl Roster {
@@ -77,7 +83,34 @@ impl Roster {
         }
     }
 
-    /// Sends `helper`, which holds the leader up at `now`, on leave.
+    /// Notes that the leader waits for `helper` beyond its patience.
+    pub(super) fn note_late(&mut self, helper: usize) {
+        if let Some(place) = self.places.get_mut(helper) {
+            place.late = true;
+        }
+    }
+
+    /// Charges those who were late with `lost`, the time that the leader waited until `now`. One whose debt is
+    /// too large goes on leave, and `leaves` is told.
+    pub(super) fn charge(&mut self, lost: Duration, now: Duration, mut leaves: impl FnMut(usize)) {
+        for helper in 0..self.places.len() {
+            let place = &mut self.places[helper];
+            if !std::mem::take(&mut place.late) {
+                continue;
+            }
+            let (debt, since) = place.debt;
+            let paid = now.saturating_sub(since) / FORGIVEN;
+            let debt = debt.saturating_sub(paid) + lost;
+            place.debt = (debt, now);
+            if debt > CREDIT {
+                place.debt = (Duration::ZERO, now);
+                self.dismiss(helper, now);
+                leaves(helper);
+            }
+        }
+    }
+
+    /// Sends `helper` on leave at `now`.
     pub(super) fn dismiss(&mut self, helper: usize, now: Duration) {
         let Some(place) = self.places.get_mut(helper) else {
             return;
@@ -117,6 +150,13 @@ pub(super) fn patience(spent: Duration, chunks: u32) -> Duration {
 
 /// Far longer than a chunk of a decode step lasts, and a fraction of a scheduler's slice.
 const LATE: Duration = Duration::from_micros(250);
+
+/// One part of the time in so many may be lost without consequence: a second thread gives more than it takes
+/// until waiting takes a third.
+const FORGIVEN: u32 = 4;
+
+/// About a scheduler's slice (3 ms by default): what is off its core for that long shares it with someone.
+const CREDIT: Duration = Duration::from_micros(2_500);
 
 /// Some slices of a scheduler: a trial that fails costs about one.
 const SHORTEST: Duration = Duration::from_millis(20);
@@ -158,6 +198,34 @@ mod tests {
         roster.dismiss(1, now);
         roster.recall(now + ms(20), |_| ());
         assert!(roster.is_present(1));
+    }
+
+    #[test]
+    fn short_waits_are_forgiven_and_long_ones_are_not() {
+        let charge = |roster: &mut Roster, us: u64, now| {
+            let mut left = Vec::new();
+            roster.note_late(1);
+            roster.charge(Duration::from_micros(us), now, |helper| left.push(helper));
+            left
+        };
+        // The agent takes half a millisecond of each of many tokens.
+        let mut roster = Roster::of(2, &[]);
+        for token in 1..200 {
+            assert!(charge(&mut roster, 500, ms(token * 4)).is_empty());
+        }
+        // Someone takes half of all the time.
+        let mut roster = Roster::of(2, &[]);
+        let mut turns = 0;
+        while charge(&mut roster, 1000, ms(turns * 2)).is_empty() {
+            turns += 1;
+        }
+        assert!(turns < 5, "{turns}");
+        assert!(roster.is_present(0) && !roster.is_present(1));
+        // A whole slice at once; nobody else is charged.
+        let mut roster = Roster::of(2, &[]);
+        assert_eq!(charge(&mut roster, 3000, ms(1)), [1]);
+        let nobody = |_| panic!("nobody was late");
+        roster.charge(ms(30), ms(2), nobody);
     }
 
     #[test]

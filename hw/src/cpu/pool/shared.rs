@@ -118,11 +118,17 @@ impl Shared {
     }
 
     /// Waits for chunks that helpers have claimed, and calls `late` once if that takes too long for a job
-    /// that began at `begin` and of which the caller computed `own` chunks. After a while the core is
-    /// offered to others: on a busy machine the helper may be waiting for this very core.
-    pub(super) fn wait_for(&self, chunks: usize, begin: Instant, own: u32, mut late: impl FnMut()) {
+    /// that began at `begin` and of which the caller computed `own` chunks; yields how long it took then. After
+    /// a while the core is offered to others: on a busy machine the helper may be waiting for this very core.
+    pub(super) fn wait_for(
+        &self,
+        chunks: usize,
+        begin: Instant,
+        own: u32,
+        mut late: impl FnMut(),
+    ) -> Option<Duration> {
         let mut rounds = 0_u32;
-        let mut end = None;
+        let mut limits = None;
         let mut is_late = false;
         while (self.done.load(Ordering::Acquire) as usize) < chunks {
             rounds = rounds.saturating_add(1);
@@ -133,13 +139,17 @@ impl Shared {
             }
             if !is_late && (rounds >= 4096 || rounds.is_multiple_of(64)) {
                 let spent = begin.elapsed();
-                let end = *end.get_or_insert_with(|| spent + roster::patience(spent, own));
+                let (_, end) =
+                    *limits.get_or_insert_with(|| (spent, spent + roster::patience(spent, own)));
                 is_late = spent > end;
                 if is_late {
                     late();
                 }
             }
         }
+        limits
+            .filter(|_| is_late)
+            .map(|(start, _)| begin.elapsed().saturating_sub(start))
     }
 }
 
