@@ -25,6 +25,8 @@ mod memory;
 mod ops;
 #[path = "bench/products.rs"]
 mod products;
+#[path = "bench/types.rs"]
+mod types;
 #[path = "bench/weights.rs"]
 mod weights;
 

@@ -41,7 +41,7 @@ pub(crate) fn measure(
     let budget = Duration::from_millis(budget);
     let mut rows = Vec::new();
     for model in decoder::models(choice) {
-        let parts = model.graph(decoder::Types::All(dtype))?;
+        let parts = model.graph(crate::types::Types::All(dtype))?;
         let mut steps = [
             decoder::step(&one, model, &parts)?,
             decoder::step(&all, model, &parts)?,

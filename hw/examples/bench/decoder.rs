@@ -9,6 +9,7 @@ use skep_hw::{
 };
 
 use crate::products::Choice;
+use crate::types::{TYPES, Types};
 use crate::{Clock, Report, weights};
 
 /// A decoder's sizes.
@@ -60,57 +61,6 @@ static MODELS: [Model; 4] = [
         vocabulary: 32_000,
     },
 ];
-
-/// Which types the matrices have.
-#[derive(Clone, Copy)]
-pub(crate) enum Types {
-    /// All of one type.
-    All(Dtype),
-    /// `Q4_K_M` of public files: six bits for the output matrix, and for attention values and down projections of
-    /// the first and last eighth of the layers and of every third between.
-    Q4KM,
-}
-
-const TYPES: [Types; 5] = [
-    Types::All(Dtype::F16),
-    Types::All(Dtype::Q8_0),
-    Types::All(Dtype::Q4_0),
-    Types::All(Dtype::Q4K),
-    Types::Q4KM,
-];
-
-impl Types {
-    fn name(self) -> &'static str {
-        match self {
-            Self::All(dtype) => dtype.name(),
-            Self::Q4KM => "q4-k-m",
-        }
-    }
-
-    fn plain(self) -> Dtype {
-        match self {
-            Self::All(dtype) => dtype,
-            Self::Q4KM => Dtype::Q4K,
-        }
-    }
-
-    /// Of attention values and down projections.
-    fn finer(self, layer: u32, layers: u32) -> Dtype {
-        let eighth = layers / 8;
-        let more = layer < eighth || layer >= 7 * layers / 8 || (layer - eighth) % 3 == 2;
-        match self {
-            Self::Q4KM if more => Dtype::Q6K,
-            other => other.plain(),
-        }
-    }
-
-    fn output(self) -> Dtype {
-        match self {
-            Self::All(dtype) => dtype,
-            Self::Q4KM => Dtype::Q6K,
-        }
-    }
-}
 
 /// Tokens per second: prefill of 512, and decoding 1, 4 and 16 sequences, 128 tokens in or as asked.
 pub(crate) fn measure(

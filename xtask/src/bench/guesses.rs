@@ -99,7 +99,8 @@ fn row(
         Cell::Number(temperature.into(), 0),
     ];
     row.extend(pair.cells(1));
-    row.extend([0, 1].map(|i| Cell::Number(after[i] - before[i], 0)));
+    row.push(Cell::Number(after.guessed - before.guessed, 0));
+    row.push(Cell::Number(after.kept - before.kept, 0));
     Ok(row)
 }
 
@@ -110,7 +111,7 @@ struct Answer {
 }
 
 fn answer(server: &agent::Server, model: &Model, temperature: u32, turn: u64) -> Result<Answer> {
-    let prompt = PROMPTS[turn as usize % PROMPTS.len()];
+    let prompt = PROMPTS.iter().cycle().nth(turn as usize);
     let body = json!({
         "model": model.name, "prompt": prompt, "max_tokens": TOKENS, "temperature": temperature, "seed": turn,
         "ignore_eos": true,
@@ -125,8 +126,13 @@ fn answer(server: &agent::Server, model: &Model, temperature: u32, turn: u64) ->
     })
 }
 
-/// Guesses computed and kept since the model was loaded.
-fn counts(server: &agent::Server, model: &Model) -> Result<[f64; 2]> {
+/// Guesses computed, and kept, since the model was loaded.
+struct Counts {
+    guessed: f64,
+    kept: f64,
+}
+
+fn counts(server: &agent::Server, model: &Model) -> Result<Counts> {
     let found = ask::call(server.to, "GET", "/api/v1/ps", "")?;
     let replicas = found.get("replicas").and_then(Value::as_array);
     let replica = replicas
@@ -134,8 +140,8 @@ fn counts(server: &agent::Server, model: &Model) -> Result<[f64; 2]> {
         .flatten()
         .find(|replica| replica["model"] == model.name.as_str());
     let replica = replica.context("the model is not loaded")?;
-    Ok([
-        load::number(replica, "/guessed")?,
-        load::number(replica, "/guesses_kept")?,
-    ])
+    Ok(Counts {
+        guessed: load::number(replica, "/guessed")?,
+        kept: load::number(replica, "/guesses_kept")?,
+    })
 }

@@ -180,32 +180,20 @@ struct Configuration {
 impl Configuration {
     /// For products over `columns` columns.
     const fn of(columns: u8) -> Self {
-        let (whole, part) = (64, columns as u16);
+        let (mut row_bytes, mut rows) = ([0; 16], [0; 16]);
+        let mut tile = 0;
+        while tile < 8 {
+            let x = tile == 4 || tile == 5;
+            row_bytes[tile] = if x { columns as u16 } else { 64 };
+            rows[tile] = if tile < 6 { 16 } else { columns / 4 };
+            tile += 1;
+        }
         Self {
             palette: 1,
             start_row: 0,
             reserved: [0; 14],
-            row_bytes: [
-                whole, whole, whole, whole, part, part, whole, whole, 0, 0, 0, 0, 0, 0, 0, 0,
-            ],
-            rows: [
-                16,
-                16,
-                16,
-                16,
-                16,
-                16,
-                columns / 4,
-                columns / 4,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-            ],
+            row_bytes,
+            rows,
         }
     }
 }
