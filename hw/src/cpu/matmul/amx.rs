@@ -5,9 +5,8 @@
 //!
 //! A block is one `tdpbssd` of 16 x 32 bytes of activations with 32 x 16 bytes of weights, then
 //! sixteen conversions, products and sums of floats. Two tiles of activations meet two of weights, so
-//! that each is loaded once for two products. What bounds it is not the multiplication (7 ns on a Xeon at
-//! 2.3 GHz): products of tiles that were just loaded took 18 to 25 ns with their way to memory, and the
-//! floats, which do not overlap with them, 12.
+//! that each is loaded once for two products. What bounds it is not the multiplication but what is around it: the
+//! way of the products through memory, and forty-eight float operations for each, two a cycle.
 
 use std::arch::asm;
 use std::arch::x86_64::{

@@ -150,7 +150,11 @@ fn alone(job: &Job) -> BTreeMap<u32, Answer> {
         output_rows: 64,
         ..bounds()
     };
-    let mut batcher = batcher(1000, roomy);
+    only(batcher(1000, roomy), job)
+}
+
+/// What `batcher` answers to a job when it has no other.
+fn only(mut batcher: Batcher<Machine>, job: &Job) -> BTreeMap<u32, Answer> {
     batcher.submit(0, job.clone()).unwrap();
     let mut record = Record::default();
     finish(&mut batcher, &mut record);

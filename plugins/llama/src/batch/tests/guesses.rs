@@ -60,13 +60,7 @@ fn check_followed(batcher: &Batcher<Machine>) {
 fn plain(job: &Job) -> BTreeMap<u32, Answer> {
     let mut batcher = batcher(1000, wide());
     batcher.plan.habits = true;
-    batcher.submit(0, job.clone()).unwrap();
-    let mut record = Record::default();
-    finish(&mut batcher, &mut record);
-    let answers = record.answers.into_iter();
-    answers
-        .map(|((_, choice), answer)| (choice, answer))
-        .collect()
+    only(batcher, job)
 }
 
 fn long(draw: &mut Draw) -> Job {
