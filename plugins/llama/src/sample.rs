@@ -17,7 +17,7 @@ pub use check::check;
 use crate::contract::{Error, Sampling, Top, TopWant};
 use crate::error::malformed;
 use crate::limits::{CANDIDATES_GREEDY, CANDIDATES_MAX};
-use cut::{Candidates, Cuts, Rest, choose};
+use cut::{Candidates, Cuts, Rest, choose, choose_whole};
 use random::Random;
 
 /// What chooses the tokens of one answer.
@@ -248,9 +248,10 @@ impl Sampler {
         Some(Candidates { first, rest })
     }
 
+    /// Chooses from all logits.
     fn pick_of(&self, logits: &[f32], fraction: f64) -> Option<u32> {
         let all = logits.iter().zip(0..);
-        let mut first: Vec<(u32, f64)> = match self.changes() {
+        let first: Vec<(u32, f64)> = match self.changes() {
             true => all
                 .map(|(&logit, token)| (token, self.changed(token, logit)))
                 .collect(),
@@ -261,38 +262,24 @@ impl Sampler {
         if self.is_greedy() {
             return first.into_iter().min_by(by_rank).map(|(token, _)| token);
         }
-        // Sorting a large vocabulary costs more than everything else here, and is seldom needed.
-        let few = CANDIDATES_MAX as usize;
-        if first.len() > few {
-            let total = log_sum_exp(&first, f64::from(self.sampling.temperature));
-            first.select_nth_unstable_by(few, by_rank);
-            let (head, _) = first.split_at_mut(few);
-            head.sort_by(by_rank);
-            let partial = Candidates {
-                first: head.to_vec(),
-                rest: Rest::Total(total),
-            };
-            if let Some(token) = self.take(&partial, fraction) {
-                return Some(token);
-            }
-        }
-        first.sort_unstable_by(by_rank);
-        let rest = Rest::Empty;
-        self.take(&Candidates { first, rest }, fraction)
+        choose_whole(&first, &self.cuts(), fraction)
     }
 
     fn take(&self, candidates: &Candidates, fraction: f64) -> Option<u32> {
-        let sampling = &self.sampling;
         if self.is_greedy() {
             return candidates.first.first().map(|&(token, _)| token);
         }
-        let cuts = Cuts {
+        choose(candidates, &self.cuts(), fraction)
+    }
+
+    fn cuts(&self) -> Cuts {
+        let sampling = &self.sampling;
+        Cuts {
             temperature: f64::from(sampling.temperature),
             top_k: sampling.top_k as usize,
             top_p: f64::from(sampling.top_p),
             min_p: f64::from(sampling.min_p),
-        };
-        choose(candidates, &cuts, fraction)
+        }
     }
 }
 

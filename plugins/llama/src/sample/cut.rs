@@ -83,6 +83,77 @@ pub(super) fn choose(candidates: &Candidates, cuts: &Cuts, fraction: f64) -> Opt
     first.get(place).map(|&(token, _)| token)
 }
 
+/// A token of a whole vocabulary.
+struct Weighed {
+    token: u32,
+    logit: f64,
+    /// Its probability over that of the likeliest.
+    weight: f64,
+}
+
+/// The chosen token for a random number from 0 to 1, from all tokens in any order; none if there are none. What comes
+/// before what is found only as far as the answer needs it: sorting a large vocabulary costs more than a step of a
+/// small model.
+pub(super) fn choose_whole(all: &[(u32, f64)], cuts: &Cuts, fraction: f64) -> Option<u32> {
+    let largest = all
+        .iter()
+        .map(|&(_, logit)| logit)
+        .fold(f64::NEG_INFINITY, f64::max);
+    let mut kept: Vec<Weighed> = all
+        .iter()
+        .map(|&(token, logit)| Weighed {
+            token,
+            logit,
+            weight: ((logit - largest) / cuts.temperature).exp(),
+        })
+        .collect();
+    if (1..kept.len()).contains(&cuts.top_k) {
+        kept.select_nth_unstable_by(cuts.top_k, by_rank);
+        kept.truncate(cuts.top_k);
+    }
+    if cuts.top_p < 1.0 {
+        let target = cuts.top_p * total(&kept);
+        let count = gather(&mut kept, |sum| sum >= target);
+        kept.truncate(count);
+    }
+    if cuts.min_p > 0.0 {
+        // The largest weight is 1, and `min_p` no larger.
+        kept.retain(|each| each.weight >= cuts.min_p);
+    }
+    let target = fraction * total(&kept);
+    let count = gather(&mut kept, |sum| sum > target);
+    kept.get(count.checked_sub(1)?).map(|each| each.token)
+}
+
+fn total(all: &[Weighed]) -> f64 {
+    all.iter().map(|each| each.weight).sum()
+}
+
+/// Brings the likeliest tokens to the front, as many as it takes until their sum `suffices`, and returns how many; all
+/// if rounding leaves even their sum short. The last of them stands last.
+fn gather(all: &mut [Weighed], suffices: impl Fn(f64) -> bool) -> usize {
+    // Those before `low` stand before all others and do not suffice; those before `high` do.
+    let (mut low, mut high, mut before) = (0, all.len(), 0.0);
+    while high - low > 1 {
+        let middle = usize::midpoint(low, high);
+        let Some(open) = all.get_mut(low..high) else {
+            break;
+        };
+        let (left, ..) = open.select_nth_unstable_by(middle - low, by_rank);
+        let sum = before + total(left);
+        match suffices(sum) {
+            true => high = middle,
+            false => (low, before) = (middle, sum),
+        }
+    }
+    high
+}
+
+/// Larger first, then lower index.
+fn by_rank(a: &Weighed, b: &Weighed) -> std::cmp::Ordering {
+    super::by_rank(&(a.token, a.logit), &(b.token, b.logit))
+}
+
 /// How many weights from the first sum to at least `target`; at least one.
 fn reach(weights: &[f64], target: f64) -> Option<usize> {
     let mut sum = 0.0;
