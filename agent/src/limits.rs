@@ -219,6 +219,12 @@ pub const MESSAGES_BETWEEN_STEPS: usize = 512;
 /// 16 takes 62,500; a plugin that only spins gets here in about a second.
 pub const EMPTY_STEPS_MAX: u32 = 100_000;
 
+/// How long a worker may keep back what its steps yield while the next one is due before that: a small model makes
+/// several tokens in it, and nobody reads that fast.
+pub const EVENTS_HELD_MAX: Duration = Duration::from_millis(4);
+/// Bytes of them: far below what a reader may be behind by.
+pub const EVENT_BYTES_HELD_MAX: usize = 16 << 10;
+
 /// How often a worker gives a sign of life while steps yield nothing.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
 

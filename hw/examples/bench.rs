@@ -1,12 +1,12 @@
 //! Measures the kernels beside what the memory gives, all in one process.
 //!
 //! `cargo run --release -p skep-hw --example bench -- [--json] [--quick] [--threads N] [--isa NAME]
-//! [--only memory|products|ops|decoders] [--type NAME] [--size N] [--cached] [--model NAME]
+//! [--only memory|products|ops|attention|decoders] [--type NAME] [--size N] [--cached] [--model NAME]
 //! [--streams N[,N]...] [--wall] [--cache NAME] [--start N] [--busy-core]`
 //!
 //! Tables: reading memory with the same threads (4 KiB and 2 MiB pages); products of one row
 //! with square matrices of each type, in GB/s and as a share of reading, and of several rows in
-//! GFLOP/s; other ops beside scaling, and attention; whole decoders made of random numbers, in tokens per second. With one thread, figures
+//! GFLOP/s, those of 256 as a share of what the vector units can multiply; other ops beside scaling, and attention; whole decoders made of random numbers, in tokens per second. With one thread, figures
 //! are of the processor time that the thread got, the mean of some rounds, which a busy machine
 //! spoils least; with several, of wall time, the best of some rounds: neighbours make a round slower,
 //! never faster. With `--wall` they are of wall time, the mean of some rounds, always: what whoever waits for
@@ -23,6 +23,8 @@ mod decoder;
 mod memory;
 #[path = "bench/ops.rs"]
 mod ops;
+#[path = "bench/peak.rs"]
+mod peak;
 #[path = "bench/products.rs"]
 mod products;
 #[path = "bench/types.rs"]
@@ -76,16 +78,40 @@ fn main() -> Result<(), Box<dyn Error>> {
         "memory",
         serde_json::json!({ "small_pages_gb_s": read.small, "huge_pages_gb_s": read.huge }),
     );
-    if wanted("products") {
-        products::measure(&device, clock, read.small, &settings.products, &mut report)?;
-    }
-    if wanted("ops") {
-        ops::measure(&device, clock, settings.quick, &mut report)?;
+    if ["products", "ops", "attention"].into_iter().any(wanted) {
+        let peak = peak::measure(device.threads(), clock, settings.quick);
+        report.line(&format!(
+            "multiplying: {} GFLOP/s of floats, {} of bytes",
+            words(peak.floats),
+            words(peak.bytes)
+        ))?;
+        report.part(
+            "peak",
+            serde_json::json!({ "floats_gflop_s": peak.floats, "bytes_gflop_s": peak.bytes }),
+        );
+        let limits = products::Limits {
+            read_gb_s: read.small,
+            peak,
+        };
+        if wanted("products") {
+            products::measure(&device, clock, &limits, &settings.products, &mut report)?;
+        }
+        if wanted("ops") {
+            ops::measure(&device, clock, settings.quick, &mut report)?;
+        }
+        if wanted("attention") {
+            ops::attention(&device, clock, &limits, settings.quick, &mut report)?;
+        }
     }
     if wanted("decoders") {
         decoder::measure(&device, clock, read.small, &settings.products, &mut report)?;
     }
     report.end(&device)
+}
+
+/// A figure, if there is one.
+fn words(figure: Option<f64>) -> String {
+    figure.map_or_else(|| "unknown".to_owned(), |figure| format!("{figure:.0}"))
 }
 
 /// Text as it comes, or one object at the end.

@@ -1,14 +1,16 @@
 //! The loop: messages in, steps, events out.
 //!
-//! Decides when a step is made and when a plugin counts as stuck. A fault or an error of `step` ends it.
+//! Decides when a step is made, when what it yielded leaves, and when a plugin counts as stuck. A fault or an error of `step` ends it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::link::{Link, Lost};
 use crate::host::{Fault, Model};
-use crate::limits::{EMPTY_STEPS_MAX, HEARTBEAT, MESSAGES_BETWEEN_STEPS};
+use crate::limits::{
+    EMPTY_STEPS_MAX, EVENT_BYTES_HELD_MAX, EVENTS_HELD_MAX, HEARTBEAT, MESSAGES_BETWEEN_STEPS,
+};
 use crate::protocol::{Ending, Event, FromWorker, Tagged, ToWorker, WorkerStats};
 
 /// Serves the model until it has to end. `Err` when the agent cannot be reached any more.
@@ -20,6 +22,7 @@ pub(super) fn drive(model: &mut Model, link: &mut Link) -> Result<Ending, Lost> 
         stats: WorkerStats::default(),
         empty_steps: 0,
         last_frame: Instant::now(),
+        step_took: Duration::ZERO,
     };
     loop {
         match driver.turn(model, link)? {
@@ -44,6 +47,7 @@ struct Driver {
     /// Steps in a row that yielded nothing.
     empty_steps: u32,
     last_frame: Instant,
+    step_took: Duration,
 }
 
 impl Driver {
@@ -88,6 +92,13 @@ impl Driver {
             if let Err(fault) = self.handle(message, model, link)? {
                 return Ok(Err(fault));
             }
+        }
+        if taken > 0 && !self.events.is_empty() {
+            // What came may make the next step a long one.
+            if let Err(fault) = self.tell(model, link)? {
+                return Ok(Err(fault));
+            }
+            link.flush()?;
         }
         Ok(Ok(()))
     }
@@ -143,8 +154,9 @@ impl Driver {
         let started = Instant::now();
         let before = self.events.len();
         let result = model.step(&mut self.events)?;
+        self.step_took = started.elapsed();
         self.stats.steps += 1;
-        self.stats.step_us += u64::try_from(started.elapsed().as_micros()).unwrap_or_default();
+        self.stats.step_us += u64::try_from(self.step_took.as_micros()).unwrap_or_default();
         if let Err(error) = result {
             return Err(Ending::Fault(format!("the plugin gave up: {error}")));
         }
@@ -168,12 +180,29 @@ impl Driver {
         Ok(())
     }
 
+    /// Whether what happened can wait for the next step's: another comes so soon that nobody sees the difference, while
+    /// waking the agent costs a part of it.
+    fn may_hold(&self) -> bool {
+        let soon = self.last_frame.elapsed() + self.step_took < EVENTS_HELD_MAX;
+        let events = || self.events.iter().map(|tagged| &tagged.event);
+        soon && !self.living.is_empty()
+            && !events().any(Event::is_last)
+            && events().map(Event::size_bytes).sum::<usize>() < EVENT_BYTES_HELD_MAX
+    }
+
     /// One frame for everything that happened, or a sign of life during a long prompt.
     fn report(&mut self, model: &mut Model, link: &mut Link) -> Result<Result<(), Fault>, Lost> {
         let quiet = self.events.is_empty();
         if quiet && (self.living.is_empty() || self.last_frame.elapsed() < HEARTBEAT) {
             return Ok(Ok(()));
         }
+        if !quiet && self.may_hold() {
+            return Ok(Ok(()));
+        }
+        self.tell(model, link)
+    }
+
+    fn tell(&mut self, model: &mut Model, link: &mut Link) -> Result<Result<(), Fault>, Lost> {
         let load = match model.load() {
             Ok(load) => load,
             Err(fault) => return Ok(Err(fault)),

@@ -8,7 +8,8 @@ use skep_hw::{
     Sequence, Weight,
 };
 
-use crate::{Clock, Report};
+use crate::products::Limits;
+use crate::{Clock, Report, words};
 
 /// Rows of a prompt's step, and columns: a value is 4 MiB, so that a chain of ops lives beyond the second-level cache.
 const ROWS: u32 = 512;
@@ -16,6 +17,9 @@ const WIDTH: u32 = 2048;
 
 /// Columns of a head.
 const HEAD: u32 = 64;
+
+/// Numbers of a row of logits.
+const VOCABULARY: u32 = 32_768;
 
 /// Ops of a chain.
 const CHAIN: u32 = 16;
@@ -74,7 +78,7 @@ fn gated(function: Activation) -> Op {
     }
 }
 
-/// Two tables.
+/// A table.
 pub(crate) fn measure(
     device: &Device,
     clock: Clock,
@@ -104,8 +108,20 @@ pub(crate) fn measure(
             "op": name, "ns_per_1000": each, "gb_s": gb_s, "percent_of_scaling": share,
         }));
     }
+    for count in [1, 256] {
+        let ns = top(device, clock, budget, count)?;
+        let gb_s = 4.0 * f64::from(VOCABULARY) / ns;
+        let (share, each) = (gb_s / copy * 100.0, ns / f64::from(VOCABULARY) * 1000.0);
+        let name = format!("top {count}");
+        report.line(&format!(
+            "| {name} | {each:.0} | {gb_s:.1} | {share:.0} % |"
+        ))?;
+        rows.push(serde_json::json!({
+            "op": name, "ns_per_1000": each, "gb_s": gb_s, "percent_of_scaling": share,
+        }));
+    }
     report.part("ops", rows.into());
-    attention(device, clock, budget, report)
+    Ok(())
 }
 
 /// Nanoseconds of one op.
@@ -125,15 +141,61 @@ fn chain(
     Ok((all - embed_and_rest).max(1.0) / f64::from(CHAIN))
 }
 
-/// A prompt of 512 tokens in GFLOP/s, and a token after 2,048 in GB/s of keys and values.
-fn attention(
+/// Nanoseconds of the `count` largest of a vocabulary's numbers and the sum of all exponentials; one thread does it.
+fn top(
     device: &Device,
     clock: Clock,
     budget: Duration,
+    count: usize,
+) -> Result<f64, Box<dyn Error>> {
+    let mut state = 1_u32;
+    let logits: Vec<f32> = (0..VOCABULARY)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / 1_048_576.0
+        })
+        .collect();
+    let weights = vec![Weight::from_values(logits, 1, VOCABULARY)?];
+    let ops = vec![
+        Op::Embed {
+            table: 0,
+            index: Index::Tokens,
+        },
+        Op::Outputs { x: 0 },
+    ];
+    let bounds = Bounds {
+        tokens: 1,
+        sequences: 1,
+        outputs: 1,
+    };
+    let mut plan = Plan::compile(device, Graph::check(ops, weights, None, bounds)?)?;
+    plan.run(&Batch {
+        tokens: &[0],
+        sequences: &[Sequence {
+            tokens: 1,
+            start: 0,
+            pages: &[],
+        }],
+        outputs: &[0],
+    })?;
+    let mut found = Vec::new();
+    let time = clock.time(budget, || {
+        std::hint::black_box(plan.top(0, count, 1.0, &mut found));
+    });
+    Ok(time.as_nanos() as f64)
+}
+
+/// A prompt of 512 tokens in GFLOP/s, and a token after 2,048 in GB/s of keys and values.
+pub(crate) fn attention(
+    device: &Device,
+    clock: Clock,
+    limits: &Limits,
+    quick: bool,
     report: &mut Report,
 ) -> Result<(), Box<dyn Error>> {
-    report.line("\n| attention, cache | prompt of 512, GFLOP/s | a token after 2,048, GB/s |")?;
-    report.line("|---|---|---|")?;
+    let budget = Duration::from_millis(if quick { 300 } else { 1000 });
+    report.line("\n| attention, cache | prompt of 512, GFLOP/s | of multiplying | a token after 2,048, GB/s | of reading |")?;
+    report.line("|---|---|---|---|---|")?;
     let mut rows = Vec::new();
     for dtype in [Dtype::F32, Dtype::F16, Dtype::Q8_0] {
         let prompt = attend(device, clock, budget, dtype, [ROWS, 0])?;
@@ -143,9 +205,16 @@ fn attention(
         let token = attend(device, clock, budget, dtype, [1, start])?;
         let kept = dtype.row_bytes(WIDTH as usize).ok_or("no whole blocks")? * 2;
         let gb_s = kept as f64 * f64::from(start) / token;
-        report.line(&format!("| {} | {gflop_s:.0} | {gb_s:.1} |", dtype.name()))?;
+        let multiplied = limits.peak.floats.map(|peak| gflop_s / peak * 100.0);
+        let share = gb_s / limits.read_gb_s * 100.0;
+        report.line(&format!(
+            "| {} | {gflop_s:.0} | {} % | {gb_s:.1} | {share:.0} % |",
+            dtype.name(),
+            words(multiplied)
+        ))?;
         rows.push(serde_json::json!({
-            "cache": dtype.name(), "prompt_gflop_s": gflop_s, "token_gb_s": gb_s,
+            "cache": dtype.name(), "prompt_gflop_s": gflop_s, "percent_of_peak": multiplied,
+            "token_gb_s": gb_s, "percent_of_reading": share,
         }));
     }
     report.part("attention", rows.into());
@@ -210,7 +279,7 @@ fn plan(
     let x = all.len() as u32 - 1;
     all.push(Op::Outputs { x });
     let bounds = Bounds {
-        tokens,
+        tokens: ROWS,
         sequences: 1,
         outputs: 1,
     };
@@ -218,21 +287,25 @@ fn plan(
     let pages = if cache.is_some() { pages } else { Vec::new() };
     let graph = Graph::check(all, weights, cache, bounds)?;
     let mut plan = Plan::compile(device, graph)?;
-    let tokens = vec![0; tokens as usize];
-    let mut run = move || {
+    let mut run = move |start: u32, tokens: u32| {
+        let ids = vec![0; tokens as usize];
         let sequences = [Sequence {
-            tokens: tokens.len() as u32,
+            tokens,
             start,
             pages: &pages,
         }];
         plan.run(&Batch {
-            tokens: &tokens,
+            tokens: &ids,
             sequences: &sequences,
             outputs: &[0],
         })
     };
-    run()?;
+    // A cache that nobody wrote is one page of zeros to the kernel.
+    for before in (0..start).step_by(ROWS as usize) {
+        run(before, ROWS.min(start - before))?;
+    }
+    run(start, tokens)?;
     Ok(move || {
-        let _ = run();
+        let _ = run(start, tokens);
     })
 }

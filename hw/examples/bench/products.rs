@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use skep_hw::{Batch, Bounds, Device, Dtype, Graph, Index, Op, Plan, Sequence, Weight};
 
-use crate::{Clock, Report, weights};
+use crate::peak::Peak;
+use crate::{Clock, Report, weights, words};
 
 /// Which products, and how.
 #[derive(Default)]
@@ -27,11 +28,30 @@ pub(crate) struct Choice {
     pub(crate) cached: bool,
 }
 
+/// What bounds everything, measured in the same process.
+pub(crate) struct Limits {
+    pub(crate) read_gb_s: f64,
+    pub(crate) peak: Peak,
+}
+
+impl Limits {
+    /// The share of the vector units' multiplications that products of a type are, in percent. None with tiles of AMX,
+    /// whose peak is another.
+    fn multiplied(&self, device: &Device, dtype: Dtype, gflop_s: f64) -> Option<f64> {
+        let peak = match dtype {
+            Dtype::F32 | Dtype::F16 | Dtype::Bf16 => self.peak.floats,
+            _ if device.name().contains("AMX") => None,
+            _ => self.peak.bytes,
+        };
+        peak.map(|peak| gflop_s / peak * 100.0)
+    }
+}
+
 /// A chain of products over more weights than any cache holds, for each type.
 pub(crate) fn measure(
     device: &Device,
     clock: Clock,
-    read_gb_s: f64,
+    limits: &Limits,
     choice: &Choice,
     report: &mut Report,
 ) -> Result<(), Box<dyn Error>> {
@@ -42,9 +62,9 @@ pub(crate) fn measure(
     };
     let mut rows = Vec::new();
     report.line(
-        "\n| type | size | 1 row GB/s | of reading | 1 row GFLOP/s | 4 rows | 16 rows | 256 rows |",
+        "\n| type | size | 1 row GB/s | of reading | 1 row GFLOP/s | 4 rows | 16 rows | 256 rows | of multiplying |",
     )?;
-    report.line("|---|---|---|---|---|---|---|---|")?;
+    report.line("|---|---|---|---|---|---|---|---|---|")?;
     for size in &sizes {
         for dtype in Dtype::ALL {
             if choice
@@ -55,16 +75,18 @@ pub(crate) fn measure(
                 continue;
             }
             let row = chain(device, clock, dtype, *size, choice)?;
-            let share = row.gb_s / read_gb_s * 100.0;
+            let share = row.gb_s / limits.read_gb_s * 100.0;
             let [one, four, sixteen, many] = row.gflop_s;
+            let multiplied = limits.multiplied(device, dtype, many);
             report.line(&format!(
-                "| {} | {size} | {:.1} | {share:.0} % | {one:.0} | {four:.0} | {sixteen:.0} | {many:.0} |",
+                "| {} | {size} | {:.1} | {share:.0} % | {one:.0} | {four:.0} | {sixteen:.0} | {many:.0} | {} % |",
                 dtype.name(),
-                row.gb_s
+                row.gb_s,
+                words(multiplied)
             ))?;
             rows.push(serde_json::json!({
                 "type": dtype.name(), "size": size, "gb_s": row.gb_s, "percent_of_reading": share,
-                "gflop_s_1": one, "gflop_s_4": four, "gflop_s_16": sixteen, "gflop_s_256": many,
+                "gflop_s_1": one, "gflop_s_4": four, "gflop_s_16": sixteen, "gflop_s_256": many, "percent_of_peak": multiplied,
             }));
         }
     }

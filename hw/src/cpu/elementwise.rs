@@ -1,6 +1,11 @@
 //! Functions of one or two numbers, element by element.
 //!
 //! Decides how slices become vectors and what happens at their ends.
+//!
+//! What bounds it: sums and products, moving numbers, at the rate of scaling by one; the others, arithmetic. Of that rate
+//! SiLU makes 61 to 77 %, the approximated GELU 50 to 66 % and the soft cap 45 % (an exponential of some twenty
+//! instructions and a division for sixteen numbers), the exact GELU 31 to 44 % (a series of ten terms more);
+//! `hw/examples/bench --only ops`, AVX-512, one and two threads.
 
 use super::math;
 use super::vector::{LANES, Vector, kernel};

@@ -17,10 +17,7 @@ pub(super) fn exp<V: Vector>(x: V) -> V {
     for factor in &TAYLOR[1..] {
         sum = sum.fma(rest, V::splat(*factor));
     }
-    // In two steps, so that neither leaves the range of exponents before the product does.
-    let half = whole.mul(V::splat(0.5)).round();
-    let other = whole.sub(half);
-    sum.mul(half.power_of_two()).mul(other.power_of_two())
+    sum.times_power_of_two(whole)
 }
 
 const HIGHEST: f32 = 89.0;

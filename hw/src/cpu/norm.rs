@@ -1,6 +1,10 @@
 //! Norms and softmax: sums over a row, then a pass over it.
 //!
 //! Decides the order of sums: lane by lane, then the fixed tree of [`Vector::sum`].
+//!
+//! What bounds it: moving numbers, since the second pass finds the row in the nearest cache. RMS norm makes 91 to 100 % of
+//! the rate of scaling by one, layer norm with its third pass 77 to 85 %, softmax, whose exponentials are some twenty
+//! instructions for sixteen numbers, 50 % (`hw/examples/bench --only ops`, AVX-512, one and two threads).
 
 use super::elementwise::{Unary, map};
 use super::math;

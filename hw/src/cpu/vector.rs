@@ -61,6 +61,14 @@ pub(super) trait Vector: Copy {
     fn round(self) -> Self;
     /// Two to the power of a whole number from -126 to 127.
     fn power_of_two(self) -> Self;
+    /// `self` times two to the power of a whole number from -150 to 129, rounded once. `self` is from 0.5 to 2.
+    #[inline(always)]
+    fn times_power_of_two(self, power: Self) -> Self {
+        // In two steps, so that neither leaves the range of exponents before the product does.
+        let half = power.mul(Self::splat(0.5)).round();
+        let other = power.sub(half);
+        self.mul(half.power_of_two()).mul(other.power_of_two())
+    }
     /// `self > limit ? yes : no`, lane by lane; `no` where either is NaN.
     fn select_above(self, limit: Self, yes: Self, no: Self) -> Self;
     /// Whole numbers from -128 to 127 as bytes, four to a word, and their sum.

@@ -3,6 +3,9 @@
 //! Decides how a token's key is laid across its block, and that queries and keys are turned in the same
 //! job, so that a turned key lies nowhere but in the cache. Two sequences never write to one page: the
 //! batch's check saw to it.
+//!
+//! What bounds it: writing. A key's columns lie sixteen numbers apart, so each is a store and a line of its own, which
+//! sixteen tokens touch one after the other. Attention's rates count it.
 
 use half::f16;
 

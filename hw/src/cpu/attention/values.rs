@@ -85,28 +85,29 @@ fn columns<V: Vector, E: Element, const G: usize, const C: usize, const W: bool>
     if all.0 >= all.1 {
         all = (any.1, any.1);
     }
-    for g in 0..G {
-        let parts = parts[g * at.width + column..].as_chunks_mut::<LANES>().0;
-        for part in parts.iter_mut().take(C) {
-            V::load(part).mul(V::splat(group.fades[g])).store(part);
+    let mut fades = group.fades;
+    if any.0 < all.0 {
+        for g in 0..G {
+            let parts = parts[g * at.width + column..].as_chunks_mut::<LANES>().0;
+            for part in parts.iter_mut().take(C) {
+                V::load(part).mul(V::splat(fades[g])).store(part);
+            }
         }
+        fades = [1.0; G];
+        some::<V, E, G, C, W>(keys, at, column, group, (any.0, all.0), parts);
     }
-    for place in any.0..all.0 {
-        some::<V, E, G, C, W>(keys, at, column, group, place, parts);
-    }
-    every::<V, E, G, C, W>(keys, at, column, group, all, parts);
-    for place in all.1..any.1 {
-        some::<V, E, G, C, W>(keys, at, column, group, place, parts);
-    }
+    every::<V, E, G, C, W>(keys, at, column, group, fades, all, parts);
+    some::<V, E, G, C, W>(keys, at, column, group, (all.1, any.1), parts);
 }
 
-/// Places that all queries see: the sums stay in registers.
+/// Places that all queries see, after the sums so far have faded: they stay in registers.
 #[inline(always)]
 fn every<V: Vector, E: Element, const G: usize, const C: usize, const W: bool>(
     keys: Blocks<'_, E>,
     at: Place,
     column: usize,
     group: &Group<'_, G>,
+    fades: [f32; G],
     (from, to): (usize, usize),
     parts: &mut [f32],
 ) {
@@ -115,7 +116,7 @@ fn every<V: Vector, E: Element, const G: usize, const C: usize, const W: bool>(
     for g in 0..G {
         let parts = parts[g * at.width + column..].as_chunks::<LANES>().0;
         for c in 0..C {
-            sums[g][c] = V::load(&parts[c]);
+            sums[g][c] = V::load(&parts[c]).mul(V::splat(fades[g]));
         }
     }
     for block in from / BLOCK..to.div_ceil(BLOCK) {
@@ -160,33 +161,42 @@ fn every<V: Vector, E: Element, const G: usize, const C: usize, const W: bool>(
     }
 }
 
-/// A place that some queries see. One that does not must not even multiply it by zero.
+/// Places that some queries see, query after query. One that does not must not even multiply it by zero.
 #[inline(always)]
 fn some<V: Vector, E: Element, const G: usize, const C: usize, const W: bool>(
     keys: Blocks<'_, E>,
     at: Place,
     column: usize,
     group: &Group<'_, G>,
-    place: usize,
+    (from, to): (usize, usize),
     parts: &mut [f32],
 ) {
     let width = keys.value_width();
-    let (values, stride) = keys.values(at.first / BLOCK + place / BLOCK);
-    let lane = place % BLOCK;
-    let value = value::<V, E, C, W>(values, [lane, stride], column, width);
     for g in 0..G {
-        if place < group.seen[g].0 || place >= group.seen[g].1 {
+        let places = from.max(group.seen[g].0)..to.min(group.seen[g].1);
+        if places.is_empty() {
             continue;
         }
         let parts = parts[g * at.width + column..].as_chunks_mut::<LANES>().0;
+        let mut sums = [V::zero(); C];
         for c in 0..C {
-            let mut weights = group.weights[g].as_chunks::<LANES>().0[place / BLOCK];
-            if E::SCALED {
-                let scales = E::scales::<V>(values, column + c * LANES);
-                V::load(&weights).mul(scales).store(&mut weights);
+            sums[c] = V::load(&parts[c]);
+        }
+        for place in places {
+            let (values, stride) = keys.values(at.first / BLOCK + place / BLOCK);
+            let lane = place % BLOCK;
+            let value = value::<V, E, C, W>(values, [lane, stride], column, width);
+            for c in 0..C {
+                let mut weights = group.weights[g].as_chunks::<LANES>().0[place / BLOCK];
+                if E::SCALED {
+                    let scales = E::scales::<V>(values, column + c * LANES);
+                    V::load(&weights).mul(scales).store(&mut weights);
+                }
+                sums[c] = value[c].fma(V::splat(weights[lane]), sums[c]);
             }
-            let sum = value[c].fma(V::splat(weights[lane]), V::load(&parts[c]));
-            sum.store(&mut parts[c]);
+        }
+        for c in 0..C {
+            sums[c].store(&mut parts[c]);
         }
     }
 }

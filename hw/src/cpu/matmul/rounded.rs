@@ -3,6 +3,9 @@
 //! Decides how a row of floats becomes blocks of 32 bytes with one scale (as `reference/matmul.rs`
 //! defines it) and how the blocks lie in memory. Refuses to know which weights they meet.
 //!
+//! What bounds it: arithmetic, some fifty instructions for 32 columns, once for all products that read the row, and where
+//! a norm or a gate makes the row, while it is in the nearest cache. Products' rates count it.
+//!
 //! A rounded row is one slice of words, a [`Quad`] for each 128 floats; what a row lacks of its last
 //! quad is zero.
 
