@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cpu::mapping::Zeroed;
+use crate::cuda::{CudaError, Memory};
 use crate::device::Device;
 use crate::dtype::Dtype;
 use crate::limits::{
@@ -55,11 +56,22 @@ impl Cache {
                 free_bytes,
             });
         }
-        let memory = layers
-            .iter()
-            .map(|layer| LayerMemory::zeroed(layer, tokens, dtype))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|source| CacheError::System { size_bytes, source })?;
+        let mut memory = Vec::new();
+        let mut on_card = Vec::new();
+        for layer in layers {
+            let Some(card) = device.card() else {
+                let made = LayerMemory::zeroed(layer, tokens, dtype);
+                memory.push(made.map_err(|source| CacheError::System { size_bytes, source })?);
+                continue;
+            };
+            let rows = tokens * u64::from(layer.kv_heads);
+            let bytes = [layer.key_width, layer.value_width].map(|width| {
+                let row = dtype.row_bytes(width as usize).unwrap_or_default() as u64;
+                usize::try_from(rows * row).unwrap_or(usize::MAX)
+            });
+            let [keys, values] = bytes;
+            on_card.push([Memory::zeroed(card, keys)?, Memory::zeroed(card, values)?]);
+        }
         Ok(Self(Arc::new(Inner {
             layers: layers.to_vec(),
             pages,
@@ -67,6 +79,7 @@ impl Cache {
             dtype,
             size_bytes,
             memory: Mutex::new(memory),
+            on_card,
         })))
     }
 
@@ -98,6 +111,11 @@ impl Cache {
     #[must_use]
     pub fn dtype(&self) -> Dtype {
         self.0.dtype
+    }
+
+    /// Keys and values of a layer on a card.
+    pub(crate) fn on_card(&self, layer: usize) -> Option<&[Memory; 2]> {
+        self.0.on_card.get(layer)
     }
 
     /// The memory, for one run at a time. Numbers have no broken state, so a poisoned lock is taken.
@@ -159,6 +177,9 @@ pub enum CacheError {
         #[source]
         source: std::io::Error,
     },
+    /// The card refused the memory.
+    #[error(transparent)]
+    Cuda(#[from] CudaError),
 }
 
 #[derive(Debug)]
@@ -169,6 +190,8 @@ struct Inner {
     dtype: Dtype,
     size_bytes: u64,
     memory: Mutex<Vec<LayerMemory>>,
+    /// Keys and values of each layer, if a card has them.
+    on_card: Vec<[Memory; 2]>,
 }
 
 /// Places whose keys are stored side by side.

@@ -2,11 +2,13 @@
 //!
 //! Decides which instructions and how many threads are used. Refuses to know plans.
 
+use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::cpu::level::{Isa, Level};
 use crate::cpu::pool::{Lead, Pool, threads_worth};
+use crate::cuda::{Card, CudaError};
 use crate::limits::MAX_THREADS;
 
 mod memory;
@@ -54,13 +56,31 @@ impl Device {
             level,
             pool: Pool::start(helpers).map_err(DeviceError::Thread)?,
             name,
+            card: None,
         })))
     }
 
-    /// `cpu`.
+    /// NVIDIA card `index`, by the system's driver or by another `library` that stands in for it.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when there is no driver or no such card, or when it cannot be used.
+    pub fn cuda(index: u32, library: Option<&OsStr>) -> Result<Self, DeviceError> {
+        let card = Card::open(index, library)?;
+        Ok(Self(Arc::new(Inner {
+            level: Level::best(),
+            pool: Pool::start(1).map_err(DeviceError::Thread)?,
+            name: card.name().to_owned(),
+            card: Some(card),
+        })))
+    }
+
+    /// `cpu` or `cuda`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        "cpu"
+        match self.0.card {
+            Some(_) => "cuda",
+            None => "cpu",
+        }
     }
 
     /// For people: `Intel Xeon, 2 threads, AVX-512`.
@@ -69,23 +89,32 @@ impl Device {
         &self.0.name
     }
 
-    /// Threads that a run uses, the caller's included.
+    /// Threads of the processor that a run uses, the caller's included.
     #[must_use]
     pub fn threads(&self) -> usize {
         self.0.pool.threads()
     }
 
-    /// The instructions in use.
+    /// The processor's instructions in use.
     #[must_use]
     pub fn isa(&self) -> Isa {
         self.0.level.isa()
     }
 
     /// Bytes that weights and caches may still take: what the system or the control group has
-    /// left, the smaller. Mapped files can be dropped by the system and count as free.
+    /// left, the smaller. Mapped files can be dropped by the system and count as free. Of a card, its own.
     #[must_use]
     pub fn memory_free_bytes(&self) -> u64 {
-        memory::free_bytes()
+        match &self.0.card {
+            // A card that cannot tell has nothing to give.
+            Some(card) => card.free_bytes().unwrap_or_default(),
+            None => memory::free_bytes(),
+        }
+    }
+
+    /// The card that it is, if it is one.
+    pub(crate) fn card(&self) -> Option<&Arc<Card>> {
+        self.0.card.as_ref()
     }
 
     pub(crate) fn level(&self) -> Level {
@@ -107,6 +136,9 @@ pub enum DeviceError {
     /// The system refused a thread.
     #[error("could not start a thread")]
     Thread(#[source] std::io::Error),
+    /// The card cannot be used.
+    #[error(transparent)]
+    Cuda(#[from] CudaError),
 }
 
 #[derive(Debug)]
@@ -114,4 +146,5 @@ struct Inner {
     level: Level,
     pool: Pool,
     name: String,
+    card: Option<Arc<Card>>,
 }

@@ -12,6 +12,7 @@
 
 mod cache;
 mod cpu;
+mod cuda;
 mod device;
 mod dtype;
 mod graph;
@@ -21,10 +22,12 @@ mod op;
 mod plan;
 mod reference;
 pub mod telemetry;
+mod turn;
 mod weight;
 
 pub use self::cache::{Cache, CacheError, CacheLayer};
 pub use self::cpu::level::Isa;
+pub use self::cuda::CudaError;
 pub use self::device::{CpuSettings, Device, DeviceError};
 pub use self::dtype::Dtype;
 pub use self::graph::{Bounds, Fault, Graph, GraphError};

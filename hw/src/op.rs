@@ -241,6 +241,17 @@ impl Op {
         }
     }
 
+    /// The weights that it reads as vectors.
+    pub(crate) fn vectors(&self) -> [Option<u32>; 2] {
+        match *self {
+            Self::Matmul { bias, .. } => [bias, None],
+            Self::RmsNorm { weight, .. } => [weight, None],
+            Self::LayerNorm { weight, bias, .. } => [Some(weight), bias],
+            Self::AddVector { by, .. } => [Some(by), None],
+            _ => [None, None],
+        }
+    }
+
     /// The values that it reads, in the order of its fields.
     pub(crate) fn inputs(&self) -> [Option<u32>; 3] {
         match *self {

@@ -10,6 +10,7 @@ use crate::cpu::level::Isa;
 use crate::cpu::mapping::Zeroed;
 use crate::cpu::packed::packed_bytes;
 use crate::cpu::{Around, Engine, top};
+use crate::cuda::{self, CudaError};
 use crate::device::Device;
 use crate::graph::{Graph, Rows};
 use crate::limits::MAX_PLAN_BYTES;
@@ -34,10 +35,17 @@ pub struct Plan {
     layout: Layout,
     buffers: Vec<Zeroed>,
     places: batch::Places,
-    /// None on the reference device.
-    engine: Option<Engine>,
+    engine: How,
     /// Output rows of the last successful run.
     ready: usize,
+}
+
+/// How ops are computed.
+#[derive(Debug)]
+enum How {
+    Reference,
+    Cpu(Engine),
+    Cuda(cuda::Engine),
 }
 
 impl Plan {
@@ -47,13 +55,14 @@ impl Plan {
     /// [`PlanError`] when the buffers do not fit into memory.
     pub fn compile(device: &Device, graph: Graph) -> Result<Self, PlanError> {
         let reference = device.isa() == Isa::Reference;
-        let groups = if reference {
+        let groups = if reference || device.card().is_some() {
             schedule::single(&graph)
         } else {
             schedule::grouped(&graph)
         };
         let layout = Layout::of(&graph, &groups, !reference);
-        let weight_bytes = if reference {
+        let weight_bytes = if reference || device.card().is_some() {
+            // A card says itself when its memory does not suffice.
             0
         } else {
             let missing = graph.unpacked().map(packed_bytes);
@@ -69,16 +78,20 @@ impl Plan {
             });
         }
         let system = |source| PlanError::System { size_bytes, source };
-        let buffers = layout
-            .capacities
-            .iter()
-            .map(|words| Zeroed::words(*words))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(system)?;
-        let engine = if reference {
-            None
-        } else {
-            Some(Engine::compile(&graph, device.level(), &mut device.lead()).map_err(system)?)
+        // Of what a card computes, only output rows come here.
+        let last = layout.views.last().map(|view| view.buffer);
+        let buffers = layout.capacities.iter().enumerate().map(|(index, words)| {
+            let here = device.card().is_none() || last == Some(index);
+            Zeroed::words(if here { *words } else { 0 })
+        });
+        let buffers = buffers.collect::<Result<Vec<_>, _>>().map_err(system)?;
+        let engine = match device.card() {
+            Some(card) => How::Cuda(cuda::Engine::compile(card, &graph, &layout)?),
+            None if reference => How::Reference,
+            None => {
+                let engine = Engine::compile(&graph, device.level(), &mut device.lead());
+                How::Cpu(engine.map_err(system)?)
+            }
         };
         let places = batch::Places::with_room_for(&graph);
         Ok(Self {
@@ -108,21 +121,29 @@ impl Plan {
             layout: &self.layout,
             buffers: &mut self.buffers,
         };
-        if let Some(engine) = &mut self.engine {
-            let mut around = Around {
-                graph: &self.graph,
-                facts: &facts,
-                cache,
-            };
-            let mut lead = self.device.lead();
-            engine.run(&mut lead, &self.groups, &mut values, &mut around);
-        } else {
-            let mut around = Surroundings {
-                graph: &self.graph,
-                facts: &facts,
-                cache,
-            };
-            oracle(&mut values, &mut around);
+        match &mut self.engine {
+            How::Cpu(engine) => {
+                let mut around = Around {
+                    graph: &self.graph,
+                    facts: &facts,
+                    cache,
+                };
+                let mut lead = self.device.lead();
+                engine.run(&mut lead, &self.groups, &mut values, &mut around);
+            }
+            How::Cuda(engine) => {
+                if let Some(out) = values.last_buffer() {
+                    engine.run(&self.graph, &self.layout, &facts, out)?;
+                }
+            }
+            How::Reference => {
+                let mut around = Surroundings {
+                    graph: &self.graph,
+                    facts: &facts,
+                    cache,
+                };
+                oracle(&mut values, &mut around);
+            }
         }
         self.ready = batch.outputs.len();
         Ok(())
@@ -196,6 +217,9 @@ pub enum PlanError {
         #[source]
         source: std::io::Error,
     },
+    /// The card refused something, its memory above all.
+    #[error(transparent)]
+    Cuda(#[from] CudaError),
 }
 
 const EMPTY: Matrix<'static> = Matrix {
@@ -212,6 +236,12 @@ pub(crate) struct Values<'a> {
 }
 
 impl Values<'_> {
+    /// The buffer of the last value.
+    fn last_buffer(&mut self) -> Option<&mut Zeroed> {
+        let view = self.layout.views.last()?;
+        self.buffers.get_mut(view.buffer)
+    }
+
     /// The buffer that the value of op `index` lies in.
     #[expect(
         clippy::indexing_slicing,

@@ -7,7 +7,8 @@
 )]
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use skep_hw::{
     Batch, Bounds, CpuSettings, Device, Dtype, Graph, Index, Op, Plan, Region, Sequence, Weight,
@@ -96,6 +97,49 @@ fn what_was_kept_is_used_and_what_is_damaged_is_not() {
     assert_eq!(first, found);
     assert!(region.write_packed().is_err());
     assert_eq!(names(folder.path()), ["model", "packed"]);
+}
+
+#[test]
+fn a_full_disk_costs_the_next_start_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model");
+    fs::write(&model, model_bytes()).unwrap();
+    let Some(disk) = Disk::mount(&folder.path().join("disk")) else {
+        return;
+    };
+    let packed = disk.0.join("packed");
+    let (first, region) = run(&model, &packed);
+    let error = region.write_packed().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull, "{error}");
+    assert_eq!(names(&disk.0), [""; 0], "half a file was left");
+    let (again, _) = run(&model, &packed);
+    assert_eq!(first, again);
+}
+
+/// A disk of memory that holds less than what is packed; gone with its handle.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// None where this may not be done, which it says.
+    #[expect(clippy::print_stderr, reason = "what is not tried must show")]
+    fn mount(at: &Path) -> Option<Self> {
+        fs::create_dir(at).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=128k", "tmpfs"])
+            .arg(at)
+            .output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(at.to_owned()));
+        }
+        eprintln!("not tried: a small disk can only be mounted as root");
+        None
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
 }
 
 /// A weight of each type, of numbers that look random, with small scales.

@@ -13,6 +13,7 @@ mod bindgen;
 mod ci;
 mod cluster;
 mod crash;
+mod kernels;
 mod plugins;
 mod python;
 mod server;
@@ -56,6 +57,7 @@ fn run() -> Result<()> {
         "crash" => crash::run(&rest(&mut arguments)?),
         "sim" => sim(&rest(&mut arguments)?),
         "bindgen" => bindgen::run(),
+        "kernels" => kernels::run(&rest(&mut arguments)?),
         "ci" => ci::run(),
         "tidy" => tidy::run(),
         "help" => {
@@ -109,5 +111,6 @@ cargo xtask VERB
   sim [VERB]     many cores on virtual time; alone it lists its verbs
   ci             format, rules, lints, plugins, tests, documents, licences
   bindgen        write the bindings to AMD's library anew from its header
+  kernels        compile the kernels for GPUs anew into hw/kernels/prebuilt; --check only says whether that is needed
   tidy           the repository's own rules: who may import whom, file sizes, names
 ";

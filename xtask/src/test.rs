@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::server::Server;
 use crate::step::{cargo, execute, root, step, target};
-use crate::{arm, plugins, python};
+use crate::{arm, kernels, plugins, python};
 
 /// Runs all parts, or the one named.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -22,6 +22,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         Some(other) => {
             bail!("there is no part `{other}`; the parts are rust, arm and reference")
         }
+    }
+    if part.is_none() {
+        step("kernels for GPUs against their sources", kernels::check)?;
     }
     plugins::build()?;
     let binary = step("everything, with its tests", everything)?;

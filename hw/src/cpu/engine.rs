@@ -12,13 +12,14 @@ use super::mapping::Zeroed;
 use super::matmul::{rounded, tall};
 use super::packed::Packed;
 use super::pool::Lead;
-use super::rope::{Rotation, Turn};
+use super::rope::Rotation;
 use super::split::for_each_row;
 use crate::cache::LayerMemory;
 use crate::graph::Graph;
 use crate::matrix::Matrix;
 use crate::op::Op;
 use crate::plan::{Facts, Groups, Layout, Values, View};
+use crate::turn::Turn;
 use crate::weight::Weight;
 
 mod attend;
@@ -77,16 +78,7 @@ impl Engine {
     /// # Errors
     /// What the system says when it has no memory.
     pub(crate) fn compile(graph: &Graph, level: Level, lead: &mut Lead<'_>) -> io::Result<Self> {
-        let mut turns: Vec<Turn> = Vec::new();
-        let mut turn_of = Vec::with_capacity(graph.ops.len());
-        for op in &graph.ops {
-            turn_of.push(turn(op).map(|turn| {
-                turns.iter().position(|t| *t == turn).unwrap_or_else(|| {
-                    turns.push(turn);
-                    turns.len() - 1
-                })
-            }));
-        }
+        let (turns, turn_of) = Turn::all(graph);
         let tokens = graph.bounds.tokens as usize;
         let tables = turns
             .iter()
@@ -229,20 +221,6 @@ fn partial_rows(graph: &Graph, shape: &attention::Shape, threads: usize) -> usiz
     items * segments * (shape.heads / shape.kv_heads)
 }
 
-fn turn(op: &Op) -> Option<Turn> {
-    match op {
-        Op::Rope {
-            frequencies,
-            magnitude,
-            ..
-        } => Some(Turn {
-            frequencies: frequencies.clone(),
-            magnitude: *magnitude,
-        }),
-        _ => None,
-    }
-}
-
 fn packed(graph: &Graph, lead: &mut Lead<'_>) -> io::Result<Vec<Option<Packed>>> {
     let weights: Vec<&Weight> = graph.unpacked().collect();
     let made = Packed::all(&weights, lead)?;
@@ -261,14 +239,7 @@ fn packed(graph: &Graph, lead: &mut Lead<'_>) -> io::Result<Vec<Option<Packed>>>
 fn vectors(graph: &Graph) -> Vec<Option<Vec<f32>>> {
     let mut vectors = vec![None; graph.weights.len()];
     for op in &graph.ops {
-        let used = match *op {
-            Op::Matmul { bias, .. } => [bias, None],
-            Op::RmsNorm { weight, .. } => [weight, None],
-            Op::LayerNorm { weight, bias, .. } => [Some(weight), bias],
-            Op::AddVector { by, .. } => [Some(by), None],
-            _ => [None, None],
-        };
-        for index in used.into_iter().flatten() {
+        for index in op.vectors().into_iter().flatten() {
             let place = &mut vectors[index as usize];
             if place.is_none() {
                 let weight = &graph.weights[index as usize];

@@ -1,8 +1,4 @@
-//! Rotary position embedding with tables of sines and cosines.
-//!
-//! Decides that angles are made in double precision, once per token and run, and shared by all
-//! heads and layers with the same frequencies: at position 131,072 a single-precision angle would
-//! be wrong by up to 0.004 radians.
+//! Rotary position embedding with tables of cosines and sines, which `turn.rs` makes.
 //!
 //! What bounds it: moving numbers, 83 to 90 % of the rate of scaling by one (`hw/examples/bench --only ops`, AVX-512).
 //! Queries and keys are turned on their way into attention, where this is not a pass of its own.
@@ -10,27 +6,6 @@
 use super::level::Level;
 use super::vector::{LANES, Vector, kernel};
 use crate::op::Pairing;
-
-/// What one row of a table is made from.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Turn {
-    pub(super) frequencies: Vec<f32>,
-    pub(super) magnitude: f32,
-}
-
-impl Turn {
-    /// Cosines, then sines, of all pairs at `position`, times the magnitude.
-    pub(super) fn fill(&self, position: u32, row: &mut [f32]) {
-        let (cosines, sines) = row.split_at_mut(row.len() / 2);
-        let position = f64::from(position);
-        let magnitude = f64::from(self.magnitude);
-        for ((frequency, cos), sin) in self.frequencies.iter().zip(cosines).zip(sines) {
-            let (s, c) = (position * f64::from(*frequency)).sin_cos();
-            *cos = (c * magnitude) as f32;
-            *sin = (s * magnitude) as f32;
-        }
-    }
-}
 
 /// A rotation of one run.
 #[derive(Clone, Copy, Debug)]

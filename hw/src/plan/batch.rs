@@ -4,6 +4,7 @@
 //! to one place. Numbers come from a plugin at every step and are not trusted.
 
 use crate::cache::BLOCK;
+use crate::cuda::CudaError;
 use crate::graph::Graph;
 use crate::op::{Index, Op};
 
@@ -105,6 +106,14 @@ pub enum RunError {
         /// The page.
         page: u32,
     },
+    /// The card failed: nothing it was given is to be relied on.
+    #[error("the card failed in `{function}` ({code})")]
+    Card {
+        /// The driver's function.
+        function: &'static str,
+        /// The driver's number of the error; 0 where there is none.
+        code: i32,
+    },
     /// An output that asks for what is not there.
     #[error("output {output} asks for row {row} of {rows}")]
     NoOutput {
@@ -115,6 +124,19 @@ pub enum RunError {
         /// How many there are.
         rows: usize,
     },
+}
+
+impl From<CudaError> for RunError {
+    fn from(error: CudaError) -> Self {
+        match error {
+            CudaError::Failed { function, code, .. } => Self::Card { function, code },
+            CudaError::Missing(function) => Self::Card { function, code: 0 },
+            CudaError::Library(_) | CudaError::NoCard { .. } => Self::Card {
+                function: "",
+                code: 0,
+            },
+        }
+    }
 }
 
 /// A batch with what follows from it.

@@ -1,0 +1,127 @@
+// x * transpose(weight) + bias.
+//
+// Decides how products are dealt to threads: a group has a weight row, its threads have blocks of columns in turn, and each
+// block meets up to eight rows of activations. With weights of bytes and less, activations are rounded first, as
+// `src/reference/matmul.rs` says.
+//
+// What bounds it: with one row of activations, reading the weights.
+#include "blocks.h"
+
+/// Rows of activations that meet a block of weights at once.
+#define TOGETHER 8u
+
+/// Below it, the inverse of a scale would overflow.
+#define SMALLEST 1e-30f
+
+/// Rounds rows of x to bytes, 32 columns with one scale: the largest magnitude becomes 127. A block with an infinity or a
+/// NaN gets a NaN scale. `sums` are scales times the sum of a block's bytes. A group has a block; grid: rows, blocks by
+/// groups of a block of threads.
+KERNEL(round_rows, (u32 *bytes, float *scales, float *sums, const float *x, u32 x_stride, u32 blocks)) {
+    u32 group = block_y() * (thread_count() / 32) + thread_index() / 32, lane = thread_index() % 32;
+    // All threads of a group go the same way.
+    if (group >= blocks) return;
+    float value = x[(u64)block_x() * x_stride + group * 32 + lane];
+    bool infinite = group_sum(is_finite(value) ? 0 : 1) > 0;
+    float most = group_largest(magnitude(value));
+    bool empty = infinite || most < SMALLEST;
+    i32 quant = empty ? 0 : (i32)rounded(value * (127.0f / most));
+    i32 total = group_sum(quant);
+    u32 word = (u32)quant & 0xffu;
+    word |= exchange(word, 1) << 8;
+    word |= exchange(word, 2) << 16;
+    u64 place = (u64)block_x() * blocks + group;
+    // Of four threads, the first has its own byte lowest.
+    if (lane % 4 == 0) bytes[place * 8 + lane / 4] = word;
+    if (lane == 0) {
+        float scale = infinite ? float_of(0x7fc00000u) : most < SMALLEST ? 0.0f : most * (1.0f / 127.0f);
+        scales[place] = scale;
+        sums[place] = scale * (float)total;
+    }
+}
+
+/// What a product writes, and where.
+struct Out {
+    float *values;
+    u32 stride;
+    const float *bias;
+};
+
+/// Adds up over the group, and one thread writes.
+DEVICE void put(Out out, u32 row, u32 column, float sum) {
+    sum = group_sum(sum);
+    if (thread_index() % 32 == 0) {
+        out.values[(u64)row * out.stride + column] = out.bias ? sum + out.bias[column] : sum;
+    }
+}
+
+template <u32 T>
+DEVICE void quantised(Out out, const u8 *weight, u64 row_bytes, u32 weight_rows, u32 blocks, const u32 *bytes,
+                      const float *scales, const float *sums, u32 rows) {
+    u32 column = block_x() * (thread_count() / 32) + thread_index() / 32, lane = thread_index() % 32;
+    if (column >= weight_rows) return;
+    u32 first = block_y() * TOGETHER, count = rows - first < TOGETHER ? rows - first : TOGETHER;
+    const u8 *row = weight + column * row_bytes;
+    float parts[TOGETHER] = {};
+    for (u32 index = lane; index < blocks; index += 32) {
+        Block block = unpack<T>(row, index);
+    UNROLL
+        for (u32 r = 0; r < TOGETHER; r++) {
+            if (r >= count) break;
+            u64 place = (u64)(first + r) * blocks + index;
+            const u32 *x = bytes + place * 8;
+            i32 low = 0, high = 0;
+            for (u32 i = 0; i < 4; i++) {
+                low = dot4(block.quants[i], x[i], low);
+                high = dot4(block.quants[i + 4], x[i + 4], high);
+            }
+            if constexpr (T == Q6_K) {
+                parts[r] = fused((float)low, block.scales[0] * scales[place], parts[r]);
+                parts[r] = fused((float)high, block.scales[1] * scales[place], parts[r]);
+            } else {
+                parts[r] = fused((float)(low + high), block.scales[0] * scales[place], parts[r]);
+                parts[r] = fused(block.minimum, sums[place], parts[r]);
+            }
+        }
+    }
+    UNROLL
+    for (u32 r = 0; r < TOGETHER; r++) {
+        if (r < count) put(out, first + r, column, parts[r]);
+    }
+}
+
+/// Grid: weight rows by groups of a block of threads, rows of activations by `TOGETHER`.
+#define QUANTISED(T)                                                                                                \
+    KERNEL(matmul_##T, (float *values, u32 stride, const float *bias, const u8 *weight, u64 row_bytes, u32 weight_rows, \
+                        u32 blocks, const u32 *bytes, const float *scales, const float *sums, u32 rows)) {          \
+        quantised<T>(Out{values, stride, bias}, weight, row_bytes, weight_rows, blocks, bytes, scales, sums, rows);  \
+    }
+EACH_QUANTISED(QUANTISED)
+
+template <u32 T>
+DEVICE void floats(Out out, const u8 *weight, u64 row_bytes, u32 weight_rows, u32 columns, const float *x, u32 x_stride,
+                   u32 rows) {
+    u32 column = block_x() * (thread_count() / 32) + thread_index() / 32, lane = thread_index() % 32;
+    if (column >= weight_rows) return;
+    u32 first = block_y() * TOGETHER, count = rows - first < TOGETHER ? rows - first : TOGETHER;
+    const u8 *row = weight + column * row_bytes;
+    float parts[TOGETHER] = {};
+    for (u32 i = lane; i < columns; i += 32) {
+        float number = plain<T>(row, i);
+    UNROLL
+        for (u32 r = 0; r < TOGETHER; r++) {
+            if (r >= count) break;
+            parts[r] = fused(number, x[(u64)(first + r) * x_stride + i], parts[r]);
+        }
+    }
+    UNROLL
+    for (u32 r = 0; r < TOGETHER; r++) {
+        if (r < count) put(out, first + r, column, parts[r]);
+    }
+}
+
+#define FLOATS(T)                                                                                                     \
+    KERNEL(matmul_##T, (float *values, u32 stride, const float *bias, const u8 *weight, u64 row_bytes, u32 weight_rows, \
+                        u32 columns, const float *x, u32 x_stride, u32 rows)) {                                        \
+        floats<T>(Out{values, stride, bias}, weight, row_bytes, weight_rows, columns, x, x_stride, rows);              \
+    }
+EACH_FLOAT(FLOATS)

@@ -1,0 +1,132 @@
+//! Runs a graph on a card.
+//!
+//! Decides what memory a graph needs there beside the plan's buffers, which lie as the plan's layout says, and that only output
+//! rows cross back.
+
+use std::sync::Arc;
+
+use super::card::Card;
+use super::driver::CudaError;
+use super::facts::Lists;
+use super::memory::Memory;
+use crate::cpu::mapping::Zeroed;
+use crate::graph::Graph;
+use crate::op::Op;
+use crate::plan::{Facts, Layout, most_rows};
+use crate::turn::Turn;
+
+mod attend;
+mod launch;
+mod names;
+
+use self::launch::Run;
+
+/// A graph on a card.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    card: Arc<Card>,
+    buffers: Vec<Memory>,
+    /// By their place in the graph's list.
+    weights: Vec<Option<Arc<Memory>>>,
+    /// Vectors as floats, by their place in the graph's list.
+    vectors: Vec<Option<Memory>>,
+    turns: Vec<Turn>,
+    /// Of each op: its turn.
+    turn_of: Vec<Option<usize>>,
+    lists: Lists,
+    /// Rounded activations: bytes, scales, sums.
+    rounded: [Memory; 3],
+}
+
+impl Engine {
+    /// Brings what `graph` needs onto the card.
+    ///
+    /// # Errors
+    /// What the driver says, above all when its memory does not suffice.
+    pub(crate) fn compile(
+        card: &Arc<Card>,
+        graph: &Graph,
+        layout: &Layout,
+    ) -> Result<Self, CudaError> {
+        let (turns, turn_of) = Turn::all(graph);
+        let mut rounded = [0; 3];
+        for op in &graph.ops {
+            if let Op::Matmul { x, weight, .. } = op
+                && graph.weights[*weight as usize].dtype().is_quantised()
+            {
+                let shape = graph.shapes[*x as usize];
+                let blocks = shape.width as usize / 32 * most_rows(graph.bounds, shape.rows);
+                for (most, bytes) in rounded.iter_mut().zip([32, 4, 4]) {
+                    *most = (*most).max(blocks * bytes);
+                }
+            }
+        }
+        let bounds = graph.bounds;
+        let pages = graph
+            .cache
+            .as_ref()
+            .map_or(0, |cache| cache.pages() as usize);
+        let angles: usize = turns.iter().map(|turn| turn.frequencies.len() * 2).sum();
+        let words = bounds.tokens as usize * (3 + angles)
+            + bounds.sequences as usize * 3
+            + bounds.outputs as usize
+            + pages
+            + 32 * (8 + turns.len());
+        let allocate = |bytes| Memory::allocate(card, bytes);
+        let [bytes, scales, sums] = rounded;
+        let mut weights = vec![None; graph.weights.len()];
+        let mut vectors: Vec<Option<Memory>> = graph.weights.iter().map(|_| None).collect();
+        for op in &graph.ops {
+            if let Op::Matmul { weight: index, .. } | Op::Embed { table: index, .. } = op {
+                let index = *index as usize;
+                weights[index] = Some(card.weight(&graph.weights[index])?);
+            }
+            for index in op.vectors().into_iter().flatten() {
+                let index = index as usize;
+                let values = crate::reference::blocks::row_values(&graph.weights[index], 0);
+                let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_ne_bytes()).collect();
+                let memory = allocate(bytes.len())?;
+                memory.write(0, &bytes)?;
+                vectors[index] = Some(memory);
+            }
+        }
+        card.wait()?;
+        let capacities = layout.capacities.iter();
+        Ok(Self {
+            buffers: capacities
+                .map(|words| allocate(words * 4))
+                .collect::<Result<_, _>>()?,
+            weights,
+            vectors,
+            turns,
+            turn_of,
+            lists: Lists::with_room(card, words)?,
+            rounded: [allocate(bytes)?, allocate(scales)?, allocate(sums)?],
+            card: Arc::clone(card),
+        })
+    }
+
+    /// Runs all ops of `graph` and copies the rows of the last value into `out`.
+    pub(crate) fn run(
+        &mut self,
+        graph: &Graph,
+        layout: &Layout,
+        facts: &Facts<'_>,
+        out: &mut Zeroed,
+    ) -> Result<(), CudaError> {
+        let places = self.lists.send(&self.card, facts, &self.turns)?;
+        Run::of(self, graph, layout, facts, &places).all()?;
+        let Some(view) = layout.views.last() else {
+            return self.card.wait();
+        };
+        let words = facts.rows(view.rows) * view.stride;
+        let to = out.f32_mut();
+        let words = words.min(to.len());
+        self.buffers[view.buffer].read(0, &mut to[..words])
+    }
+
+    fn vector(&self, index: Option<u32>) -> u64 {
+        let memory = index.and_then(|index| self.vectors[index as usize].as_ref());
+        memory.map_or(0, |memory| memory.at(0))
+    }
+}

@@ -1,0 +1,109 @@
+//! Attention's launches: keys and values into the cache, then every head of every token.
+//!
+//! Decides the order of the kernels' parameters, which is that of their source.
+
+use super::super::driver::CudaError;
+use super::launch::{Run, Value, float};
+use super::names;
+use crate::op::Op;
+
+/// Threads of a block of attention, as `attention.cu` says.
+const SPAN: u32 = 128;
+
+impl Run<'_> {
+    pub(super) fn attention(&self, op: &Op, out: Value) -> Result<(), CudaError> {
+        let Op::Attention {
+            query,
+            key,
+            value,
+            heads,
+            kv_heads,
+            layer,
+            causal,
+            window,
+            scale,
+            softcap,
+        } = op
+        else {
+            return Ok(());
+        };
+        let [query, key, value] = [query, key, value].map(|x| self.value(*x));
+        let (all, kept) = (*heads as usize, *kv_heads as usize);
+        let [key_width, value_width] =
+            [key.width / kept, value.width / kept].map(|width| width as u64);
+        let window = u64::from(window.unwrap_or(0));
+        let [heads, kv_heads] = [u64::from(*heads), u64::from(*kv_heads)];
+        let (scale, softcap) = (float(*scale), float(softcap.unwrap_or(0.0)));
+        let places = self.places;
+        let cache = layer.and_then(|layer| Some((self.graph.cache.as_ref()?, layer as usize)));
+        let Some((cache, layer)) = cache else {
+            let mut parameters = [
+                out.at,
+                out.stride,
+                query.at,
+                query.stride,
+                key.at,
+                key.stride,
+                value.at,
+                value.stride,
+                heads,
+                kv_heads,
+                key_width,
+                value_width,
+                u64::from(*causal),
+                window,
+                scale,
+                softcap,
+                places.owners,
+                places.firsts,
+                places.counts,
+            ];
+            return self.launch("attend_rows", [out.rows, all], SPAN, &mut parameters);
+        };
+        let Some([keys, values]) = cache.on_card(layer) else {
+            return Ok(());
+        };
+        let (keys, values, kind) = (keys.at(0), values.at(0), names::number(cache.dtype()));
+        let page_tokens = u64::from(cache.page_tokens());
+        let mut parameters = [
+            keys,
+            values,
+            kind,
+            key.at,
+            key.stride,
+            key_width,
+            value.at,
+            value.stride,
+            value_width,
+            kv_heads,
+            page_tokens,
+            places.positions,
+            places.owners,
+            places.page_firsts,
+            places.pages,
+        ];
+        self.launch("keep_keys", [key.rows, kept], SPAN, &mut parameters)?;
+        let mut parameters = [
+            out.at,
+            out.stride,
+            query.at,
+            query.stride,
+            keys,
+            values,
+            kind,
+            page_tokens,
+            heads,
+            kv_heads,
+            key_width,
+            value_width,
+            window,
+            scale,
+            softcap,
+            places.positions,
+            places.owners,
+            places.page_firsts,
+            places.pages,
+        ];
+        self.launch("attend_pages", [out.rows, all], SPAN, &mut parameters)
+    }
+}

@@ -1,0 +1,312 @@
+//! Plans on a card that is not there: the driver's functions and the threads of the real kernels' sources are emulated
+//! (`fakes/cuda.cpp`), and every op must agree with the reference.
+
+#![cfg(target_arch = "x86_64")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    unsafe_code,
+    reason = "a test that meets the unexpected has failed"
+)]
+
+#[path = "cuda/fake.rs"]
+mod fake;
+#[path = "parity/ops.rs"]
+mod ops;
+#[path = "parity/support.rs"]
+#[expect(dead_code, reason = "some of it is for processors")]
+mod support;
+
+use skep_hw::{
+    Activation, Batch, Device, DeviceError, Dtype, Isa, Op, PlanError, RunError, Sequence,
+};
+
+use self::ops::{ATTENTION, CASES, Case};
+use self::support::{Fed, Random, all_rows, assert_close, bits, bounds, device};
+
+/// Ends a token graph.
+fn finish(mut fed: Fed, pooled: bool) -> Fed {
+    if !pooled {
+        let x = fed.ops.len() as u32 - 1;
+        fed.then(Op::Outputs { x });
+    }
+    fed
+}
+
+/// Sums are taken in another order than the reference's, and in single precision.
+fn compare(what: &str, fed: &Fed, lengths: &[u32], pooled: bool, tolerance: f32) {
+    let tokens = lengths.iter().sum::<u32>() as usize;
+    let mut plan = fed.compile(&device(Isa::Reference, 1), bounds(tokens));
+    let expect = all_rows(&mut plan, lengths, pooled);
+    let _shared = fake::shared();
+    let mut plan = fed.compile(&fake::card(), bounds(tokens));
+    let found = all_rows(&mut plan, lengths, pooled);
+    assert_close(what, &found, &expect, tolerance);
+}
+
+#[test]
+fn ops_agree_with_the_reference() {
+    for Case {
+        name,
+        tolerance,
+        pooled,
+        record,
+    } in CASES
+    {
+        for seed in 0..6 {
+            let mut random = Random::new(seed);
+            let lengths: Vec<u32> = (0..1 + random.below(3))
+                .map(|_| 1 + random.below(7))
+                .collect();
+            let tokens = lengths.iter().sum::<u32>() as usize;
+            let size = [1, 2, 15, 16, 17, 33, 64, 100, 257][random.below(9) as usize];
+            let fed = finish(record(&mut random, tokens, size), *pooled);
+            let what = format!("{name}, seed {seed}, size {size}");
+            compare(&what, &fed, &lengths, *pooled, tolerance * 2.0);
+        }
+    }
+}
+
+#[test]
+fn matmul_agrees_with_the_reference() {
+    for dtype in Dtype::ALL {
+        for seed in 0..5 {
+            let mut random = Random::new(seed);
+            let rows = 1 + random.below(17);
+            let blocks = 1 + random.below(if dtype.block_len() == 256 { 3 } else { 70 }) as usize;
+            let columns = match dtype.block_len() {
+                1 => 1 + random.below(150) as usize,
+                block => block * blocks,
+            };
+            let outputs = 1 + random.below(70) as usize;
+            let made = ops::matmul(&mut random, rows as usize, columns, outputs, dtype);
+            let what = format!(
+                "matmul {}, seed {seed}, {rows} x {columns} x {outputs}",
+                dtype.name()
+            );
+            compare(&what, &finish(made, false), &[rows], false, 4e-6);
+        }
+    }
+}
+
+#[test]
+fn embedding_rows_of_every_type_agree() {
+    for dtype in Dtype::ALL {
+        let mut random = Random::new(7);
+        let columns = dtype.block_len().max(2) * 3;
+        let mut fed = Fed::with(&random.normals(5), 1);
+        fed.weights[0] = support::weight(&mut random, dtype, 5, columns as u32);
+        compare(dtype.name(), &finish(fed, false), &[5], false, 0.0);
+    }
+}
+
+#[test]
+fn attention_agrees_with_the_reference() {
+    for (case, shape) in ATTENTION.iter().enumerate() {
+        for lengths in [&[1][..], &[16, 1, 40], &[5, 140]] {
+            let mut random = Random::new(case as u64);
+            let tokens = lengths.iter().sum::<u32>() as usize;
+            let fed = finish(ops::attention(&mut random, tokens, *shape), false);
+            let what = format!("attention {shape:?} of {lengths:?}");
+            compare(&what, &fed, lengths, false, 1e-5);
+        }
+    }
+}
+
+/// What caches make of numbers that are tiny, huge or none; each token sees itself alone.
+#[test]
+fn numbers_that_caches_cannot_hold_agree_with_the_reference() {
+    for cached in [Dtype::Q8_0, Dtype::F16] {
+        let shape = ops::Attention {
+            heads: 2,
+            kv_heads: 1,
+            key_width: 32,
+            value_width: 64,
+            cached: Some(cached),
+            causal: true,
+            window: Some(1),
+            softcap: None,
+        };
+        let (query, width) = (64, 64 + 32 + 64);
+        for factor in [1.0, 3e-5, 1e-7, 1e6, 1e8, f32::INFINITY, f32::NAN] {
+            let mut random = Random::new(21);
+            let mut fed = ops::attention(&mut random, 3, shape);
+            let mut x = random.normals(3 * width);
+            for value in &mut x[width + query + 32..][..32] {
+                *value *= factor;
+            }
+            fed.weights[0] = skep_hw::Weight::from_values(x, 3, width as u32).unwrap();
+            let what = format!("values by {factor} in {}", cached.name());
+            compare(&what, &finish(fed, false), &[3], false, 1e-6);
+        }
+    }
+}
+
+#[test]
+fn extreme_numbers_agree_with_the_reference() {
+    let x = [
+        0.0,
+        -0.0,
+        1e-40,
+        1e-38,
+        1e30,
+        -1e30,
+        3e38,
+        -3e38,
+        88.0,
+        89.0,
+        -87.0,
+        -104.0,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+        0.625,
+        -0.625,
+        17.0,
+        1e-20,
+    ];
+    for function in [
+        Activation::Silu,
+        Activation::Gelu,
+        Activation::GeluTanh,
+        Activation::GeluQuick,
+        Activation::Relu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+    ] {
+        // One number a row, so that each is judged by its own size.
+        let mut fed = Fed::with(&x, 1);
+        fed.then(Op::Activate { x: 0, function });
+        compare(
+            &format!("{function:?}"),
+            &finish(fed, false),
+            &[x.len() as u32],
+            false,
+            2e-6,
+        );
+    }
+}
+
+/// A row's bits do not depend on what else is in the batch, nor on how its sequence is cut into runs.
+#[test]
+fn a_row_alone_is_the_same_row() {
+    let shape = ops::Attention {
+        heads: 4,
+        kv_heads: 2,
+        key_width: 32,
+        value_width: 32,
+        cached: Some(Dtype::F16),
+        causal: true,
+        window: None,
+        softcap: None,
+    };
+    let mut random = Random::new(3);
+    let mut fed = ops::attention(&mut random, 40, shape);
+    let x = fed.ops.len() as u32 - 1;
+    let weight = fed.weight(support::weight(&mut random, Dtype::Q4_0, 24, 128));
+    fed.then(Op::Matmul {
+        x,
+        weight,
+        bias: None,
+    });
+    let fed = finish(fed, false);
+    let _shared = fake::shared();
+    let mut plan = fed.compile(&fake::card(), bounds(40));
+    let together = bits(&all_rows(&mut plan, &[40], false));
+    let mut plan = fed.compile(&fake::card(), bounds(40));
+    let pages: Vec<u32> = (0..8).collect();
+    let mut found = Vec::new();
+    for (start, count) in [(0, 7), (7, 1), (8, 32)] {
+        let tokens: Vec<u32> = (start..start + count).collect();
+        let outputs: Vec<u32> = (0..count).collect();
+        let sequences = [Sequence {
+            tokens: count,
+            start,
+            pages: &pages,
+        }];
+        plan.run(&Batch {
+            tokens: &tokens,
+            sequences: &sequences,
+            outputs: &outputs,
+        })
+        .unwrap();
+        found.extend((0..count as usize).map(|row| plan.row(row).unwrap().to_vec()));
+    }
+    assert!(bits(&found) == together);
+}
+
+/// Every function of the driver fails once in turn: each time with an error that names it, and what was taken is given back.
+#[test]
+fn a_driver_that_fails_is_an_error_and_nothing_is_lost() {
+    let mut random = Random::new(5);
+    let shape = ATTENTION
+        .iter()
+        .find(|shape| shape.cached.is_some())
+        .unwrap();
+    let mut fed = finish(ops::attention(&mut random, 6, *shape), false);
+    let cache = fed.cache.take();
+    let attempt = || -> Result<(), String> {
+        let words = |error: &dyn std::error::Error| error.to_string();
+        let card = Device::cuda(0, Some(fake::library())).map_err(|e: DeviceError| words(&e))?;
+        let made = cache.as_ref().map(|(layers, dtype)| {
+            skep_hw::Cache::create(&card, layers, support::PAGES, 16, *dtype)
+        });
+        let made = made.transpose().map_err(|e| words(&e))?;
+        let graph =
+            skep_hw::Graph::check(fed.ops.clone(), fed.weights.clone(), made, bounds(6)).unwrap();
+        let mut plan = skep_hw::Plan::compile(&card, graph).map_err(|e: PlanError| words(&e))?;
+        let pages: Vec<u32> = (0..4).collect();
+        let sequences = [Sequence {
+            tokens: 6,
+            start: 0,
+            pages: &pages,
+        }];
+        let tokens: Vec<u32> = (0..6).collect();
+        let batch = Batch {
+            tokens: &tokens,
+            sequences: &sequences,
+            outputs: &tokens,
+        };
+        plan.run(&batch).map_err(|e: RunError| words(&e))
+    };
+    let _alone = fake::alone();
+    attempt().unwrap();
+    let mut tried = 0;
+    for name in fake::FUNCTIONS {
+        let calls = fake::calls_of(name, || drop(attempt()));
+        assert!(calls > 0, "{name} is not used");
+        // The first, one in the middle and the last.
+        for call in [1, calls.div_ceil(2), calls] {
+            let before = fake::allocated_bytes();
+            // Of two forms of the kernels, one may fail.
+            let call = if *name == "cuModuleLoadData" { 0 } else { call };
+            fake::fail(name, 999, call);
+            let failed = attempt();
+            fake::reset();
+            // What only gives back has nobody to tell.
+            if !fake::GIVES_BACK.contains(name) {
+                let words = failed.unwrap_err();
+                assert!(
+                    words.contains(name) || words.contains("fit"),
+                    "{name}, call {call}: {words}"
+                );
+                assert_eq!(fake::allocated_bytes(), before, "{name}, call {call}");
+            }
+            tried += 1;
+        }
+        attempt().unwrap();
+    }
+    assert!(tried > 40, "{tried}");
+}
+
+#[test]
+fn a_card_that_is_not_there_is_an_error() {
+    let library = std::ffi::OsStr::new("/there/is/no/libcuda.so.1");
+    let error = Device::cuda(0, Some(library)).unwrap_err().to_string();
+    assert_eq!(error, "the NVIDIA driver's library could not be loaded");
+    let _shared = fake::shared();
+    let error = Device::cuda(7, Some(fake::library())).unwrap_err();
+    assert_eq!(error.to_string(), "there is no card 7: this machine has 1");
+}

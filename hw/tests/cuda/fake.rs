@@ -1,0 +1,173 @@
+//! The stand-in for the driver's library, built once for each test program.
+
+use std::ffi::{CString, OsStr, c_char, c_int, c_uint, c_ulonglong};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use libloading::Library;
+use skep_hw::Device;
+
+/// The driver's functions that plans use.
+pub(crate) const FUNCTIONS: &[&str] = &[
+    "cuInit",
+    "cuDeviceGetCount",
+    "cuDeviceGet",
+    "cuDeviceGetName",
+    "cuDeviceGetAttribute",
+    "cuDevicePrimaryCtxRetain",
+    "cuDevicePrimaryCtxRelease_v2",
+    "cuCtxSetCurrent",
+    "cuMemGetInfo_v2",
+    "cuMemAlloc_v2",
+    "cuMemFree_v2",
+    "cuMemcpyHtoDAsync_v2",
+    "cuMemcpyDtoHAsync_v2",
+    "cuMemsetD8Async",
+    "cuStreamCreate",
+    "cuStreamDestroy_v2",
+    "cuStreamSynchronize",
+    "cuModuleLoadData",
+    "cuModuleUnload",
+    "cuModuleGetFunction",
+    "cuLaunchKernel",
+];
+
+/// Those whose failure may leave something behind: a driver that does not give back cannot be helped.
+pub(crate) const GIVES_BACK: &[&str] = &[
+    "cuDevicePrimaryCtxRelease_v2",
+    "cuCtxSetCurrent",
+    "cuMemFree_v2",
+    "cuStreamDestroy_v2",
+    "cuStreamSynchronize",
+    "cuModuleUnload",
+];
+
+struct Fake {
+    path: PathBuf,
+    library: Library,
+    _folder: tempfile::TempDir,
+}
+
+static FAKE: LazyLock<Fake> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let kernels = package.join("kernels/portable");
+    let mut sources: Vec<String> = std::fs::read_dir(&kernels)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".cu"))
+        .collect();
+    sources.sort();
+    let all: String = sources
+        .iter()
+        .map(|name| format!("#include \"{name}\"\n"))
+        .collect();
+    let unit = folder.path().join("all.cc");
+    std::fs::write(&unit, all).unwrap();
+    let path = folder.path().join("libcuda.so.1");
+    let fakes = package.join("tests/fakes");
+    let output = Command::new("c++")
+        .args([
+            "-std=c++17",
+            "-O1",
+            "-fPIC",
+            "-shared",
+            "-ffp-contract=off",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+        ])
+        .arg("-I")
+        .arg(&kernels)
+        .arg("-I")
+        .arg(&fakes)
+        .arg("-o")
+        .arg(&path)
+        .args([fakes.join("cuda.cpp"), fakes.join("emulate.cpp"), unit])
+        .output()
+        .expect("a C++ compiler (`apt-get install g++`)");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    // SAFETY: it runs nothing but what was just built.
+    let library = unsafe { Library::new(&path) }.unwrap();
+    Fake {
+        path,
+        library,
+        _folder: folder,
+    }
+});
+
+static USERS: RwLock<()> = RwLock::new(());
+
+/// Its path.
+pub(crate) fn library() -> &'static OsStr {
+    FAKE.path.as_os_str()
+}
+
+/// A card.
+pub(crate) fn card() -> Device {
+    Device::cuda(0, Some(library())).unwrap()
+}
+
+/// No function is made to fail meanwhile.
+pub(crate) fn shared() -> RwLockReadGuard<'static, ()> {
+    USERS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Nobody else's calls fail or are counted meanwhile.
+pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
+    USERS.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Call number `call` of a function fails.
+pub(crate) fn fail(name: &str, code: i32, call: u32) {
+    let name = CString::new(name).unwrap();
+    // SAFETY: the signature is that of `fakes/cuda.cpp`, and so below.
+    unsafe {
+        let fail = FAKE
+            .library
+            .get::<unsafe extern "C" fn(*const c_char, c_int, c_int)>(b"fake_cuda_fail\0");
+        fail.unwrap()(name.as_ptr(), code, call.cast_signed());
+    }
+}
+
+/// Nothing fails any more, and calls are counted from none.
+pub(crate) fn reset() {
+    // SAFETY: as above.
+    unsafe {
+        FAKE.library
+            .get::<unsafe extern "C" fn()>(b"fake_cuda_reset\0")
+            .unwrap()()
+    }
+}
+
+/// How often `name` is called in `work`.
+pub(crate) fn calls_of(name: &str, work: impl FnOnce()) -> u32 {
+    reset();
+    work();
+    let name = CString::new(name).unwrap();
+    // SAFETY: as above.
+    let calls = unsafe {
+        let calls = FAKE
+            .library
+            .get::<unsafe extern "C" fn(*const c_char) -> c_uint>(b"fake_cuda_calls\0");
+        calls.unwrap()(name.as_ptr())
+    };
+    reset();
+    calls
+}
+
+/// Bytes that nobody has given back.
+pub(crate) fn allocated_bytes() -> u64 {
+    // SAFETY: as above.
+    unsafe {
+        let bytes = FAKE
+            .library
+            .get::<unsafe extern "C" fn() -> c_ulonglong>(b"fake_cuda_allocated_bytes\0");
+        bytes.unwrap()()
+    }
+}

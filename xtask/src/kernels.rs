@@ -1,0 +1,196 @@
+//! The kernels for GPUs, from their sources to what the repository keeps of them.
+//!
+//! Decides which files are sources and that what lies in `hw/kernels/prebuilt` was built from them
+//! as they are, so that a normal build needs no compiler for GPUs. Refuses to replace any of it
+//! before all of it was built.
+
+mod compile;
+mod manifest;
+mod ptxas;
+mod tools;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::plugins;
+use crate::step::{root, step};
+use compile::Target;
+use manifest::{Manifest, Output};
+use tools::Tools;
+
+/// What lies in a folder: names of files and the SHA-256 of each.
+type Digests = BTreeMap<String, String>;
+
+/// Builds, or with `--check` says whether that is needed.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    match arguments {
+        [] => build(),
+        [flag] if flag == "--check" => step("kernels for GPUs against their sources", check),
+        _ => bail!("`kernels` takes `--check` or nothing"),
+    }
+}
+
+/// Compares sources and outputs with the manifest, and with what the compiler makes of them where
+/// it is installed. Installs nothing.
+pub(crate) fn check() -> Result<()> {
+    let manifest = Manifest::read(&prebuilt().join(MANIFEST))?;
+    let sources = sources()?;
+    let mut stale = manifest.stale_sources(&sources);
+    stale.extend(manifest.stale_outputs(&digests(&prebuilt(), |name| name != MANIFEST)?));
+    let mut rebuilt = 0;
+    if stale.is_empty() {
+        for file in rebuild(&manifest, &sources)? {
+            rebuilt += 1;
+            if digest(&read(&compile::folder().join(&file))?) != manifest.digest(&file) {
+                stale.push(format!(
+                    "{PREBUILT}/{file}: the same tools build other bytes"
+                ));
+            }
+        }
+    }
+    if stale.is_empty() {
+        eprintln!(
+            "    {} sources and {} outputs are those of the manifest",
+            sources.len(),
+            manifest.outputs.len()
+        );
+        if rebuilt > 0 {
+            eprintln!("    {rebuilt} outputs came out the same again");
+        }
+        return Ok(());
+    }
+    bail!(
+        "kernels for GPUs are out of date; run `cargo xtask kernels` and commit what it writes:\n    {}",
+        stale.join("\n    ")
+    )
+}
+
+fn build() -> Result<()> {
+    let sources = sources()?;
+    let tools = step("tools that compile kernels", tools::install)?;
+    step("kernels for GPUs", || {
+        compile::compile(&units(&sources), tools.ptxas())?;
+        let mut outputs = BTreeMap::new();
+        for target in Target::all() {
+            let file = target.file();
+            let bytes = read(&compile::folder().join(&file))?;
+            eprintln!("    {file:<16}{:>9} bytes", bytes.len());
+            outputs.insert(
+                file,
+                Output {
+                    command: target.command(),
+                    bytes: bytes.len() as u64,
+                    sha256: digest(&bytes),
+                },
+            );
+        }
+        keep(&Manifest {
+            tools: tools.versions(),
+            sources,
+            outputs,
+        })
+    })
+}
+
+/// Builds again in `target/kernels` what can be built by the very tools that the manifest names.
+/// Returns the files that were, and says of the others why not.
+fn rebuild(manifest: &Manifest, sources: &Digests) -> Result<Vec<String>> {
+    let Some(tools) = Tools::find()? else {
+        eprintln!("    only hashes were compared: clang-19 and lld-19 are not installed");
+        return Ok(Vec::new());
+    };
+    let here = tools.versions();
+    let same = |tool: &str| here.get(tool) == manifest.tools.get(tool);
+    if let Some(tool) = [tools::CLANG, tools::LLD]
+        .into_iter()
+        .find(|tool| !same(tool))
+    {
+        eprintln!(
+            "    only hashes were compared: {tool} is of another version than the manifest's"
+        );
+        return Ok(Vec::new());
+    }
+    let ptxas = tools.ptxas().filter(|_| same(tools::PTXAS));
+    if ptxas.is_none() {
+        eprintln!(
+            "    of the cubins only hashes were compared: target/tools has no ptxas of the manifest's version"
+        );
+    }
+    compile::compile(&units(sources), ptxas)
+}
+
+/// Puts everything where the repository keeps it and removes what is of no target any more.
+fn keep(manifest: &Manifest) -> Result<()> {
+    let into = prebuilt();
+    fs::create_dir_all(&into).with_context(|| format!("could not create `{}`", into.display()))?;
+    for file in manifest.outputs.keys() {
+        plugins::place(&compile::folder().join(file), &into.join(file))?;
+    }
+    for file in digests(&into, |name| name != MANIFEST)?.keys() {
+        if !manifest.outputs.contains_key(file) {
+            fs::remove_file(into.join(file))?;
+        }
+    }
+    manifest.write(&into.join(MANIFEST))
+}
+
+/// Every source and header, by its path in the repository.
+fn sources() -> Result<Digests> {
+    let found = digests(&root().join(SOURCES), |name| {
+        [".cu", ".h"].iter().any(|end| name.ends_with(end))
+    })?;
+    let sources: Digests = found
+        .into_iter()
+        .map(|(name, digest)| (format!("{SOURCES}/{name}"), digest))
+        .collect();
+    if units(&sources).is_empty() {
+        bail!("there is no kernel in `{SOURCES}`");
+    }
+    Ok(sources)
+}
+
+/// What is compiled; the others are headers.
+fn units(sources: &Digests) -> Vec<&str> {
+    sources
+        .keys()
+        .map(String::as_str)
+        .filter(|path| path.ends_with(".cu"))
+        .collect()
+}
+
+fn digests(folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Digests> {
+    let mut found = Digests::new();
+    for entry in
+        fs::read_dir(folder).with_context(|| format!("could not list `{}`", folder.display()))?
+    {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_file() && wanted(&name) {
+            found.insert(name, digest(&read(&entry.path())?));
+        }
+    }
+    Ok(found)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("could not read `{}`", path.display()))
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn prebuilt() -> std::path::PathBuf {
+    root().join(PREBUILT)
+}
+
+const SOURCES: &str = "hw/kernels/portable";
+const PREBUILT: &str = "hw/kernels/prebuilt";
+const MANIFEST: &str = "MANIFEST.toml";

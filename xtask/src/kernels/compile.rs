@@ -1,0 +1,183 @@
+//! Compiles the kernels in `target/kernels`.
+//!
+//! Decides for which GPUs and with which flags. The bytes depend on the sources and the tools alone:
+//! clang reads the unit from its standard input in the repository's root, so that all paths it sees
+//! are the repository's own, and may not read the machine's headers.
+
+use std::fs::{self, File};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+
+use super::ptxas;
+use super::tools::{CLANG, PTXAS};
+use crate::step::{execute, root, target};
+
+/// One file that is built.
+#[derive(Clone, Copy)]
+pub(super) enum Target {
+    /// For any NVIDIA GPU since Volta: its driver compiles it.
+    Ptx,
+    /// Machine code of one NVIDIA architecture, from the PTX.
+    Cubin(&'static str),
+    /// Machine code of one AMD architecture.
+    Amd(&'static str),
+}
+
+impl Target {
+    /// All, in the order in which they can be built.
+    pub(super) fn all() -> Vec<Self> {
+        let cubins = NVIDIA.into_iter().map(Self::Cubin);
+        let amd = AMD.into_iter().map(Self::Amd);
+        std::iter::once(Self::Ptx)
+            .chain(amd)
+            .chain(cubins)
+            .collect()
+    }
+
+    pub(super) fn file(self) -> String {
+        match self {
+            Self::Ptx => PTX.to_owned(),
+            Self::Cubin(architecture) => format!("{architecture}.cubin"),
+            Self::Amd(architecture) => format!("{architecture}.hsaco"),
+        }
+    }
+
+    /// The command as the manifest records it, with neither input nor output.
+    pub(super) fn command(self) -> String {
+        let tool = match self {
+            Self::Ptx | Self::Amd(_) => CLANG,
+            Self::Cubin(_) => PTXAS,
+        };
+        format!("{tool} {}", self.flags().join(" "))
+    }
+
+    pub(super) fn flags(self) -> Vec<String> {
+        let (flags, architecture) = match self {
+            Self::Ptx => (FOR_PTX, format!("--cuda-gpu-arch={OLDEST}")),
+            Self::Cubin(architecture) => (FOR_CUBIN, format!("-arch={architecture}")),
+            Self::Amd(architecture) => (FOR_AMD, format!("--offload-arch={architecture}")),
+        };
+        flags
+            .split(' ')
+            .map(str::to_owned)
+            .chain([architecture])
+            .collect()
+    }
+}
+
+/// Where everything is built.
+pub(super) fn folder() -> PathBuf {
+    target().join("kernels")
+}
+
+/// Builds every target from the sources named, or all but the cubins without a ptxas, and returns
+/// the files.
+pub(super) fn compile(sources: &[&str], ptxas: Option<&Path>) -> Result<Vec<String>> {
+    let folder = folder();
+    let unit = folder.join(UNIT);
+    let includes: String = sources
+        .iter()
+        .map(|path| format!("#include \"{path}\"\n"))
+        .collect();
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&unit, includes))
+        .with_context(|| format!("could not write `{}`", unit.display()))?;
+    let (ptx, rest): (Vec<_>, Vec<_>) = Target::all()
+        .into_iter()
+        .filter(|target| ptxas.is_some() || !matches!(target, Target::Cubin(_)))
+        .partition(|target| matches!(target, Target::Ptx));
+    let mut spills = Vec::new();
+    for target in &ptx {
+        spills.extend(make(*target, ptxas)?);
+    }
+    spills.extend(make_all(&rest, ptxas)?);
+    if !spills.is_empty() {
+        spills.sort();
+        bail!(
+            "kernels spill registers (stores and loads together); let them hold less at a time:\n    {}",
+            spills.join("\n    ")
+        );
+    }
+    Ok(ptx.into_iter().chain(rest).map(Target::file).collect())
+}
+
+/// Builds what does not depend on each other, on all processors, and returns what spills.
+fn make_all(targets: &[Target], ptxas: Option<&Path>) -> Result<Vec<String>> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<String>> {
+        let mut spills = Vec::new();
+        while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+            spills.extend(make(*target, ptxas)?);
+        }
+        Ok(spills)
+    };
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let mut spills = Vec::new();
+        for worker in workers {
+            let Ok(found) = worker.join() else {
+                bail!("a thread that compiles kernels panicked");
+            };
+            spills.extend(found?);
+        }
+        Ok(spills)
+    })
+}
+
+/// Builds one, and returns what spills.
+fn make(target: Target, ptxas: Option<&Path>) -> Result<Vec<String>> {
+    match (target, ptxas) {
+        (Target::Cubin(architecture), Some(tool)) => {
+            let spills = ptxas::assemble(tool, target)?.into_iter();
+            Ok(spills
+                .map(|(kernel, bytes)| format!("{kernel} on {architecture}: {bytes} bytes"))
+                .collect())
+        }
+        (Target::Cubin(_), None) => bail!("a cubin is made by ptxas, and there is none"),
+        (Target::Ptx | Target::Amd(_), _) => {
+            let unit = folder().join(UNIT);
+            let unit = File::open(&unit)
+                .with_context(|| format!("could not read `{}`", unit.display()))?;
+            execute(
+                Command::new(CLANG)
+                    .args(target.flags())
+                    .arg("-o")
+                    .arg(folder().join(target.file()))
+                    .arg("-")
+                    .stdin(unit)
+                    .current_dir(root()),
+            )?;
+            Ok(Vec::new())
+        }
+    }
+}
+
+const UNIT: &str = "all.cu";
+pub(super) const PTX: &str = "kernels.ptx";
+
+/// What PTX is made for, and the first of those that cubins are made for.
+const OLDEST: &str = "sm_70";
+
+/// PTX 7.0 is understood by drivers since 450.
+const FOR_PTX: &str = "-x cuda -nostdinc -nocudainc -nocudalib -fuse-cuid=none --cuda-device-only -S -O3 -std=c++17 --cuda-feature=+ptx70";
+
+/// Without `-fuse-cuid=none` a hash of the path would be in the bytes.
+const FOR_AMD: &str = "-x hip -nostdinc -nogpuinc -nogpulib -fuse-cuid=none --cuda-device-only --no-gpu-bundle-output -O3 -std=c++17";
+
+const FOR_CUBIN: &str = "-v -O3";
+
+/// From Volta to Blackwell. Machine code also runs where only the minor number is higher.
+const NVIDIA: [&str; 8] = [
+    OLDEST, "sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120",
+];
+
+/// Vega, MI50, MI200, MI300, and one of each RDNA since the second.
+const AMD: [&str; 7] = [
+    "gfx900", "gfx906", "gfx90a", "gfx942", "gfx1030", "gfx1100", "gfx1201",
+];
