@@ -17,6 +17,7 @@ mod driver;
 mod engine;
 mod facts;
 mod memory;
+mod recording;
 
 pub(crate) use self::card::Card;
 pub use self::driver::CudaError;

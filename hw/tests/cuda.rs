@@ -237,6 +237,55 @@ fn a_row_alone_is_the_same_row() {
     assert!(bits(&found) == together);
 }
 
+/// Token after token, most of them by what the second recorded: the same bits as together.
+#[test]
+fn recorded_launches_are_the_same_launches() {
+    let shape = ops::Attention {
+        heads: 4,
+        kv_heads: 2,
+        key_width: 32,
+        value_width: 32,
+        cached: Some(Dtype::Q8_0),
+        causal: true,
+        window: Some(9),
+        softcap: None,
+    };
+    let mut random = Random::new(4);
+    let mut fed = ops::attention(&mut random, 40, shape);
+    let x = fed.ops.len() as u32 - 1;
+    fed.then(Op::Rope {
+        x,
+        head_width: 32,
+        pairing: skep_hw::Pairing::Halves,
+        frequencies: (0..16).map(|i| 0.7 / (i + 1) as f32).collect(),
+        magnitude: 1.0,
+    });
+    let fed = finish(fed, false);
+    let _alone = fake::alone();
+    let mut plan = fed.compile(&fake::card(), bounds(40));
+    let together = bits(&all_rows(&mut plan, &[40], false));
+    let mut plan = fed.compile(&fake::card(), bounds(40));
+    let mut found = Vec::new();
+    let started = fake::calls_of("cuGraphLaunch", || {
+        for token in 0..40 {
+            let sequences = [Sequence {
+                tokens: 1,
+                start: token,
+                pages: &[0, 1, 2],
+            }];
+            plan.run(&Batch {
+                tokens: &[token],
+                sequences: &sequences,
+                outputs: &[0],
+            })
+            .unwrap();
+            found.push(plan.row(0).unwrap().to_vec());
+        }
+    });
+    assert!(bits(&found) == together);
+    assert!(started >= 36, "{started}");
+}
+
 /// Every function of the driver fails once in turn: each time with an error that names it, and what was taken is given back.
 #[test]
 fn a_driver_that_fails_is_an_error_and_nothing_is_lost() {
@@ -269,7 +318,8 @@ fn a_driver_that_fails_is_an_error_and_nothing_is_lost() {
             sequences: &sequences,
             outputs: &tokens,
         };
-        plan.run(&batch).map_err(|e: RunError| words(&e))
+        // The second run records, the third starts what it recorded.
+        (0..3).try_for_each(|_| plan.run(&batch).map_err(|e: RunError| words(&e)))
     };
     let _alone = fake::alone();
     attempt().unwrap();

@@ -104,6 +104,12 @@ functions! {
     load_module(module: *mut Handle, image: *const c_void) = b"cuModuleLoadData\0";
     unload_module(module: Handle) = b"cuModuleUnload\0";
     function(function: *mut Handle, module: Handle, name: *const c_char) = b"cuModuleGetFunction\0";
+    begin_capture(stream: Handle, mode: c_int) = b"cuStreamBeginCapture_v2\0";
+    end_capture(stream: Handle, graph: *mut Handle) = b"cuStreamEndCapture\0";
+    instantiate(recording: *mut Handle, graph: Handle, flags: u64) = b"cuGraphInstantiateWithFlags\0";
+    start(recording: Handle, stream: Handle) = b"cuGraphLaunch\0";
+    destroy_graph(graph: Handle) = b"cuGraphDestroy\0";
+    destroy_recording(recording: Handle) = b"cuGraphExecDestroy\0";
     launch(
         function: Handle,
         blocks_x: c_uint,

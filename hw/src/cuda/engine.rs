@@ -3,12 +3,14 @@
 //! Decides what memory a graph needs there beside the plan's buffers, which lie as the plan's layout says, and that only output
 //! rows cross back.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::card::Card;
 use super::driver::CudaError;
 use super::facts::Lists;
 use super::memory::Memory;
+use super::recording::Recording;
 use crate::cpu::mapping::Zeroed;
 use crate::graph::Graph;
 use crate::op::Op;
@@ -36,7 +38,12 @@ pub(crate) struct Engine {
     lists: Lists,
     /// Rounded activations: bytes, scales, sums.
     rounded: [Memory; 3],
+    /// By numbers of tokens, sequences and outputs, on which alone the launches depend; none of what came once.
+    recordings: HashMap<[usize; 3], Option<Recording>>,
 }
+
+/// Recordings of one plan. Steps that decode have as many kinds as there are sequences at once.
+const RECORDINGS_MAX: usize = 64;
 
 impl Engine {
     /// Brings what `graph` needs onto the card.
@@ -102,6 +109,7 @@ impl Engine {
             turn_of,
             lists: Lists::with_room(card, words)?,
             rounded: [allocate(bytes)?, allocate(scales)?, allocate(sums)?],
+            recordings: HashMap::new(),
             card: Arc::clone(card),
         })
     }
@@ -114,8 +122,29 @@ impl Engine {
         facts: &Facts<'_>,
         out: &mut Zeroed,
     ) -> Result<(), CudaError> {
-        let places = self.lists.send(&self.card, facts, &self.turns)?;
-        Run::of(self, graph, layout, facts, &places).all()?;
+        let (places, moved) = self.lists.send(&self.card, facts, &self.turns)?;
+        if moved || self.recordings.len() > RECORDINGS_MAX {
+            self.recordings.clear();
+        }
+        let batch = facts.batch;
+        let kind = [
+            batch.tokens.len(),
+            batch.sequences.len(),
+            batch.outputs.len(),
+        ];
+        if let Some(None) = self.recordings.get(&kind) {
+            let launches = || Run::of(self, graph, layout, facts, &places).all();
+            let recording = Recording::of(&self.card, launches)?;
+            self.recordings.insert(kind, recording);
+        }
+        if let Some(recording) = self.recordings.get(&kind).and_then(Option::as_ref) {
+            // SAFETY: its launches were of this plan's own memory, which has stayed where it was, and of a batch of as many
+            // tokens, sequences and outputs.
+            unsafe { recording.start() }?;
+        } else {
+            Run::of(self, graph, layout, facts, &places).all()?;
+            self.recordings.insert(kind, None);
+        }
         let Some(view) = layout.views.last() else {
             return self.card.wait();
         };

@@ -1,6 +1,7 @@
 //! What a batch says, as lists in the card's memory.
 //!
-//! Decides their order, and that they travel in one copy.
+//! Decides their order, and that they travel in one copy. All but the pages are where they were for the last batch of as many
+//! tokens, sequences and outputs.
 
 use std::sync::Arc;
 
@@ -41,13 +42,13 @@ impl Lists {
         })
     }
 
-    /// Copies a batch to the card.
+    /// Copies a batch to the card. Also yields whether the lists now lie in other memory than before.
     pub(super) fn send(
         &mut self,
         card: &Arc<Card>,
         facts: &Facts<'_>,
         turns: &[Turn],
-    ) -> Result<Places, CudaError> {
+    ) -> Result<(Places, bool), CudaError> {
         let words = &mut self.words;
         words.clear();
         let sequences = facts.batch.sequences;
@@ -70,12 +71,7 @@ impl Lists {
                 next_page += sequence.pages.len() as u32;
                 next_page - sequence.pages.len() as u32
             })),
-            pages: list(
-                &mut sequences
-                    .iter()
-                    .flat_map(|sequence| sequence.pages)
-                    .copied(),
-            ),
+            pages: 0,
             tables: Vec::with_capacity(turns.len()),
         };
         let mut row = Vec::new();
@@ -89,8 +85,11 @@ impl Lists {
             words.resize(words.len().next_multiple_of(32), 0);
             places.tables.push(start as u64 * 4);
         }
+        places.pages = words.len() as u64 * 4;
+        words.extend(sequences.iter().flat_map(|sequence| sequence.pages));
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        if bytes.len() > self.memory.bytes() {
+        let moved = bytes.len() > self.memory.bytes();
+        if moved {
             self.memory = Memory::allocate(card, bytes.len().next_power_of_two())?;
         }
         self.memory.write(0, &bytes)?;
@@ -119,6 +118,6 @@ impl Lists {
         for place in all.into_iter().chain(tables) {
             *place += base;
         }
-        Ok(places)
+        Ok((places, moved))
     }
 }

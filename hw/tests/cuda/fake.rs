@@ -31,6 +31,12 @@ pub(crate) const FUNCTIONS: &[&str] = &[
     "cuModuleUnload",
     "cuModuleGetFunction",
     "cuLaunchKernel",
+    "cuStreamBeginCapture_v2",
+    "cuStreamEndCapture",
+    "cuGraphInstantiateWithFlags",
+    "cuGraphLaunch",
+    "cuGraphDestroy",
+    "cuGraphExecDestroy",
 ];
 
 /// Those whose failure may leave something behind: a driver that does not give back cannot be helped.
@@ -41,6 +47,8 @@ pub(crate) const GIVES_BACK: &[&str] = &[
     "cuStreamDestroy_v2",
     "cuStreamSynchronize",
     "cuModuleUnload",
+    "cuGraphDestroy",
+    "cuGraphExecDestroy",
 ];
 
 struct Fake {
