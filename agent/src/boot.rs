@@ -132,6 +132,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         },
         drafts: settings.models.drafts.clone(),
         threads: settings.node.threads.map(std::num::NonZero::get),
+        computes_on: settings.node.computes_on.clone(),
         devices: settings.models.devices.clone(),
     });
     let net = NetThread::start().map_err(StartError::Network)?;

@@ -45,6 +45,10 @@ pub struct NodeConfig {
     pub name: Option<String>,
     /// How many threads a worker computes with; by default one for each core it may use.
     pub threads: Option<u32>,
+    /// What models compute on: `cpu`, the default, or `cuda` or `cuda:N` for an NVIDIA card.
+    pub device: Option<String>,
+    /// Where the NVIDIA driver's library is, if it is not found by its name.
+    pub cuda_library: Option<PathBuf>,
 }
 
 /// `[http]`

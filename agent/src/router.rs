@@ -58,6 +58,7 @@ pub struct Parts {
     pub drafts: BTreeMap<String, String>,
     /// How many threads a worker computes with.
     pub threads: Option<u32>,
+    pub computes_on: crate::protocol::ComputesOn,
     /// Devices that models may be placed on.
     pub devices: Vec<String>,
 }
@@ -74,6 +75,7 @@ struct Shared {
     opening: crate::protocol::Settings,
     drafts: BTreeMap<String, String>,
     threads: Option<u32>,
+    computes_on: crate::protocol::ComputesOn,
     devices: Vec<String>,
     loaded_max: usize,
     started: Instant,
@@ -120,6 +122,7 @@ impl Router {
                 opening: parts.opening,
                 drafts: parts.drafts,
                 threads: parts.threads,
+                computes_on: parts.computes_on,
                 devices: parts.devices,
                 started: Instant::now(),
                 earlier: Notify::new(),

@@ -11,6 +11,8 @@
     reason = "a test that meets the unexpected has failed"
 )]
 
+#[path = "cuda/build.rs"]
+mod build;
 #[path = "cuda/fake.rs"]
 mod fake;
 #[path = "parity/ops.rs"]

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::cluster::ClusterSettings;
 use crate::models::ModelName;
-use crate::protocol::CacheType;
+use crate::protocol::{CacheType, ComputesOn};
 use crate::scheduling::Source;
 use crate::store::EngineKind;
 
@@ -40,6 +40,7 @@ pub struct Settings {
 pub struct NodeSettings {
     pub name: Option<String>,
     pub threads: Option<NonZeroU32>,
+    pub computes_on: ComputesOn,
 }
 
 #[derive(Clone, Debug)]
@@ -144,7 +145,30 @@ fn node(config: NodeConfig) -> Result<NodeSettings, ConfigError> {
         None => None,
         threads => NonZeroU32::new(ranged("node.threads", threads, 1, 1, 1_024)?),
     };
-    Ok(NodeSettings { name, threads })
+    let cards = match config.device.as_deref() {
+        None | Some("cpu") => None,
+        Some("cuda") => Some(0),
+        Some(device) => {
+            let number = device.strip_prefix("cuda:").and_then(|n| n.parse().ok());
+            let index = number.ok_or_else(|| ConfigError::Value {
+                key: "node.device",
+                found: format!("`{}`", device.escape_debug()),
+                expect: "give `cpu`, `cuda` or `cuda:N`, N from 0 as the driver counts cards"
+                    .into(),
+            })?;
+            Some(index)
+        }
+    };
+    let library = config.cuda_library;
+    let computes_on = cards.map_or(ComputesOn::Processor, |index| ComputesOn::Card {
+        index,
+        library,
+    });
+    Ok(NodeSettings {
+        name,
+        threads,
+        computes_on,
+    })
 }
 
 fn requests(config: &RequestConfig) -> Result<RequestSettings, ConfigError> {
@@ -415,6 +439,10 @@ mod tests {
         check("[log]\nfilter = \"a=b=c\"", &["log.filter"]);
         check("[node]\nname = \"\"", &["node.name"]);
         check("[models]\ndevices = []", &["models.devices", "skep node"]);
+        check(
+            "[node]\ndevice = \"cuda:one\"",
+            &["node.device", "`cuda:one`", "`cuda:N`"],
+        );
         check(
             "[models]\ncache_type = \"q4-0\"",
             &["models.cache_type", "`q4-0`", "`auto`", "`q8-0`"],

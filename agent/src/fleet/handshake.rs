@@ -153,6 +153,7 @@ pub(super) fn opening(
         draft: spec.draft.clone(),
         settings: spec.settings,
         threads: spec.threads,
+        computes_on: spec.computes_on.clone(),
         memory_bytes: spec.memory_bytes,
         timeouts,
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::limits::COMPONENT_BYTES;
-use crate::protocol::{FileSource, Settings};
+use crate::protocol::{ComputesOn, FileSource, Settings};
 
 /// How a fleet is set up; fixed for its life.
 #[derive(Clone, Debug)]
@@ -71,6 +71,7 @@ pub struct ModelSpec {
     pub settings: Settings,
     /// How many kernel threads; `None`: one for each core that the process may use.
     pub threads: Option<u32>,
+    pub computes_on: ComputesOn,
     /// How much memory caches, buffers and copied weights may take; `None`: what the machine has free.
     pub memory_bytes: Option<u64>,
 }

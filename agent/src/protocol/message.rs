@@ -79,6 +79,20 @@ pub enum FromWorker {
     Ending(Ending),
 }
 
+/// What a worker computes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ComputesOn {
+    #[default]
+    Processor,
+    /// An NVIDIA card.
+    Card {
+        /// From 0, as the driver counts.
+        index: u32,
+        /// The driver's library, where it is not to be found by its name.
+        library: Option<PathBuf>,
+    },
+}
+
 /// How to open a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Open {
@@ -93,6 +107,7 @@ pub struct Open {
     pub settings: Settings,
     /// How many kernel threads; `None`: one for each core that the process may use.
     pub threads: Option<u32>,
+    pub computes_on: ComputesOn,
     /// How much memory caches, buffers and copied weights may take, in bytes; `None`: what the machine has free.
     pub memory_bytes: Option<u64>,
     pub timeouts: Timeouts,

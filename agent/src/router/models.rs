@@ -171,6 +171,7 @@ impl Router {
             devices,
             settings: self.shared.opening,
             threads: self.shared.threads,
+            computes_on: self.shared.computes_on.clone(),
             memory_bytes: None,
         })
     }

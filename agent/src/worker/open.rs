@@ -11,17 +11,13 @@ use crate::host::{Model, OpenError, Opening, SourceFile};
 use crate::limits::{
     MEMORY_KEPT_FREE_SHARE, MODEL_FILES, PACKED_BYTES_MIN, PACKED_DISK_FREE_BYTES,
 };
-use crate::protocol::{Ending, Error, FileSource, FromWorker, Open, Opened};
+use crate::protocol::{ComputesOn, Ending, Error, FileSource, FromWorker, Open, Opened};
 
 /// The open model, or the frame that says why there is none.
 pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     let started = Instant::now();
     let files = files(open).map_err(FromWorker::OpenFailed)?;
-    let threads = open
-        .threads
-        .and_then(|threads| NonZeroUsize::new(threads as usize));
-    let device = Device::cpu(CpuSettings { threads, isa: None })
-        .map_err(|error| FromWorker::OpenFailed(Error::Other(error.to_string())))?;
+    let device = device(open).map_err(FromWorker::OpenFailed)?;
     let free = device.memory_free_bytes();
     let opening = Opening {
         plugin: &open.plugin,
@@ -54,6 +50,41 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
             took_ms,
         },
     ))
+}
+
+/// What the model computes on.
+fn device(open: &Open) -> Result<Device, Error> {
+    let made = match &open.computes_on {
+        ComputesOn::Processor => {
+            let threads = open.threads.unwrap_or_default() as usize;
+            Device::cpu(CpuSettings {
+                threads: NonZeroUsize::new(threads),
+                isa: None,
+            })
+        }
+        ComputesOn::Card { index, library } => {
+            Device::cuda(*index, library.as_deref().map(Path::as_os_str))
+        }
+    };
+    made.map_err(|error| {
+        let card = matches!(open.computes_on, ComputesOn::Card { .. });
+        let mut words = chain(&error);
+        if card {
+            words += "; set `node.device = \"cpu\"` to compute on the processor";
+        }
+        Error::Other(words)
+    })
+}
+
+/// An error with what it comes from.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        words += &format!(": {cause}");
+        next = cause.source();
+    }
+    words
 }
 
 /// Everything that is read.

@@ -169,6 +169,7 @@ fn router(paths: &Paths, node: NodeId, name: &str) -> Router {
         opening: Settings::default(),
         drafts: Default::default(),
         threads: Some(1),
+        computes_on: Default::default(),
         devices: Vec::new(),
     })
 }

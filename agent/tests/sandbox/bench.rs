@@ -73,6 +73,7 @@ impl Bench {
             devices: Vec::new(),
             settings: Settings::default(),
             threads: Some(1),
+            computes_on: Default::default(),
             memory_bytes: Some(1 << 30),
         };
         tokio::time::timeout(PATIENCE, self.fleet.load(spec))

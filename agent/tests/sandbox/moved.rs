@@ -64,6 +64,7 @@ async fn router(folder: &tempfile::TempDir) -> Router {
         opening: Settings::default(),
         drafts: Default::default(),
         threads: Some(1),
+        computes_on: Default::default(),
         devices: vec!["cpu".to_owned()],
     });
     router.want(MODEL);

@@ -52,7 +52,9 @@ DEVICE i32 dot4(u32 a, u32 b, i32 sum) {
 #elif defined(__AMDGCN__)
 
 #define DEVICE static inline __attribute__((device, always_inline))
-#define KERNEL(name, parameters) extern "C" __attribute__((global)) void name parameters
+// Blocks have at most 256 threads: the compiler would keep registers for four times as many, and spill.
+#define KERNEL(name, parameters) \
+    extern "C" __attribute__((global, amdgpu_flat_work_group_size(1, 256))) void name parameters
 #define SHARED __attribute__((shared)) static
 
 DEVICE u32 thread_index() { return __builtin_amdgcn_workitem_id_x(); }

@@ -2,11 +2,12 @@
 
 use std::ffi::{CString, OsStr, c_char, c_int, c_uint, c_ulonglong};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use libloading::Library;
 use skep_hw::Device;
+
+use super::build::build;
 
 /// The driver's functions that plans use.
 pub(crate) const FUNCTIONS: &[&str] = &[
@@ -59,47 +60,8 @@ struct Fake {
 
 static FAKE: LazyLock<Fake> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let kernels = package.join("kernels/portable");
-    let mut sources: Vec<String> = std::fs::read_dir(&kernels)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".cu"))
-        .collect();
-    sources.sort();
-    let all: String = sources
-        .iter()
-        .map(|name| format!("#include \"{name}\"\n"))
-        .collect();
-    let unit = folder.path().join("all.cc");
-    std::fs::write(&unit, all).unwrap();
     let path = folder.path().join("libcuda.so.1");
-    let fakes = package.join("tests/fakes");
-    let output = Command::new("c++")
-        .args([
-            "-std=c++17",
-            "-O1",
-            "-fPIC",
-            "-shared",
-            "-ffp-contract=off",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-        ])
-        .arg("-I")
-        .arg(&kernels)
-        .arg("-I")
-        .arg(&fakes)
-        .arg("-o")
-        .arg(&path)
-        .args([fakes.join("cuda.cpp"), fakes.join("emulate.cpp"), unit])
-        .output()
-        .expect("a C++ compiler (`apt-get install g++`)");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    build(Path::new(env!("CARGO_MANIFEST_DIR")), &path);
     // SAFETY: it runs nothing but what was just built.
     let library = unsafe { Library::new(&path) }.unwrap();
     Fake {

@@ -12,6 +12,9 @@
     reason = "figures, and what is not tried, must show"
 )]
 
+#[path = "../../../hw/tests/cuda/build.rs"]
+mod build;
+mod cards;
 mod cluster;
 mod crash;
 mod devices;

@@ -1,0 +1,36 @@
+//! Builds the stand-in for NVIDIA's driver: the fake's own sources and those of all kernels.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Builds it from the package `hw` to `path`.
+pub fn build(hw: &Path, path: &Path) {
+    let (kernels, fakes) = (hw.join("kernels/portable"), hw.join("tests/fakes"));
+    let mut sources: Vec<PathBuf> = std::fs::read_dir(&kernels)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "cu"))
+        .collect();
+    sources.sort();
+    let lines = sources
+        .iter()
+        .map(|source| format!("#include \"{}\"\n", source.display()));
+    let unit = path.with_extension("cc");
+    std::fs::write(&unit, lines.collect::<String>()).unwrap();
+    let output = Command::new("c++")
+        .args(["-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off"])
+        .args(["-Wall", "-Wextra", "-Werror", "-I"])
+        .arg(&kernels)
+        .arg("-I")
+        .arg(&fakes)
+        .arg("-o")
+        .arg(path)
+        .args([fakes.join("cuda.cpp"), fakes.join("emulate.cpp"), unit])
+        .output()
+        .expect("a C++ compiler called `c++` (Debian: g++)");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
