@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Builds it from the package `hw` to `path`.
-pub fn build(hw: &Path, path: &Path) {
+pub(crate) fn build(hw: &Path, path: &Path) {
     let (kernels, fakes) = (hw.join("kernels/portable"), hw.join("tests/fakes"));
     let mut sources: Vec<PathBuf> = std::fs::read_dir(&kernels)
         .unwrap()
