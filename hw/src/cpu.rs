@@ -3,7 +3,7 @@
 //! Decides how ops become fast: which instructions, which threads, which order of memory.
 //! Refuses to decide what an op means: that is `reference/`.
 //!
-//! This folder is the only place of the crate's compute half with unsafe code: mapped bytes seen as
+//! Beside `cuda/`, this folder is the only place of the crate's compute half with unsafe code: mapped bytes seen as
 //! numbers (`mapping.rs`), threads that write to parts of one matrix (`pool.rs`, `split.rs`), and
 //! vector instructions with their loads (`vector/`, `matmul/`).
 
