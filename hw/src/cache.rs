@@ -6,9 +6,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cpu::mapping::Zeroed;
-use crate::cuda::{CudaError, Memory};
 use crate::device::Device;
 use crate::dtype::Dtype;
+use crate::gpu::{GpuError, Memory};
 use crate::limits::{
     MAX_CACHE_BYTES, MAX_CACHE_LAYERS, MAX_CACHE_PAGES, MAX_HEAD_WIDTH, MAX_HEADS, PAGE_TOKENS,
 };
@@ -179,7 +179,7 @@ pub enum CacheError {
     },
     /// The card refused the memory.
     #[error(transparent)]
-    Cuda(#[from] CudaError),
+    Card(#[from] GpuError),
 }
 
 #[derive(Debug)]

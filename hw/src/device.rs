@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::cpu::level::{Isa, Level};
 use crate::cpu::pool::{Lead, Pool, threads_worth};
-use crate::cuda::{Card, CudaError};
+use crate::cuda::{self, Vendor};
+use crate::gpu::{Card, GpuError};
 use crate::limits::MAX_THREADS;
 
 mod memory;
@@ -56,6 +57,7 @@ impl Device {
             level,
             pool: Pool::start(helpers).map_err(DeviceError::Thread)?,
             name,
+            kind: "cpu",
             card: None,
         })))
     }
@@ -65,22 +67,33 @@ impl Device {
     /// # Errors
     /// [`DeviceError`] when there is no driver or no such card, or when it cannot be used.
     pub fn cuda(index: u32, library: Option<&OsStr>) -> Result<Self, DeviceError> {
-        let card = Card::open(index, library)?;
+        let card = cuda::Device::open(Vendor::Nvidia, index, library)?;
+        Self::of_card("cuda", Card::new(card))
+    }
+
+    /// AMD card `index`, by the system's HIP runtime or by another `library` that stands in for it.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when there is no runtime or no such card, or when it cannot be used.
+    pub fn hip(index: u32, library: Option<&OsStr>) -> Result<Self, DeviceError> {
+        let card = cuda::Device::open(Vendor::Amd, index, library)?;
+        Self::of_card("hip", Card::new(card))
+    }
+
+    fn of_card(kind: &'static str, card: Arc<Card>) -> Result<Self, DeviceError> {
         Ok(Self(Arc::new(Inner {
             level: Level::best(),
             pool: Pool::start(1).map_err(DeviceError::Thread)?,
             name: card.name().to_owned(),
+            kind,
             card: Some(card),
         })))
     }
 
-    /// `cpu` or `cuda`.
+    /// `cpu`, `cuda` or `hip`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        match self.0.card {
-            Some(_) => "cuda",
-            None => "cpu",
-        }
+        self.0.kind
     }
 
     /// For people: `Intel Xeon, 2 threads, AVX-512`.
@@ -138,7 +151,7 @@ pub enum DeviceError {
     Thread(#[source] std::io::Error),
     /// The card cannot be used.
     #[error(transparent)]
-    Cuda(#[from] CudaError),
+    Card(#[from] GpuError),
 }
 
 #[derive(Debug)]
@@ -146,5 +159,6 @@ struct Inner {
     level: Level,
     pool: Pool,
     name: String,
+    kind: &'static str,
     card: Option<Arc<Card>>,
 }

@@ -5,7 +5,7 @@
 //!
 //! A [`Graph`] is checked once against its [`Weight`]s and its [`Cache`]; a [`Plan`] is the only
 //! way to run one. `reference/` says what each op means, one naive file per op; `cpu/` computes the
-//! same with whatever the processor offers, `cuda/` on an NVIDIA card. Each row's numbers are the same, to the bit, whatever
+//! same with whatever the processor offers, `gpu/` on a card through a back end such as `cuda/`. Each row's numbers are the same, to the bit, whatever
 //! else is in its batch and however its sequence is cut into runs.
 
 #![warn(missing_docs)]
@@ -15,6 +15,7 @@ mod cpu;
 mod cuda;
 mod device;
 mod dtype;
+mod gpu;
 mod graph;
 pub mod limits;
 mod matrix;
@@ -27,9 +28,9 @@ mod weight;
 
 pub use self::cache::{Cache, CacheError, CacheLayer};
 pub use self::cpu::level::Isa;
-pub use self::cuda::CudaError;
 pub use self::device::{CpuSettings, Device, DeviceError};
 pub use self::dtype::Dtype;
+pub use self::gpu::GpuError;
 pub use self::graph::{Bounds, Fault, Graph, GraphError};
 pub use self::op::{Activation, Index, Op, Pairing, Pooling};
 pub use self::plan::{Batch, Plan, PlanError, RunError, Sequence};

@@ -10,8 +10,8 @@ use crate::cpu::level::Isa;
 use crate::cpu::mapping::Zeroed;
 use crate::cpu::packed::packed_bytes;
 use crate::cpu::{Around, Engine, top};
-use crate::cuda::{self, CudaError};
 use crate::device::Device;
+use crate::gpu::{self, GpuError};
 use crate::graph::{Graph, Rows};
 use crate::limits::MAX_PLAN_BYTES;
 use crate::matrix::{Matrix, MatrixMut};
@@ -45,7 +45,7 @@ pub struct Plan {
 enum How {
     Reference,
     Cpu(Engine),
-    Cuda(cuda::Engine),
+    Card(gpu::Engine),
 }
 
 impl Plan {
@@ -86,7 +86,7 @@ impl Plan {
         });
         let buffers = buffers.collect::<Result<Vec<_>, _>>().map_err(system)?;
         let engine = match device.card() {
-            Some(card) => How::Cuda(cuda::Engine::compile(card, &graph, &layout)?),
+            Some(card) => How::Card(gpu::Engine::compile(card, &graph, &layout)?),
             None if reference => How::Reference,
             None => {
                 let engine = Engine::compile(&graph, device.level(), &mut device.lead());
@@ -131,7 +131,7 @@ impl Plan {
                 let mut lead = self.device.lead();
                 engine.run(&mut lead, &self.groups, &mut values, &mut around);
             }
-            How::Cuda(engine) => {
+            How::Card(engine) => {
                 if let Some(out) = values.last_buffer() {
                     engine.run(&self.graph, &self.layout, &facts, out)?;
                 }
@@ -219,7 +219,7 @@ pub enum PlanError {
     },
     /// The card refused something, its memory above all.
     #[error(transparent)]
-    Cuda(#[from] CudaError),
+    Card(#[from] GpuError),
 }
 
 const EMPTY: Matrix<'static> = Matrix {

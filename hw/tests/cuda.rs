@@ -353,6 +353,37 @@ fn a_driver_that_fails_is_an_error_and_nothing_is_lost() {
     assert!(tried > 40, "{tried}");
 }
 
+/// AMD's runtime has the same functions by other names, and takes only the kernels that were built for its card.
+#[test]
+fn amds_runtime_does_the_same() {
+    let mut random = Random::new(9);
+    let shape = ATTENTION
+        .iter()
+        .find(|shape| shape.cached.is_some())
+        .unwrap();
+    let fed = finish(ops::attention(&mut random, 6, *shape), false);
+    let _shared = fake::shared();
+    let mut plan = fed.compile(&fake::card(), bounds(6));
+    let expect = bits(&all_rows(&mut plan, &[6], false));
+    let card = Device::hip(0, Some(fake::hip_library())).unwrap();
+    assert_eq!((card.kind(), card.name()), ("hip", "Emulated device 0"));
+    let mut plan = fed.compile(&card, bounds(6));
+    for _ in 0..3 {
+        assert!(bits(&all_rows(&mut plan, &[6], false)) == expect);
+    }
+    let error = Device::hip(1, Some(fake::hip_library())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no AMD card 1: this machine has 1"
+    );
+    // A library that is there and is no driver.
+    let error = Device::hip(0, Some(fake::library())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the AMD driver has no function `hipInit`; a newer one has"
+    );
+}
+
 #[test]
 fn a_card_that_is_not_there_is_an_error() {
     let library = std::ffi::OsStr::new("/there/is/no/libcuda.so.1");
@@ -360,5 +391,8 @@ fn a_card_that_is_not_there_is_an_error() {
     assert_eq!(error, "the NVIDIA driver's library could not be loaded");
     let _shared = fake::shared();
     let error = Device::cuda(7, Some(fake::library())).unwrap_err();
-    assert_eq!(error.to_string(), "there is no card 7: this machine has 1");
+    assert_eq!(
+        error.to_string(),
+        "there is no NVIDIA card 7: this machine has 1"
+    );
 }

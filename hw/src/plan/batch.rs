@@ -4,7 +4,7 @@
 //! to one place. Numbers come from a plugin at every step and are not trusted.
 
 use crate::cache::BLOCK;
-use crate::cuda::CudaError;
+use crate::gpu::GpuError;
 use crate::graph::Graph;
 use crate::op::{Index, Op};
 
@@ -126,12 +126,12 @@ pub enum RunError {
     },
 }
 
-impl From<CudaError> for RunError {
-    fn from(error: CudaError) -> Self {
+impl From<GpuError> for RunError {
+    fn from(error: GpuError) -> Self {
         match error {
-            CudaError::Failed { function, code, .. } => Self::Card { function, code },
-            CudaError::Missing(function) => Self::Card { function, code: 0 },
-            CudaError::Library(_) | CudaError::NoCard { .. } => Self::Card {
+            GpuError::Failed { function, code, .. } => Self::Card { function, code },
+            GpuError::Missing { function, .. } => Self::Card { function, code: 0 },
+            GpuError::Library { .. } | GpuError::NoCard { .. } => Self::Card {
                 function: "",
                 code: 0,
             },

@@ -1,10 +1,15 @@
-//! Builds the stand-in for NVIDIA's driver: the fake's own sources and those of all kernels.
+//! Builds the stand-ins for the drivers: the fake's own sources and those of all kernels.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Builds it from the package `hw` to `path`.
+/// Builds NVIDIA's from the package `hw` to `path`.
 pub(crate) fn build(hw: &Path, path: &Path) {
+    build_from("cuda.cpp", hw, path);
+}
+
+/// Builds it from its own source `main` and the kernels.
+pub(crate) fn build_from(main: &str, hw: &Path, path: &Path) {
     let (kernels, fakes) = (hw.join("kernels/portable"), hw.join("tests/fakes"));
     let mut sources: Vec<PathBuf> = std::fs::read_dir(&kernels)
         .unwrap()
@@ -25,7 +30,7 @@ pub(crate) fn build(hw: &Path, path: &Path) {
         .arg(&fakes)
         .arg("-o")
         .arg(path)
-        .args([fakes.join("cuda.cpp"), fakes.join("emulate.cpp"), unit])
+        .args([fakes.join(main), fakes.join("emulate.cpp"), unit])
         .output()
         .expect("a C++ compiler called `c++` (Debian: g++)");
     assert!(

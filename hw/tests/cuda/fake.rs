@@ -7,7 +7,7 @@ use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard
 use libloading::Library;
 use skep_hw::Device;
 
-use super::build::build;
+use super::build::{build, build_from};
 
 /// The driver's functions that plans use.
 pub(crate) const FUNCTIONS: &[&str] = &[
@@ -54,6 +54,7 @@ pub(crate) const GIVES_BACK: &[&str] = &[
 
 struct Fake {
     path: PathBuf,
+    hip_path: PathBuf,
     library: Library,
     _folder: tempfile::TempDir,
 }
@@ -61,11 +62,15 @@ struct Fake {
 static FAKE: LazyLock<Fake> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("libcuda.so.1");
-    build(Path::new(env!("CARGO_MANIFEST_DIR")), &path);
+    let hip_path = folder.path().join("libamdhip64.so.6");
+    let hw = Path::new(env!("CARGO_MANIFEST_DIR"));
+    build(hw, &path);
+    build_from("hip.cpp", hw, &hip_path);
     // SAFETY: it runs nothing but what was just built.
     let library = unsafe { Library::new(&path) }.unwrap();
     Fake {
         path,
+        hip_path,
         library,
         _folder: folder,
     }
@@ -76,6 +81,11 @@ static USERS: RwLock<()> = RwLock::new(());
 /// Its path.
 pub(crate) fn library() -> &'static OsStr {
     FAKE.path.as_os_str()
+}
+
+/// The path of the one for AMD's runtime.
+pub(crate) fn hip_library() -> &'static OsStr {
+    FAKE.hip_path.as_os_str()
 }
 
 /// A card.

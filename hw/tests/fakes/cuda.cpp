@@ -238,12 +238,25 @@ ENTRY(cuGraphExecDestroy, u64 executable) {
 
 // --- Modules and launches.
 
+// Whether an ELF file is for the devices that there are: the lowest byte of its flags, which lie at byte 48, names the
+// instruction set; with NVIDIA's ABI 8 the second.
+static bool is_for_this(const char* image) {
+    const auto byte = [&](int at) { return static_cast<unsigned char>(image[at]); };
+#ifdef ONLY_AMD
+    const char* machine = std::getenv("FAKE_HIP_MACHINE");
+    return byte(48) == (machine ? std::strtol(machine, nullptr, 0) : 0x41);
+#else
+    return byte(byte(8) == 8 ? 49 : 48) == driver->capability;
+#endif
+}
+
 ENTRY(cuModuleLoadData, u64* out, const char* image) {
     BEGIN(UNCAPTURED);
     REFUSE(!out || !image, INVALID_VALUE);
     const auto begins = [&](const char* with) { return std::strncmp(image, with, std::strlen(with)) == 0; };
     const bool text = begins("//") || begins(".version");
     REFUSE(!text && !begins("\177ELF"), INVALID_IMAGE);
+    REFUSE(!text && !is_for_this(image), NO_BINARY_FOR_GPU);
     // Text ends with a zero, which the driver looks for; what is no text comes before it if it was forgotten.
     for (const char* at = image; text && *at; at++) {
         REFUSE((*at < ' ' || *at > '~') && !std::strchr("\t\n\r\f\v", *at), INVALID_PTX);

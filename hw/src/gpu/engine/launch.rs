@@ -2,7 +2,7 @@
 //!
 //! Decides how many threads each kernel gets, and the order of its parameters, which is that of its source.
 
-use super::super::driver::CudaError;
+use super::super::driver::GpuError;
 use super::super::facts::Places;
 use super::{Engine, names};
 use crate::graph::Graph;
@@ -56,7 +56,7 @@ impl<'a> Run<'a> {
     }
 
     /// All ops in order.
-    pub(super) fn all(&mut self) -> Result<(), CudaError> {
+    pub(super) fn all(&mut self) -> Result<(), GpuError> {
         (0..self.graph.ops.len()).try_for_each(|index| self.op(index))
     }
 
@@ -73,19 +73,14 @@ impl<'a> Run<'a> {
     pub(super) fn launch(
         &self,
         name: &'static str,
-        blocks: [usize; 2],
+        blocks: [usize; 3],
         threads: u32,
         parameters: &mut [u64],
-    ) -> Result<(), CudaError> {
-        let function = self.engine.card.function(name)?;
+    ) -> Result<(), GpuError> {
         // SAFETY: each call below gives a kernel its parameters in the order of its source, values within the buffers that
         // the layout made for them, weights of the checked shapes and lists of the checked batch; all of them belong to the
-        // engine, whose memory is freed after the stream has been waited for.
-        unsafe {
-            self.engine
-                .card
-                .launch(function, blocks, threads, parameters)
-        }
+        // engine, whose memory is freed after the card has been waited for.
+        unsafe { self.engine.card.launch(name, blocks, threads, parameters) }
     }
 
     /// A kernel that takes the output, one value and some more, a block for each row.
@@ -95,10 +90,10 @@ impl<'a> Run<'a> {
         out: Value,
         x: Value,
         more: &[u64],
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), GpuError> {
         let mut parameters = vec![out.at, out.stride, x.at, x.stride, out.width as u64];
         parameters.extend(more);
-        self.launch(name, [out.rows, 1], ROW_THREADS, &mut parameters)
+        self.launch(name, [out.rows, 1, 1], ROW_THREADS, &mut parameters)
     }
 
     /// The same of two values.
@@ -108,7 +103,7 @@ impl<'a> Run<'a> {
         out: Value,
         [a, b]: [Value; 2],
         more: &[u64],
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), GpuError> {
         let mut parameters = vec![
             out.at,
             out.stride,
@@ -119,10 +114,10 @@ impl<'a> Run<'a> {
             out.width as u64,
         ];
         parameters.extend(more);
-        self.launch(name, [out.rows, 1], ROW_THREADS, &mut parameters)
+        self.launch(name, [out.rows, 1, 1], ROW_THREADS, &mut parameters)
     }
 
-    fn op(&mut self, index: usize) -> Result<(), CudaError> {
+    fn op(&mut self, index: usize) -> Result<(), GpuError> {
         let out = self.value(index as u32);
         let places = self.places;
         match &self.graph.ops[index] {
@@ -137,7 +132,7 @@ impl<'a> Run<'a> {
                 let mut parameters = [out.at, out.stride, at, row_bytes, columns, picks];
                 self.launch(
                     names::embed(weight.dtype()),
-                    [out.rows, 1],
+                    [out.rows, 1, 1],
                     ROW_THREADS,
                     &mut parameters,
                 )
@@ -151,7 +146,7 @@ impl<'a> Run<'a> {
             } => {
                 let x = self.value(*x);
                 let weight = self.engine.vector(*weight);
-                let blocks = [out.width / *group as usize, out.rows];
+                let blocks = [out.width / *group as usize, out.rows, 1];
                 let mut parameters = [
                     out.at,
                     out.stride,
@@ -250,7 +245,7 @@ impl<'a> Run<'a> {
         x: u32,
         index: u32,
         bias: Option<u32>,
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), GpuError> {
         let weight = &self.graph.weights[index as usize];
         let input = self.value(x);
         let bias = self.engine.vector(bias);
@@ -259,6 +254,7 @@ impl<'a> Run<'a> {
         let blocks = [
             (weight.rows() as usize).div_ceil(GROUPS),
             out.rows.div_ceil(TOGETHER),
+            1,
         ];
         let name = names::matmul(weight.dtype());
         if !weight.dtype().is_quantised() {
@@ -281,7 +277,7 @@ impl<'a> Run<'a> {
         let [bytes, scales, sums] = self.engine.rounded.each_ref().map(|memory| memory.at(0));
         if self.rounded != Some(x) {
             let mut parameters = [bytes, scales, sums, input.at, input.stride, parts as u64];
-            let blocks = [input.rows, parts.div_ceil(GROUPS)];
+            let blocks = [input.rows, parts.div_ceil(GROUPS), 1];
             self.launch("round_rows", blocks, GROUP_THREADS, &mut parameters)?;
             self.rounded = Some(x);
         }

@@ -2,7 +2,7 @@
 //!
 //! Decides the order of the kernels' parameters, which is that of their source.
 
-use super::super::driver::CudaError;
+use super::super::driver::GpuError;
 use super::launch::{Run, Value, float};
 use super::names;
 use crate::op::Op;
@@ -11,7 +11,7 @@ use crate::op::Op;
 const SPAN: u32 = 128;
 
 impl Run<'_> {
-    pub(super) fn attention(&self, op: &Op, out: Value) -> Result<(), CudaError> {
+    pub(super) fn attention(&self, op: &Op, out: Value) -> Result<(), GpuError> {
         let Op::Attention {
             query,
             key,
@@ -58,7 +58,7 @@ impl Run<'_> {
                 places.firsts,
                 places.counts,
             ];
-            return self.launch("attend_rows", [out.rows, all], SPAN, &mut parameters);
+            return self.launch("attend_rows", [out.rows, all, 1], SPAN, &mut parameters);
         };
         let Some([keys, values]) = cache.on_card(layer) else {
             return Ok(());
@@ -82,7 +82,7 @@ impl Run<'_> {
             places.page_firsts,
             places.pages,
         ];
-        self.launch("keep_keys", [key.rows, kept], SPAN, &mut parameters)?;
+        self.launch("keep_keys", [key.rows, kept, 1], SPAN, &mut parameters)?;
         let mut parameters = [
             out.at,
             out.stride,
@@ -104,6 +104,6 @@ impl Run<'_> {
             places.page_firsts,
             places.pages,
         ];
-        self.launch("attend_pages", [out.rows, all], SPAN, &mut parameters)
+        self.launch("attend_pages", [out.rows, all, 1], SPAN, &mut parameters)
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::card::Card;
-use super::driver::CudaError;
+use super::driver::GpuError;
 use super::memory::Memory;
 use crate::plan::Facts;
 use crate::turn::Turn;
@@ -35,7 +35,7 @@ pub(super) struct Places {
 
 impl Lists {
     /// Room for some words; more is made when a batch needs it.
-    pub(super) fn with_room(card: &Arc<Card>, words: usize) -> Result<Self, CudaError> {
+    pub(super) fn with_room(card: &Arc<Card>, words: usize) -> Result<Self, GpuError> {
         Ok(Self {
             words: Vec::with_capacity(words),
             memory: Memory::allocate(card, words * 4)?,
@@ -48,7 +48,7 @@ impl Lists {
         card: &Arc<Card>,
         facts: &Facts<'_>,
         turns: &[Turn],
-    ) -> Result<(Places, bool), CudaError> {
+    ) -> Result<(Places, bool), GpuError> {
         let words = &mut self.words;
         words.clear();
         let sequences = facts.batch.sequences;

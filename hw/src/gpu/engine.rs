@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::card::Card;
-use super::driver::CudaError;
+use super::driver::GpuError;
 use super::facts::Lists;
 use super::memory::Memory;
 use super::recording::Recording;
@@ -54,7 +54,7 @@ impl Engine {
         card: &Arc<Card>,
         graph: &Graph,
         layout: &Layout,
-    ) -> Result<Self, CudaError> {
+    ) -> Result<Self, GpuError> {
         let (turns, turn_of) = Turn::all(graph);
         let mut rounded = [0; 3];
         for op in &graph.ops {
@@ -121,7 +121,7 @@ impl Engine {
         layout: &Layout,
         facts: &Facts<'_>,
         out: &mut Zeroed,
-    ) -> Result<(), CudaError> {
+    ) -> Result<(), GpuError> {
         let (places, moved) = self.lists.send(&self.card, facts, &self.turns)?;
         if moved || self.recordings.len() > RECORDINGS_MAX {
             self.recordings.clear();
