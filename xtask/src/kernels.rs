@@ -7,6 +7,7 @@
 mod compile;
 mod manifest;
 mod ptxas;
+mod slang;
 mod tools;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::plugins;
 use crate::step::{root, step};
 use compile::Target;
 use manifest::{Manifest, Output};
+use slang::Slang;
 use tools::Tools;
 
 /// What lies in a folder: names of files and the SHA-256 of each.
@@ -71,9 +73,12 @@ pub(crate) fn check() -> Result<()> {
 
 fn build() -> Result<()> {
     let sources = sources()?;
-    let tools = step("tools that compile kernels", tools::install)?;
+    let (tools, slang) = step("tools that compile kernels", || {
+        Ok((tools::install()?, slang::install()?))
+    })?;
     step("kernels for GPUs", || {
-        compile::compile(&units(&sources), tools.ptxas())?;
+        compile::compile(&units(&sources, ".cu"), tools.ptxas())?;
+        slang.compile(&units(&sources, ".slang"))?;
         let mut outputs = BTreeMap::new();
         for target in Target::all() {
             let file = target.file();
@@ -88,8 +93,10 @@ fn build() -> Result<()> {
                 },
             );
         }
+        let mut tools = tools.versions();
+        tools.insert(slang::SLANG.to_owned(), slang.version().to_owned());
         keep(&Manifest {
-            tools: tools.versions(),
+            tools,
             sources,
             outputs,
         })
@@ -99,6 +106,19 @@ fn build() -> Result<()> {
 /// Builds again in `target/kernels` what can be built by the very tools that the manifest names.
 /// Returns the files that were, and says of the others why not.
 fn rebuild(manifest: &Manifest, sources: &Digests) -> Result<Vec<String>> {
+    let mut rebuilt = rebuild_portable(manifest, sources)?;
+    match Slang::find()? {
+        Some(slang) if manifest.tools.get(slang::SLANG).map(String::as_str) == Some(slang.version()) => {
+            rebuilt.push(slang.compile(&units(sources, ".slang"))?);
+        }
+        _ => eprintln!(
+            "    of the kernels for Vulkan only hashes were compared: target/tools has no Slang of the manifest's version"
+        ),
+    }
+    Ok(rebuilt)
+}
+
+fn rebuild_portable(manifest: &Manifest, sources: &Digests) -> Result<Vec<String>> {
     let Some(tools) = Tools::find()? else {
         eprintln!("    only hashes were compared: clang-19 and lld-19 are not installed");
         return Ok(Vec::new());
@@ -120,7 +140,7 @@ fn rebuild(manifest: &Manifest, sources: &Digests) -> Result<Vec<String>> {
             "    of the cubins only hashes were compared: target/tools has no ptxas of the manifest's version"
         );
     }
-    compile::compile(&units(sources), ptxas)
+    compile::compile(&units(sources, ".cu"), ptxas)
 }
 
 /// Puts everything where the repository keeps it and removes what is of no target any more.
@@ -140,25 +160,31 @@ fn keep(manifest: &Manifest) -> Result<()> {
 
 /// Every source and header, by its path in the repository.
 fn sources() -> Result<Digests> {
-    let found = digests(&root().join(SOURCES), |name| {
-        [".cu", ".h"].iter().any(|end| name.ends_with(end))
-    })?;
-    let sources: Digests = found
-        .into_iter()
-        .map(|(name, digest)| (format!("{SOURCES}/{name}"), digest))
-        .collect();
-    if units(&sources).is_empty() {
-        bail!("there is no kernel in `{SOURCES}`");
+    let mut sources = Digests::new();
+    for (folder, ends) in SOURCES {
+        let found = digests(&root().join(folder), |name| {
+            ends.iter().any(|end| name.ends_with(end))
+        })?;
+        let [units, _] = ends;
+        if !found.keys().any(|name| name.ends_with(units)) {
+            bail!("there is no kernel in `{folder}`");
+        }
+        let paths = found
+            .into_iter()
+            .map(|(name, digest)| (format!("{folder}/{name}"), digest));
+        sources.extend(paths);
     }
+    let script = digest(&read(&root().join(slang::SCRIPT))?);
+    sources.insert(slang::SCRIPT.to_owned(), script);
     Ok(sources)
 }
 
 /// What is compiled; the others are headers.
-fn units(sources: &Digests) -> Vec<&str> {
+fn units<'a>(sources: &'a Digests, end: &str) -> Vec<&'a str> {
     sources
         .keys()
         .map(String::as_str)
-        .filter(|path| path.ends_with(".cu"))
+        .filter(|path| path.ends_with(end))
         .collect()
 }
 
@@ -191,6 +217,10 @@ fn prebuilt() -> std::path::PathBuf {
     root().join(PREBUILT)
 }
 
-const SOURCES: &str = "hw/kernels/portable";
+/// Folders of kernels, and how the names of what is compiled and of headers end.
+const SOURCES: [(&str, [&str; 2]); 2] = [
+    ("hw/kernels/portable", [".cu", ".h"]),
+    ("hw/kernels/vulkan", [".slang", ".slangh"]),
+];
 const PREBUILT: &str = "hw/kernels/prebuilt";
 const MANIFEST: &str = "MANIFEST.toml";

@@ -38,9 +38,12 @@ pub(crate) fn environment(name: &str, list: &Path, why: &str) -> Result<PathBuf>
             setup::install("python3-venv", why)?;
             make()?;
         }
+        // A list with hashes is whole: what its packages ask for besides is not wanted.
+        let alone = wanted.contains("--hash").then_some("--no-deps");
         execute(
             Command::new(&python)
                 .args(["-m", "pip", "install", "--quiet"])
+                .args(alone)
                 .args(["--disable-pip-version-check", "-r"])
                 .arg(list),
         )?;

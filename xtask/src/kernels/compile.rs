@@ -14,6 +14,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 
 use super::ptxas;
+use super::slang::SLANG;
 use super::tools::{CLANG, PTXAS};
 use crate::step::{execute, root, target};
 
@@ -26,6 +27,8 @@ pub(super) enum Target {
     Cubin(&'static str),
     /// Machine code of one AMD architecture.
     Amd(&'static str),
+    /// For any GPU with Vulkan 1.2: its driver compiles it. Of sources of its own.
+    Spirv,
 }
 
 impl Target {
@@ -33,7 +36,8 @@ impl Target {
     pub(super) fn all() -> Vec<Self> {
         let cubins = NVIDIA.into_iter().map(Self::Cubin);
         let amd = AMD.into_iter().map(Self::Amd);
-        std::iter::once(Self::Ptx)
+        [Self::Spirv, Self::Ptx]
+            .into_iter()
             .chain(amd)
             .chain(cubins)
             .collect()
@@ -44,6 +48,7 @@ impl Target {
             Self::Ptx => PTX.to_owned(),
             Self::Cubin(architecture) => format!("{architecture}.cubin"),
             Self::Amd(architecture) => format!("{architecture}.hsaco"),
+            Self::Spirv => SPIRV.to_owned(),
         }
     }
 
@@ -52,6 +57,7 @@ impl Target {
         let tool = match self {
             Self::Ptx | Self::Amd(_) => CLANG,
             Self::Cubin(_) => PTXAS,
+            Self::Spirv => SLANG,
         };
         format!("{tool} {}", self.flags().join(" "))
     }
@@ -61,6 +67,7 @@ impl Target {
             Self::Ptx => (FOR_PTX, format!("--cuda-gpu-arch={OLDEST}")),
             Self::Cubin(architecture) => (FOR_CUBIN, format!("-arch={architecture}")),
             Self::Amd(architecture) => (FOR_AMD, format!("--offload-arch={architecture}")),
+            Self::Spirv => (FOR_SPIRV, "-O0".to_owned()),
         };
         flags
             .split(' ')
@@ -75,8 +82,8 @@ pub(super) fn folder() -> PathBuf {
     target().join("kernels")
 }
 
-/// Builds every target from the sources named, or all but the cubins without a ptxas, and returns
-/// the files.
+/// Builds every target of clang's from the sources named, or all but the cubins without a ptxas, and
+/// returns the files.
 pub(super) fn compile(sources: &[&str], ptxas: Option<&Path>) -> Result<Vec<String>> {
     let folder = folder();
     let unit = folder.join(UNIT);
@@ -89,7 +96,11 @@ pub(super) fn compile(sources: &[&str], ptxas: Option<&Path>) -> Result<Vec<Stri
         .with_context(|| format!("could not write `{}`", unit.display()))?;
     let (ptx, rest): (Vec<_>, Vec<_>) = Target::all()
         .into_iter()
-        .filter(|target| ptxas.is_some() || !matches!(target, Target::Cubin(_)))
+        .filter(|target| match target {
+            Target::Cubin(_) => ptxas.is_some(),
+            Target::Ptx | Target::Amd(_) => true,
+            Target::Spirv => false,
+        })
         .partition(|target| matches!(target, Target::Ptx));
     let mut spills = Vec::new();
     for target in &ptx {
@@ -140,6 +151,7 @@ fn make(target: Target, ptxas: Option<&Path>) -> Result<Vec<String>> {
                 .collect())
         }
         (Target::Cubin(_), None) => bail!("a cubin is made by ptxas, and there is none"),
+        (Target::Spirv, _) => bail!("SPIR-V is made by Slang, not by clang"),
         (Target::Ptx | Target::Amd(_), _) => {
             let unit = folder().join(UNIT);
             let unit = File::open(&unit)
@@ -160,6 +172,7 @@ fn make(target: Target, ptxas: Option<&Path>) -> Result<Vec<String>> {
 
 const UNIT: &str = "all.cu";
 pub(super) const PTX: &str = "kernels.ptx";
+const SPIRV: &str = "vulkan.spv";
 
 /// What PTX is made for, and the first of those that cubins are made for.
 const OLDEST: &str = "sm_70";
@@ -169,6 +182,11 @@ const FOR_PTX: &str = "-x cuda -nostdinc -nocudainc -nocudalib -fuse-cuid=none -
 
 /// Without `-fuse-cuid=none` a hash of the path would be in the bytes.
 const FOR_AMD: &str = "-x hip -nostdinc -nogpuinc -nogpulib -fuse-cuid=none --cuda-device-only --no-gpu-bundle-output -O3 -std=c++17";
+
+/// Paths in the unit are the repository's. Functions stay functions (`-O0`): drivers optimise better than they did with what
+/// Slang has unrolled and joined, which is three times as large.
+const FOR_SPIRV: &str =
+    "-I . -target spirv -emit-spirv-directly -profile spirv_1_5 -fvk-use-entrypoint-name";
 
 const FOR_CUBIN: &str = "-v -O3";
 
