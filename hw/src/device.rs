@@ -11,6 +11,7 @@ use crate::cpu::pool::{Lead, Pool, threads_worth};
 use crate::cuda::{self, Vendor};
 use crate::gpu::{Card, GpuError};
 use crate::limits::MAX_THREADS;
+use crate::vulkan::Vulkan;
 
 mod memory;
 
@@ -80,6 +81,14 @@ impl Device {
         Self::of_card("hip", Card::new(card))
     }
 
+    /// Device `index` of those that Vulkan finds, by the system's loader or by another `library` that stands in for it.
+    ///
+    /// # Errors
+    /// [`DeviceError`] when there is no loader or no such device, or when it cannot be used.
+    pub fn vulkan(index: u32, library: Option<&OsStr>) -> Result<Self, DeviceError> {
+        Self::of_card("vulkan", Card::new(Vulkan::open(index, library)?))
+    }
+
     fn of_card(kind: &'static str, card: Arc<Card>) -> Result<Self, DeviceError> {
         Ok(Self(Arc::new(Inner {
             level: Level::best(),
@@ -90,7 +99,7 @@ impl Device {
         })))
     }
 
-    /// `cpu`, `cuda` or `hip`.
+    /// `cpu`, `cuda`, `hip` or `vulkan`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.0.kind

@@ -24,6 +24,7 @@ mod plan;
 mod reference;
 pub mod telemetry;
 mod turn;
+mod vulkan;
 mod weight;
 
 pub use self::cache::{Cache, CacheError, CacheLayer};

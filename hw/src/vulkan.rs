@@ -11,10 +11,28 @@
 
 mod device;
 mod driver;
-mod error;
 mod kernels;
 mod memory;
 mod queue;
 
-pub(crate) use self::driver::VulkanDriver;
-pub use self::error::VulkanError;
+use ash::vk;
+
+pub(crate) use self::driver::Vulkan;
+use crate::gpu::GpuError;
+
+/// Whose driver an error is of.
+const VENDOR: &str = "Vulkan";
+
+/// Names the function whose result it was.
+fn called<T>(function: &'static str, result: Result<T, vk::Result>) -> Result<T, GpuError> {
+    result.map_err(|code| failed(function, &format!("{code:?}"), code.as_raw()))
+}
+
+fn failed(function: &'static str, name: &str, code: i32) -> GpuError {
+    GpuError::Failed {
+        vendor: VENDOR,
+        function,
+        name: name.to_owned(),
+        code,
+    }
+}

@@ -108,7 +108,9 @@ fn build() -> Result<()> {
 fn rebuild(manifest: &Manifest, sources: &Digests) -> Result<Vec<String>> {
     let mut rebuilt = rebuild_portable(manifest, sources)?;
     match Slang::find()? {
-        Some(slang) if manifest.tools.get(slang::SLANG).map(String::as_str) == Some(slang.version()) => {
+        Some(slang)
+            if manifest.tools.get(slang::SLANG).map(String::as_str) == Some(slang.version()) =>
+        {
             rebuilt.push(slang.compile(&units(sources, ".slang"))?);
         }
         _ => eprintln!(

@@ -123,4 +123,42 @@ pub enum GpuError {
         /// How many there are.
         count: u32,
     },
+    /// A card that kernels cannot run on.
+    #[error("`{card}` lacks what kernels need: {feature}; a newer driver may have it")]
+    Lacks {
+        /// Its name.
+        card: String,
+        /// What it lacks, by the name in the interface's specification.
+        feature: &'static str,
+    },
+    /// More than the card gives in one piece.
+    #[error("{bytes} bytes in one piece are more than the card gives, {most}")]
+    Piece {
+        /// Asked for.
+        bytes: u64,
+        /// At most.
+        most: u64,
+    },
+    /// More blocks than the card starts at once.
+    #[error(
+        "`{kernel}` over {blocks:?} blocks is more than the card starts, {most:?}; take smaller batches"
+    )]
+    Grid {
+        /// What was to start.
+        kernel: &'static str,
+        /// How often, in each direction.
+        blocks: [u32; 3],
+        /// At most.
+        most: [u32; 3],
+    },
+    /// No kernel has that name, so many threads and so many parameters: a fault of this program.
+    #[error("there is no kernel `{name}` of {threads} threads that takes {parameters} numbers")]
+    Kernel {
+        /// Its name.
+        name: &'static str,
+        /// Threads of a block.
+        threads: u32,
+        /// Numbers that it is given.
+        parameters: usize,
+    },
 }

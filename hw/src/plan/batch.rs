@@ -131,7 +131,14 @@ impl From<GpuError> for RunError {
         match error {
             GpuError::Failed { function, code, .. } => Self::Card { function, code },
             GpuError::Missing { function, .. } => Self::Card { function, code: 0 },
-            GpuError::Library { .. } | GpuError::NoCard { .. } => Self::Card {
+            GpuError::Grid { kernel, .. } | GpuError::Kernel { name: kernel, .. } => Self::Card {
+                function: kernel,
+                code: 0,
+            },
+            GpuError::Library { .. }
+            | GpuError::NoCard { .. }
+            | GpuError::Lacks { .. }
+            | GpuError::Piece { .. } => Self::Card {
                 function: "",
                 code: 0,
             },

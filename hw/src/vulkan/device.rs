@@ -6,8 +6,10 @@
 use std::ffi::{CStr, OsStr, c_char};
 
 use ash::vk;
+use libloading::Library;
 
-use super::error::{VulkanError, called};
+use super::{VENDOR, called};
+use crate::gpu::GpuError;
 
 /// What the loader's library is called.
 const LIBRARY: &str = "libvulkan.so.1";
@@ -21,8 +23,9 @@ const SHARED_BYTES: u32 = 12 * 1024;
 
 /// An instance. It goes after the device.
 struct Host {
-    entry: ash::Entry,
     instance: ash::Instance,
+    /// Holds the loader's code.
+    _library: Library,
 }
 
 impl Drop for Host {
@@ -57,7 +60,7 @@ impl std::fmt::Debug for Device {
 
 impl Device {
     /// Device `index` as the loader counts them, by `library` instead of the system's loader if there is one.
-    pub(super) fn open(index: u32, library: Option<&OsStr>) -> Result<Self, VulkanError> {
+    pub(super) fn open(index: u32, library: Option<&OsStr>) -> Result<Self, GpuError> {
         let host = Host::open(library.unwrap_or_else(|| OsStr::new(LIBRARY)))?;
         let instance = &host.instance;
         // SAFETY: the instance lives.
@@ -65,15 +68,18 @@ impl Device {
             instance.enumerate_physical_devices()
         })?;
         let Some(physical) = found.get(index as usize).copied() else {
-            let count = found.len();
-            return Err(VulkanError::NoDevice { index, count });
+            return Err(GpuError::NoCard {
+                vendor: VENDOR,
+                index,
+                count: found.len() as u32,
+            });
         };
         // SAFETY: a device of this instance.
         let properties = unsafe { instance.get_physical_device_properties(physical) };
         let name = properties.device_name_as_c_str().unwrap_or(c"a device");
         let name = name.to_string_lossy().into_owned();
-        let lacks = |feature| VulkanError::Lacks {
-            device: name.clone(),
+        let lacks = |feature| GpuError::Lacks {
+            card: name.clone(),
             feature,
         };
         if properties.api_version < VERSION {
@@ -119,7 +125,8 @@ impl Device {
         let tells_budget = extensions
             .iter()
             .any(|extension| extension.extension_name_as_c_str() == Ok(budget));
-        let wanted: Vec<*const c_char> = tells_budget.then(|| budget.as_ptr()).into_iter().collect();
+        let wanted: Vec<*const c_char> =
+            tells_budget.then(|| budget.as_ptr()).into_iter().collect();
         let queue = vk::DeviceQueueCreateInfo::default()
             .queue_family_index(queue_family)
             .queue_priorities(&[1.0]);
@@ -154,8 +161,10 @@ impl Device {
         let instance = &device.host.instance;
         for name in DEVICE_FUNCTIONS {
             // SAFETY: the device lives, and the name ends with a zero.
-            if unsafe { instance.get_device_proc_addr(device.raw.handle(), name.as_ptr()) }.is_none() {
-                return Err(VulkanError::Missing(text(name)));
+            if unsafe { instance.get_device_proc_addr(device.raw.handle(), name.as_ptr()) }
+                .is_none()
+            {
+                return Err(missing(name));
             }
         }
         // SAFETY: the device was made with one queue of this family.
@@ -166,7 +175,11 @@ impl Device {
     /// Bytes of a heap that nobody has, `own` of which are this process's if the driver does not tell more.
     pub(super) fn free_bytes(&self, heap: u32, own: u64) -> u64 {
         let heap = heap as usize;
-        let size = self.memory.memory_heaps.get(heap).map_or(0, |heap| heap.size);
+        let size = self
+            .memory
+            .memory_heaps
+            .get(heap)
+            .map_or(0, |heap| heap.size);
         if !self.tells_budget {
             return size.saturating_sub(own);
         }
@@ -189,24 +202,33 @@ impl Drop for Device {
 }
 
 impl Host {
-    fn open(library: &OsStr) -> Result<Self, VulkanError> {
+    fn open(library: &OsStr) -> Result<Self, GpuError> {
         // SAFETY: whoever names the library vouches for what loading it runs: by default, it is the system's loader.
-        let entry = unsafe { ash::Entry::load_from(library) }
-            .map_err(|error| VulkanError::Library(words(&error)))?;
-        let find = |instance, name: &CStr| {
+        let loaded = unsafe { Library::new(library) };
+        let library = loaded.map_err(|source| GpuError::Library {
+            vendor: VENDOR,
+            source,
+        })?;
+        // SAFETY: a function of this name has this signature.
+        let found = unsafe { library.get(c"vkGetInstanceProcAddr") };
+        let get_instance_proc_addr = *found.map_err(|_| missing(c"vkGetInstanceProcAddr"))?;
+        let first = ash::StaticFn {
+            get_instance_proc_addr,
+        };
+        // SAFETY: the function is the loader's, which stays as long as the entry.
+        let entry = unsafe { ash::Entry::from_static_fn(first) };
+        let has = |instance, name: &CStr| {
             // SAFETY: an instance that lives or none, and a name that ends with a zero.
             unsafe { entry.get_instance_proc_addr(instance, name.as_ptr()) }.is_some()
         };
-        if !find(vk::Instance::null(), c"vkCreateInstance") {
-            return Err(VulkanError::Missing("vkCreateInstance"));
+        if !has(vk::Instance::null(), c"vkCreateInstance") {
+            return Err(missing(c"vkCreateInstance"));
         }
-        // A loader without this function is of version 1.0, and refuses other versions with an error.
-        // SAFETY: it is there or is not called.
-        let version = called("vkEnumerateInstanceVersion", unsafe {
-            entry.try_enumerate_instance_version()
-        })?;
+        // SAFETY: no arguments. A loader without the function is of version 1.0.
+        let version = unsafe { entry.try_enumerate_instance_version() };
+        let version = called("vkEnumerateInstanceVersion", version)?;
         if version.unwrap_or(vk::API_VERSION_1_0) < VERSION {
-            return Err(VulkanError::Missing("vkGetBufferDeviceAddress"));
+            return Err(missing(c"vkGetBufferDeviceAddress"));
         }
         let about = vk::ApplicationInfo::default()
             .application_name(c"skep")
@@ -216,38 +238,25 @@ impl Host {
         let instance = called("vkCreateInstance", unsafe {
             entry.create_instance(&how, None)
         })?;
-        let missing = INSTANCE_FUNCTIONS
+        let lacking = INSTANCE_FUNCTIONS
             .iter()
-            .find(|name| !find(instance.handle(), name));
-        match missing {
-            // One that cannot be destroyed stays.
-            Some(name) => Err(VulkanError::Missing(text(name))),
-            None => Ok(Self { entry, instance }),
+            .find(|name| !has(instance.handle(), name));
+        match lacking {
+            // An instance that may have no function to destroy it stays.
+            Some(name) => Err(missing(name)),
+            None => Ok(Self {
+                instance,
+                _library: library,
+            }),
         }
     }
 }
 
-impl Host {
-    /// Keeps the loader's code where the instance's functions are.
-    #[expect(dead_code, reason = "the entry is held for its library alone")]
-    fn entry(&self) -> &ash::Entry {
-        &self.entry
+fn missing(name: &'static CStr) -> GpuError {
+    GpuError::Missing {
+        vendor: VENDOR,
+        function: name.to_str().unwrap_or_default(),
     }
-}
-
-/// An error and what caused it.
-fn words(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        words = format!("{words}: {next}");
-        cause = next.source();
-    }
-    words
-}
-
-fn text(name: &'static CStr) -> &'static str {
-    name.to_str().unwrap_or_default()
 }
 
 /// The functions that are called.
