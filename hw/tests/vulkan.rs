@@ -23,7 +23,7 @@ mod support;
 use std::ffi::OsStr;
 use std::sync::LazyLock;
 
-use skep_hw::{Cache, CacheLayer, Device, Dtype};
+use skep_hw::{Device, Dtype};
 
 use self::card::finish;
 use self::support::{Random, all_rows, bits, bounds};
@@ -156,6 +156,8 @@ fn large_weights_arrive_whole_and_memory_comes_back() {
     }
     let device = another();
     assert_eq!(device.kind(), "vulkan");
+    let free = device.memory_free_bytes();
+    assert!(free > 0);
     let (rows, width) = (700, 3001);
     let mut random = Random::new(11);
     let x = random.normals(rows * width);
@@ -164,19 +166,11 @@ fn large_weights_arrive_whole_and_memory_comes_back() {
     for _ in 0..3 {
         let mut plan = fed.compile(&device, bounds(rows));
         assert!(all_rows(&mut plan, &[rows as u32], false) == expect);
+        // Lavapipe tells no budget: what this device has not taken.
+        assert!(device.memory_free_bytes() + (rows * width * 4) as u64 <= free);
         drop(plan);
+        assert_eq!(device.memory_free_bytes(), free);
     }
-    let layer = CacheLayer {
-        kv_heads: 1024,
-        key_width: 1024,
-        value_width: 1024,
-    };
-    // Terabytes.
-    let layers = vec![layer; 64];
-    let error = Cache::create(&device, &layers, 1 << 14, 16, Dtype::F32).unwrap_err();
-    println!("{error}");
-    let mut plan = fed.compile(&device, bounds(rows));
-    assert!(all_rows(&mut plan, &[rows as u32], false) == expect);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod ci;
 mod cluster;
 mod crash;
 mod kernels;
+mod lavapipe;
 mod plugins;
 mod python;
 mod server;

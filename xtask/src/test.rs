@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::server::Server;
 use crate::step::{cargo, execute, root, step, target};
-use crate::{arm, kernels, plugins, python};
+use crate::{arm, kernels, lavapipe, plugins, python};
 
 /// Runs all parts, or the one named.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -50,11 +50,11 @@ fn everything() -> Result<PathBuf> {
 }
 
 fn rust(binary: &Path) -> Result<()> {
-    execute(
-        cargo(["test", "--workspace", "--quiet"])
-            .env("SKEP_PLUGINS_DIR", plugins::folder())
-            .env("SKEP_BIN", binary),
-    )
+    let mut command = cargo(["test", "--workspace", "--quiet"]);
+    command
+        .env("SKEP_PLUGINS_DIR", plugins::folder())
+        .env("SKEP_BIN", binary);
+    execute(lavapipe::given(&mut command))
 }
 
 fn reference(binary: &Path) -> Result<()> {

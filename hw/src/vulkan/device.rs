@@ -125,8 +125,10 @@ impl Device {
         let tells_budget = extensions
             .iter()
             .any(|extension| extension.extension_name_as_c_str() == Ok(budget));
-        let wanted: Vec<*const c_char> =
-            tells_budget.then(|| budget.as_ptr()).into_iter().collect();
+        let wanted: Vec<*const c_char> = tells_budget
+            .then_some(budget.as_ptr())
+            .into_iter()
+            .collect();
         let queue = vk::DeviceQueueCreateInfo::default()
             .queue_family_index(queue_family)
             .queue_priorities(&[1.0]);

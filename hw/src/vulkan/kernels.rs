@@ -38,15 +38,7 @@ pub(super) struct Kernels {
 
 impl Kernels {
     pub(super) fn load(device: &Arc<Device>) -> Result<Self, GpuError> {
-        let words: Vec<u32> = MODULE
-            .chunks_exact(4)
-            .map(|bytes| {
-                bytes
-                    .iter()
-                    .rev()
-                    .fold(0, |word, byte| word << 8 | u32::from(*byte))
-            })
-            .collect();
+        let words = words();
         // From here on, dropping it gives back what it has.
         let mut kernels = Self {
             device: Arc::clone(device),
@@ -124,6 +116,15 @@ impl Drop for Kernels {
     }
 }
 
+/// The module as Vulkan takes it.
+fn words() -> Vec<u32> {
+    let word = |bytes: &[u8]| {
+        let bytes = bytes.iter().rev();
+        bytes.fold(0, |word, byte| word << 8 | u32::from(*byte))
+    };
+    MODULE.chunks_exact(4).map(word).collect()
+}
+
 /// Of each entry point of a module, its name and the threads of a block.
 fn threads_of(module: &[u32]) -> HashMap<String, u32> {
     let mut names = HashMap::new();
@@ -149,4 +150,27 @@ fn threads_of(module: &[u32]) -> HashMap<String, u32> {
         rest = after;
     }
     threads
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_module_tells_its_kernels() {
+        let threads = threads_of(&words());
+        assert_eq!(threads.get("round_rows"), Some(&256));
+        assert_eq!(threads.get("attend_pages"), Some(&128));
+        assert!(threads.len() >= 40, "{threads:?}");
+    }
+
+    #[test]
+    fn a_module_that_is_cut_off_tells_less() {
+        let words = words();
+        for length in 0..400 {
+            assert!(threads_of(&words[..length]).is_empty());
+        }
+        // A line that says it has no words.
+        assert!(threads_of(&[0; 20]).is_empty());
+    }
 }

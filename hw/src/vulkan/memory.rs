@@ -350,3 +350,38 @@ impl Chunk {
 fn fits(flags: Flags, wish: Flags) -> bool {
     flags.contains(wish) && !flags.intersects(SPECIAL)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_that_come_back_are_joined() {
+        let whole = Piece {
+            buffer: vk::Buffer::null(),
+            offset: 64,
+            address: 512,
+            host: std::ptr::null_mut(),
+            bytes: 4096,
+        };
+        let mut chunk = Chunk {
+            whole,
+            memory: vk::DeviceMemory::null(),
+            heap: 0,
+            free: BTreeMap::from([(0, 4096)]),
+        };
+        for offset in [0, 256, 512] {
+            assert_eq!(chunk.first_fit(256), Some(offset));
+            chunk.take(offset, 256);
+        }
+        let second = chunk.part(256, 256);
+        assert_eq!((second.offset, second.address), (320, 768));
+        chunk.give(0, 256);
+        chunk.give(512, 256);
+        assert_eq!(chunk.first_fit(512), Some(512));
+        assert_eq!(chunk.first_fit(256), Some(0));
+        chunk.give(256, 256);
+        assert_eq!(chunk.free, BTreeMap::from([(0, 4096)]));
+        assert_eq!(chunk.first_fit(4097), None);
+    }
+}

@@ -14,6 +14,10 @@ use super::memory::{Arena, Kind, Piece};
 use super::{called, failed};
 use crate::gpu::GpuError;
 
+mod recording;
+
+pub(super) use self::recording::Recording;
+
 /// Frames that are filled and worked on in turn.
 const FRAMES: usize = 3;
 
@@ -25,9 +29,6 @@ const FRAME_COMMANDS: u32 = 128;
 
 /// Bytes that come back at a time.
 const BACK_BYTES: u64 = 1 << 20;
-
-/// Bytes of parameters that a recording grows by.
-const RECORDING_BYTES: u64 = 64 << 10;
 
 /// What parameters begin at a multiple of.
 const STEP: u64 = 16;
@@ -50,14 +51,6 @@ enum State {
     Open,
     /// The device has it.
     Running,
-}
-
-/// Launches that can be started again and again.
-#[derive(Debug)]
-pub(super) struct Recording {
-    commands: vk::CommandBuffer,
-    rooms: Vec<Piece>,
-    used: u64,
 }
 
 /// A device's queue. It must be idle when it is dropped.
@@ -219,68 +212,6 @@ impl Queue {
         (0..self.frames.len()).try_for_each(|index| self.finish(index))
     }
 
-    /// Begins a recording.
-    pub(super) fn record(&mut self) -> Result<Recording, GpuError> {
-        let commands = self.commands(vk::CommandBufferLevel::SECONDARY)?;
-        let recording = Recording {
-            commands,
-            rooms: Vec::new(),
-            used: 0,
-        };
-        let inheritance = vk::CommandBufferInheritanceInfo::default();
-        let how = vk::CommandBufferBeginInfo::default()
-            .flags(vk::CommandBufferUsageFlags::SIMULTANEOUS_USE)
-            .inheritance_info(&inheritance);
-        // SAFETY: commands that were allocated just now.
-        let begun = unsafe { self.device.raw.begin_command_buffer(commands, &how) };
-        self.or_forget(recording, called("vkBeginCommandBuffer", begun))
-    }
-
-    /// Ends it, so that it can be started.
-    pub(super) fn recorded(&mut self, recording: Recording) -> Result<Recording, GpuError> {
-        // SAFETY: commands that are being added to.
-        let ended = unsafe { self.device.raw.end_command_buffer(recording.commands) };
-        self.or_forget(recording, called("vkEndCommandBuffer", ended))
-    }
-
-    /// Starts all launches of a recording.
-    pub(super) fn start(&mut self, recording: &Recording) -> Result<(), GpuError> {
-        let (commands, _) = self.room(0)?;
-        self.after_all(commands);
-        // SAFETY: commands that are being added to, and a recording that was ended; the rest is the caller's.
-        unsafe {
-            let device = &self.device.raw;
-            device.cmd_execute_commands(commands, &[recording.commands]);
-        }
-        Ok(())
-    }
-
-    /// Gives a recording back, which nothing uses any more.
-    pub(super) fn forget(&mut self, recording: Recording) {
-        for room in recording.rooms {
-            self.written.free(room.address);
-        }
-        // SAFETY: commands of this pool that the device does not have.
-        unsafe {
-            let device = &self.device.raw;
-            device.free_command_buffers(self.pool, &[recording.commands]);
-        }
-    }
-
-    fn or_forget(
-        &mut self,
-        recording: Recording,
-        result: Result<(), GpuError>,
-    ) -> Result<Recording, GpuError> {
-        match result {
-            Ok(()) => Ok(recording),
-            Err(error) => {
-                self.forget(recording);
-                Err(error)
-            }
-        }
-    }
-
     fn commands(&self, level: vk::CommandBufferLevel) -> Result<vk::CommandBuffer, GpuError> {
         let how = vk::CommandBufferAllocateInfo::default()
             .command_pool(self.pool)
@@ -350,22 +281,6 @@ impl Queue {
         frame.used += bytes.next_multiple_of(STEP);
         frame.count += 1;
         Ok((frame.commands, place))
-    }
-
-    /// Room in a recording, which keeps it.
-    fn room_of(&mut self, recording: &mut Recording, bytes: u64) -> Result<Piece, GpuError> {
-        let room = match recording.rooms.last() {
-            Some(room) if recording.used + bytes <= room.bytes => *room,
-            _ => {
-                let room = self.written.allocate(RECORDING_BYTES)?;
-                recording.rooms.push(room);
-                recording.used = 0;
-                room
-            }
-        };
-        let place = part(room, recording.used, bytes);
-        recording.used += bytes.next_multiple_of(STEP);
-        Ok(place)
     }
 
     /// Hands the open frame over, if there is one.
