@@ -45,7 +45,8 @@ pub struct NodeConfig {
     pub name: Option<String>,
     /// How many threads a worker computes with; by default one for each core it may use.
     pub threads: Option<u32>,
-    /// What models compute on: `cpu`, the default, or `cuda` or `cuda:N` for an NVIDIA card.
+    /// What models compute on: `cpu`, the default, or a card: `cuda` or `cuda:N` by NVIDIA's driver, `hip` or `hip:N` by AMD's
+    /// runtime, `vulkan` or `vulkan:N` by any.
     pub device: Option<String>,
     /// Where the NVIDIA driver's library is, if it is not found by its name.
     pub cuda_library: Option<PathBuf>,

@@ -15,8 +15,8 @@ mod yielded;
 pub use error::{Error, Invalid};
 pub use frame::{Decoder, FrameError, encode};
 pub use message::{
-    ComputesOn, Ending, FileSource, FromWorker, Line, LineLevel, Open, Opened, Tagged, Timeouts,
-    ToWorker, WorkerStats,
+    CardDriver, ComputesOn, Ending, FileSource, FromWorker, Line, LineLevel, Open, Opened, Tagged,
+    Timeouts, ToWorker, WorkerStats,
 };
 pub use work::{CacheType, Continued, Generation, Message, Prompt, Sampling, Settings, Work};
 pub use yielded::{

@@ -5,7 +5,7 @@
 //!
 //! A [`Graph`] is checked once against its [`Weight`]s and its [`Cache`]; a [`Plan`] is the only
 //! way to run one. `reference/` says what each op means, one naive file per op; `cpu/` computes the
-//! same with whatever the processor offers, `gpu/` on a card through a back end such as `cuda/`. Each row's numbers are the same, to the bit, whatever
+//! same with whatever the processor offers, `gpu/` on a card through a back end, `cuda/` or `vulkan/`. Each row's numbers are the same, to the bit, whatever
 //! else is in its batch and however its sequence is cut into runs.
 
 #![warn(missing_docs)]

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::cluster::ClusterSettings;
 use crate::models::ModelName;
-use crate::protocol::{CacheType, ComputesOn};
+use crate::protocol::{CacheType, CardDriver, ComputesOn};
 use crate::scheduling::Source;
 use crate::store::EngineKind;
 
@@ -145,29 +145,38 @@ fn node(config: NodeConfig) -> Result<NodeSettings, ConfigError> {
         None => None,
         threads => NonZeroU32::new(ranged("node.threads", threads, 1, 1, 1_024)?),
     };
-    let cards = match config.device.as_deref() {
-        None | Some("cpu") => None,
-        Some("cuda") => Some(0),
-        Some(device) => {
-            let number = device.strip_prefix("cuda:").and_then(|n| n.parse().ok());
-            let index = number.ok_or_else(|| ConfigError::Value {
-                key: "node.device",
-                found: format!("`{}`", device.escape_debug()),
-                expect: "give `cpu`, `cuda` or `cuda:N`, N from 0 as the driver counts cards"
-                    .into(),
-            })?;
-            Some(index)
-        }
+    let computes_on = match config.device.as_deref() {
+        None | Some("cpu") => ComputesOn::Processor,
+        Some(device) => card(device, config.cuda_library)?,
     };
-    let library = config.cuda_library;
-    let computes_on = cards.map_or(ComputesOn::Processor, |index| ComputesOn::Card {
-        index,
-        library,
-    });
     Ok(NodeSettings {
         name,
         threads,
         computes_on,
+    })
+}
+
+/// `cuda`, `hip` or `vulkan`, with or without a card's number.
+fn card(device: &str, cuda_library: Option<PathBuf>) -> Result<ComputesOn, ConfigError> {
+    let (driver, index) = device.split_once(':').unwrap_or((device, "0"));
+    let (driver, library) = match driver {
+        "cuda" => (Some(CardDriver::Cuda), cuda_library),
+        "hip" => (Some(CardDriver::Hip), None),
+        "vulkan" => (Some(CardDriver::Vulkan), None),
+        _ => (None, None),
+    };
+    let (Some(driver), Ok(index)) = (driver, index.parse()) else {
+        return Err(ConfigError::Value {
+            key: "node.device",
+            found: format!("`{}`", device.escape_debug()),
+            expect: "give `cpu`, or `cuda:N`, `hip:N` or `vulkan:N`, N from 0 as the driver counts cards"
+                .into(),
+        });
+    };
+    Ok(ComputesOn::Card {
+        driver,
+        index,
+        library,
     })
 }
 
@@ -442,6 +451,10 @@ mod tests {
         check(
             "[node]\ndevice = \"cuda:one\"",
             &["node.device", "`cuda:one`", "`cuda:N`"],
+        );
+        check(
+            "[node]\ndevice = \"metal\"",
+            &["node.device", "`metal`", "`vulkan:N`"],
         );
         check(
             "[models]\ncache_type = \"q4-0\"",

@@ -84,13 +84,24 @@ pub enum FromWorker {
 pub enum ComputesOn {
     #[default]
     Processor,
-    /// An NVIDIA card.
     Card {
+        driver: CardDriver,
         /// From 0, as the driver counts.
         index: u32,
         /// The driver's library, where it is not to be found by its name.
         library: Option<PathBuf>,
     },
+}
+
+/// How a card is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CardDriver {
+    /// NVIDIA's driver.
+    Cuda,
+    /// AMD's runtime.
+    Hip,
+    /// Any card's driver for Vulkan.
+    Vulkan,
 }
 
 /// How to open a model.

@@ -11,7 +11,9 @@ use crate::host::{Model, OpenError, Opening, SourceFile};
 use crate::limits::{
     MEMORY_KEPT_FREE_SHARE, MODEL_FILES, PACKED_BYTES_MIN, PACKED_DISK_FREE_BYTES,
 };
-use crate::protocol::{ComputesOn, Ending, Error, FileSource, FromWorker, Open, Opened};
+use crate::protocol::{
+    CardDriver, ComputesOn, Ending, Error, FileSource, FromWorker, Open, Opened,
+};
 
 /// The open model, or the frame that says why there is none.
 pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
@@ -62,8 +64,17 @@ fn device(open: &Open) -> Result<Device, Error> {
                 isa: None,
             })
         }
-        ComputesOn::Card { index, library } => {
-            Device::cuda(*index, library.as_deref().map(Path::as_os_str))
+        ComputesOn::Card {
+            driver,
+            index,
+            library,
+        } => {
+            let open = match driver {
+                CardDriver::Cuda => Device::cuda,
+                CardDriver::Hip => Device::hip,
+                CardDriver::Vulkan => Device::vulkan,
+            };
+            open(*index, library.as_deref().map(Path::as_os_str))
         }
     };
     made.map_err(|error| {
