@@ -161,13 +161,14 @@ impl Device {
             host,
         };
         let instance = &device.host.instance;
-        for name in DEVICE_FUNCTIONS {
+        let lacking = DEVICE_FUNCTIONS.iter().find(|name| {
             // SAFETY: the device lives, and the name ends with a zero.
-            if unsafe { instance.get_device_proc_addr(device.raw.handle(), name.as_ptr()) }
-                .is_none()
-            {
-                return Err(missing(name));
-            }
+            unsafe { instance.get_device_proc_addr(device.raw.handle(), name.as_ptr()) }.is_none()
+        });
+        if let Some(name) = lacking {
+            // A device that may have no function to destroy it stays.
+            std::mem::forget(device);
+            return Err(missing(name));
         }
         // SAFETY: the device was made with one queue of this family.
         device.queue = unsafe { device.raw.get_device_queue(queue_family, 0) };

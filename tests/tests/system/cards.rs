@@ -59,6 +59,25 @@ fn a_model_on_a_card_says_what_it_says_on_the_processor() {
     assert!(text.contains("Emulated device 0"), "{text}");
 }
 
+/// On the processor by Mesa's lavapipe, unless the machine has a card that comes first.
+#[test]
+fn a_model_by_vulkan_says_what_it_says_on_the_processor() {
+    // `cargo xtask test` sets it where lavapipe is, and says so where it is not.
+    if std::env::var_os("SKEP_EXPECT_LAVAPIPE").is_none() {
+        return;
+    }
+    let card = Agent::start(&[("SKEP_NODE_DEVICE", "vulkan:0")]).unwrap();
+    let processor = Agent::start(&[]).unwrap();
+    let found = answer(&card);
+    assert!(!found.trim().is_empty());
+    assert_eq!(found, answer(&processor));
+    let shown = skep(&card, &["ps", "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+    // A processor's name ends with its threads and its instructions.
+    let text = shown.to_string();
+    assert!(!text.contains(" thread"), "{text}");
+}
+
 #[test]
 fn a_card_that_is_not_there_is_told_with_what_to_do() {
     let agent = Agent::start(&[
