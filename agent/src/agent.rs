@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::cluster::Cluster;
 use crate::config::Settings;
+use crate::diagnosis::BurnIns;
 use crate::fleet::Fleet;
 use crate::keys::Keys;
 use crate::logs::LogRing;
@@ -30,6 +31,8 @@ pub struct Agent {
     pub cluster: Cluster,
     /// The newest look at the machine; none until the first.
     pub telemetry: watch::Receiver<Option<Arc<Machine>>>,
+    /// What was found of this machine's cards.
+    pub burn_ins: BurnIns,
     pub metrics: Arc<Metrics>,
     pub logs: LogRing,
     /// The plugins that this binary carries.

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::agent::Agent;
 use crate::cluster::{self, Cluster, Readings};
 use crate::config::{self, Override, Settings, Source};
+use crate::diagnosis::BurnIns;
 use crate::fleet::{Fleet, FleetSettings};
 use crate::http::{Ending, Port, Server};
 use crate::identity::{Identity, Lock};
@@ -25,6 +26,7 @@ use crate::models::Catalogue;
 use crate::net::NetThread;
 use crate::paths::Paths;
 use crate::plugins;
+use crate::protocol::Timeouts;
 use crate::router::{Parts, Router};
 use crate::scheduling::{self, Policies, Policy};
 use crate::telemetry;
@@ -96,19 +98,29 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     tracing::debug!(node = %identity.node(), "identity");
     let (keys, first_key) = Keys::open(&paths)?;
 
-    let mut telemetry =
-        telemetry::Watch::start(settings.telemetry.interval, &places(&settings, &paths))
-            .map_err(StartError::Telemetry)?;
+    let mut telemetry = telemetry::Watch::start(
+        settings.telemetry.interval,
+        &places(&settings, &paths),
+        settings.node.computes_on.card(),
+    )
+    .map_err(StartError::Telemetry)?;
+    let burn_ins = BurnIns::open(&paths);
+    telemetry.heed(burn_ins.clone());
     let machine = telemetry.machine();
     let catalogue = Arc::new(Catalogue::open(&paths.models())?);
     tiny::materialise(&catalogue)?;
 
     let executable = std::env::current_exe().map_err(StartError::Executable)?;
-    let fleet = Fleet::start(FleetSettings {
+    let fleet = FleetSettings {
         executable,
         cache_dir: paths.compiled(),
         plugins: engines(),
-    })?;
+    };
+    let timeouts = Timeouts {
+        device: settings.node.device_timeout,
+        ..Timeouts::default()
+    };
+    let fleet = Fleet::start_with(fleet, timeouts)?;
     let policies = policies(&fleet, &settings.scheduler.policy).await?;
 
     let port = Port::bind(&settings.http).await?;
@@ -135,6 +147,9 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         computes_on: settings.node.computes_on.clone(),
         devices: settings.models.devices.clone(),
     });
+    if let Some(id) = telemetry.card_id() {
+        router.card_is(id);
+    }
     let net = NetThread::start().map_err(StartError::Network)?;
     let telemetry = telemetry.follow(router.clone(), &net.handle());
 
@@ -166,6 +181,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         router,
         cluster,
         telemetry: machine,
+        burn_ins,
         metrics: Arc::new(Metrics::new()),
         logs,
         plugins: plugins::EMBEDDED,

@@ -8,9 +8,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 mod arguments;
+mod burn_in;
 mod ca;
 mod chat;
 mod complete;
+mod diagnosis;
 mod discover;
 mod doctor;
 mod events;
@@ -42,7 +44,8 @@ mod tests;
 use self::failure::{Exit, Failure};
 
 use self::arguments::{
-    Arguments, CaCommand, Command, KeysCommand, PluginCommand, SchedulerCommand, TokenCommand,
+    Arguments, CaCommand, Command, KeysCommand, NodeCommand, PluginCommand, SchedulerCommand,
+    TokenCommand,
 };
 use self::terminal::Paint;
 use crate::client::{Client, Endpoint};
@@ -76,7 +79,9 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Worker => return Ok(crate::worker::main()),
         Command::Compile { arguments } => return Ok(crate::compiler::main(arguments)),
         Command::Up(up) => return up::up(home.as_deref(), &up),
-        Command::Doctor(listed) => doctor::doctor(&paths()?, &client()?, listed.json)?,
+        Command::Diagnose(wish) => return Ok(crate::diagnosis::main(&wish)),
+        Command::Doctor(wish) if wish.gpu => doctor::diagnose(&paths()?, &wish)?,
+        Command::Doctor(wish) => doctor::doctor(&paths()?, &client()?, wish.json)?,
         Command::Completions { shell } => complete::completions(shell)?,
         Command::Version(listed) => version::version(&client(), listed.json)?,
         Command::Run(wish) => run::run(client()?, paths().ok().as_ref(), &wish)?,
@@ -94,6 +99,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Nodes(listed) => nodes::list(&client()?, listed.json)?,
         Command::Node(wish) => match wish.command {
             None => node::show(&client()?, wish.json)?,
+            Some(NodeCommand::BurnIn(wish)) => burn_in::burn_in(client()?, &wish)?,
             Some(command) => nodes::act(&client()?, &command)?,
         },
         Command::Token(token) => match token.command {

@@ -50,6 +50,8 @@ pub struct NodeConfig {
     pub device: Option<String>,
     /// Where the NVIDIA driver's library is, if it is not found by its name.
     pub cuda_library: Option<PathBuf>,
+    /// How long a card may give no sign while requests wait for it before its worker is ended; by default 30.
+    pub device_timeout_s: Option<u32>,
 }
 
 /// `[http]`
@@ -118,8 +120,8 @@ pub struct ModelConfig {
     pub speculate: Option<bool>,
     /// By a model's name, the name of a smaller one of the same vocabulary that guesses tokens ahead for it.
     pub drafts: Option<BTreeMap<String, String>>,
-    /// The devices that models may be placed on, as `skep node` names them; by default `cpu`, which is
-    /// what this version computes on.
+    /// The devices that models may be placed on, as `skep node` names them; by default what
+    /// `node.device` says.
     pub devices: Option<Vec<String>>,
 }
 

@@ -11,6 +11,7 @@
 mod backoff;
 mod error;
 mod exchange;
+mod faults;
 mod handshake;
 mod link;
 mod replica;
@@ -31,6 +32,7 @@ use tokio::sync::{oneshot, watch};
 pub use error::{LoadError, StartError, SubmitError, UnloadError};
 pub use exchange::Exchange;
 pub(crate) use exchange::{Cancel, Pushed, Slot};
+pub use faults::DeviceFaults;
 pub use spec::{Component, FleetSettings, ModelSpec, Plugin};
 pub use status::{ReplicaId, ReplicaState, ReplicaStatus};
 
@@ -56,6 +58,7 @@ struct Shared {
     changes: watch::Sender<u64>,
     stopping: AtomicBool,
     timeouts: Timeouts,
+    faults: faults::Faults,
 }
 
 impl Fleet {
@@ -90,6 +93,7 @@ impl Fleet {
             changes: watch::Sender::new(0),
             stopping: AtomicBool::new(false),
             timeouts,
+            faults: faults::Faults::default(),
         })))
     }
 
@@ -137,6 +141,12 @@ impl Fleet {
             .iter()
             .map(|replica| replica.status())
             .collect()
+    }
+
+    /// What workers said against devices lately.
+    #[must_use]
+    pub fn device_faults(&self) -> Vec<DeviceFaults> {
+        self.0.faults.list(Instant::now())
     }
 
     /// A number that grows with each change of a replica's state.

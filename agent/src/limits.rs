@@ -252,6 +252,11 @@ pub const STABLE_AFTER: Duration = Duration::from_mins(1);
 /// interrupted long before.
 pub const STALL_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// The same on a card, where the operator says nothing else. A step takes 512 tokens at most; 70 billion weights are some 70
+/// trillion operations for that, which the slowest card that holds them does in some ten seconds. Nothing interrupts a
+/// driver that never returns.
+pub const DEVICE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How often that is looked at.
 pub const STALL_CHECK: Duration = Duration::from_secs(1);
 
@@ -261,6 +266,26 @@ pub const HANDSHAKE_SLACK: Duration = Duration::from_mins(1);
 /// How long a worker that said or showed that it ends may take to be gone: its memory goes back meanwhile. Requests are
 /// answered within a second, so this is shorter.
 pub const EXIT_TIMEOUT: Duration = Duration::from_millis(700);
+
+/// How long a killed worker is waited for. The system ends a process that is inside of a driver only when that lets go of
+/// it, which may be never; it is then reaped when it ends.
+pub const REAP_TIMEOUT: Duration = Duration::from_secs(2);
+
+// === devices that fail workers ===
+
+/// Faults within `DEVICE_FAULTS_WINDOW` after which a device counts as lost: nothing is placed on it. One may be a stray
+/// particle, two a coincidence.
+pub const DEVICE_FAULTS_MAX: usize = 3;
+
+/// How long a fault is counted, and how long a device that counts as lost must be quiet until it is tried again: a reset or
+/// a cooler night takes minutes.
+pub const DEVICE_FAULTS_WINDOW: Duration = Duration::from_mins(10);
+
+/// How long a fault that came alone makes its device count as degraded.
+pub const DEVICE_FAULT_SHOWN: Duration = Duration::from_mins(1);
+
+/// Devices of which faults are kept: more than a machine has.
+pub const DEVICES_FAULTY_MAX: usize = 64;
 
 // === the durable log ===
 

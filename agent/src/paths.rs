@@ -118,6 +118,12 @@ impl Paths {
         self.state.join("keys.json")
     }
 
+    /// What the last burn-in of each card found.
+    #[must_use]
+    pub fn burn_ins_file(&self) -> PathBuf {
+        self.state.join("burn-ins.json")
+    }
+
     /// The cluster's state and its log; see `store`.
     #[must_use]
     pub fn cluster(&self) -> PathBuf {

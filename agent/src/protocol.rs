@@ -15,8 +15,8 @@ mod yielded;
 pub use error::{Error, Invalid};
 pub use frame::{Decoder, FrameError, encode};
 pub use message::{
-    CardDriver, ComputesOn, Ending, FileSource, FromWorker, Line, LineLevel, Open, Opened, Tagged,
-    Timeouts, ToWorker, WorkerStats,
+    CardDriver, CardId, ComputesOn, Ending, FileSource, FromWorker, Line, LineLevel, Open, Opened,
+    Tagged, Timeouts, ToWorker, WorkerStats,
 };
 pub use work::{CacheType, Continued, Generation, Message, Prompt, Sampling, Settings, Work};
 pub use yielded::{
@@ -25,4 +25,4 @@ pub use yielded::{
 
 /// The version that both ends of a worker's socket must speak. They come from one executable, so a
 /// difference means that the executable was replaced under a running agent.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;

@@ -22,6 +22,7 @@ mod facts;
 mod job;
 mod latency;
 mod models;
+mod placing;
 mod progress;
 mod replay;
 mod send;
@@ -77,6 +78,8 @@ struct Shared {
     threads: Option<u32>,
     computes_on: crate::protocol::ComputesOn,
     devices: Vec<String>,
+    /// What the card that models compute on is called now, if they do.
+    card: Mutex<Option<String>>,
     loaded_max: usize,
     started: Instant,
     /// Rung when the core wants to be woken earlier than the timer task knows.
@@ -124,6 +127,7 @@ impl Router {
                 threads: parts.threads,
                 computes_on: parts.computes_on,
                 devices: parts.devices,
+                card: Mutex::default(),
                 started: Instant::now(),
                 earlier: Notify::new(),
                 looked: Notify::new(),
@@ -185,6 +189,11 @@ impl Router {
             self.tell(Input::Node(node));
         }
         self.shared.looked.notify_waiters();
+    }
+
+    /// Tells what the card that models compute on is called among this node's devices.
+    pub fn card_is(&self, id: String) {
+        *facts::lock(&self.shared.card) = Some(id);
     }
 
     /// Waits for the next look at this node ([`Router::update_node`]).

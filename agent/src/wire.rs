@@ -3,6 +3,7 @@
 //! Decides the names and units of every field. They are kept from version to version: fields are
 //! added, never renamed. Refuses to know where a figure comes from.
 
+mod burn_in;
 mod cluster;
 mod scheduling;
 mod top;
@@ -10,6 +11,7 @@ mod top;
 use serde::{Deserialize, Serialize};
 use skep_hw::telemetry::Snapshot;
 
+pub use self::burn_in::{BurnInEvent, BurnInWish, BurnIns, Forgotten};
 pub use self::cluster::{
     Authorities, Authority, ClusterNode, ClusterNodes, DeviceFacts, Invitation, JoinToken,
     JoinTokens, JoinWish, Joined, Neighbour, Neighbours, NewLabels, NewName, NewToken, NodeState,
@@ -123,6 +125,9 @@ pub struct Replica {
     /// How often it was started again.
     pub restarts: u32,
     pub opened_in_ms: Option<u64>,
+    /// What it took of its card's memory as it was opened; none on the processor.
+    #[serde(default)]
+    pub card_bytes: Option<u64>,
     /// What it computes on.
     pub device: String,
     /// The name of the node that it runs on.

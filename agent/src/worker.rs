@@ -17,6 +17,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use self::link::{Link, Lost};
+use self::open::NotOpen;
 use crate::limits::DRIVER_STACK_BYTES;
 use crate::protocol::{Ending, FromWorker, ToWorker, VERSION};
 
@@ -70,28 +71,38 @@ fn serve(link: &mut Link) -> Result<(), Lost> {
     let ToWorker::Open(open) = link.wait()? else {
         return Err(Lost::Protocol("the agent did not say what to open"));
     };
-    let mut model = match open::model(&open) {
+    let mut model = match open::model(&open, link) {
         Ok((model, opened)) => {
             link.send(&FromWorker::Opened(Box::new(opened)))?;
             link.flush()?;
             model
         }
-        Err(refusal) => {
+        Err(NotOpen::Refused(refusal)) => {
             link.send(&refusal)?;
             return link.flush();
         }
+        Err(NotOpen::Lost(lost)) => return Err(lost),
     };
     drop(open);
     let ending = drive::drive(&mut model, link)?;
     for line in model.take_lines() {
         link.send(&FromWorker::Log(line))?;
     }
+    let device_failed = matches!(ending, Ending::Device(_));
     link.send(&FromWorker::Ending(ending))?;
-    link.flush()
+    link.flush()?;
+    if device_failed {
+        // Its driver may never come back from giving memory back; the system does that for a process that is gone.
+        std::mem::forget(model);
+    }
+    Ok(())
 }
 
 impl From<crate::host::Fault> for Ending {
     fn from(fault: crate::host::Fault) -> Self {
-        Self::Fault(fault.to_string())
+        match fault {
+            crate::host::Fault::Device(why) => Self::Device(why),
+            fault => Self::Fault(fault.to_string()),
+        }
     }
 }

@@ -49,7 +49,7 @@ impl Cache {
             .checked_mul(per_token)
             .filter(|n| *n <= MAX_CACHE_BYTES)
             .ok_or(CacheError::TooLarge)?;
-        let free_bytes = device.memory_free_bytes();
+        let free_bytes = device.memory_free()?;
         if size_bytes > free_bytes {
             return Err(CacheError::Memory {
                 size_bytes,

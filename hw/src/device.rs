@@ -111,6 +111,12 @@ impl Device {
         &self.0.name
     }
 
+    /// A card's name that stays the same over restarts, as telemetry has it, where its driver tells one.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        self.0.card.as_ref()?.id()
+    }
+
     /// Threads of the processor that a run uses, the caller's included.
     #[must_use]
     pub fn threads(&self) -> usize {
@@ -127,10 +133,18 @@ impl Device {
     /// left, the smaller. Mapped files can be dropped by the system and count as free. Of a card, its own.
     #[must_use]
     pub fn memory_free_bytes(&self) -> u64 {
+        // A card that cannot tell has nothing to give.
+        self.memory_free().unwrap_or_default()
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// A card that cannot tell has failed.
+    pub fn memory_free(&self) -> Result<u64, GpuError> {
         match &self.0.card {
-            // A card that cannot tell has nothing to give.
-            Some(card) => card.free_bytes().unwrap_or_default(),
-            None => memory::free_bytes(),
+            Some(card) => card.free_bytes(),
+            None => Ok(memory::free_bytes()),
         }
     }
 

@@ -12,15 +12,23 @@
     reason = "the graph's check proved every shape and the layout has a view for each value; a wrong index here is a bug that tests must hit"
 )]
 
+mod blame;
 mod card;
 mod driver;
 mod engine;
 mod facts;
 mod memory;
+mod planes;
+mod prebuilt;
 mod recording;
+mod room;
 
+pub use self::blame::Blame;
+pub(crate) use self::blame::name as code_name;
 pub(crate) use self::card::Card;
 pub use self::driver::GpuError;
 pub(crate) use self::driver::{Driver, PARAMETERS_MAX, Recorded};
 pub(crate) use self::engine::Engine;
 pub(crate) use self::memory::Memory;
+pub(crate) use self::prebuilt::unpacked;
+pub(crate) use self::room::Room;

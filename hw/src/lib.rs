@@ -1,6 +1,6 @@
 //! Hardware: what a machine has, and arithmetic on it.
 //!
-//! Decides how devices are observed ([`telemetry`]) and how recorded operations become numbers
+//! Decides how devices are observed ([`telemetry`]) and tried ([`diag`]), and how recorded operations become numbers
 //! ([`Graph`], [`Plan`]). Refuses to know models, requests and WebAssembly.
 //!
 //! A [`Graph`] is checked once against its [`Weight`]s and its [`Cache`]; a [`Plan`] is the only
@@ -14,6 +14,7 @@ mod cache;
 mod cpu;
 mod cuda;
 mod device;
+pub mod diag;
 mod dtype;
 mod gpu;
 mod graph;
@@ -31,7 +32,7 @@ pub use self::cache::{Cache, CacheError, CacheLayer};
 pub use self::cpu::level::Isa;
 pub use self::device::{CpuSettings, Device, DeviceError};
 pub use self::dtype::Dtype;
-pub use self::gpu::GpuError;
+pub use self::gpu::{Blame, GpuError};
 pub use self::graph::{Bounds, Fault, Graph, GraphError};
 pub use self::op::{Activation, Index, Op, Pairing, Pooling};
 pub use self::plan::{Batch, Plan, PlanError, RunError, Sequence};

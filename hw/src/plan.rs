@@ -11,7 +11,7 @@ use crate::cpu::mapping::Zeroed;
 use crate::cpu::packed::packed_bytes;
 use crate::cpu::{Around, Engine, top};
 use crate::device::Device;
-use crate::gpu::{self, GpuError};
+use crate::gpu::{self, Blame, GpuError};
 use crate::graph::{Graph, Rows};
 use crate::limits::MAX_PLAN_BYTES;
 use crate::matrix::{Matrix, MatrixMut};
@@ -61,15 +61,16 @@ impl Plan {
             schedule::grouped(&graph)
         };
         let layout = Layout::of(&graph, &groups, !reference);
-        let weight_bytes = if reference || device.card().is_some() {
-            // A card says itself when its memory does not suffice.
-            0
-        } else {
-            let missing = graph.unpacked().map(packed_bytes);
-            missing.sum::<usize>() as u64
+        let weight_bytes = match device.card() {
+            Some(card) => gpu::Room::bytes(card, &graph),
+            None if reference => 0,
+            None => {
+                let missing = graph.unpacked().map(packed_bytes);
+                missing.sum::<usize>() as u64
+            }
         };
         let size_bytes = layout.size_bytes();
-        let free_bytes = device.memory_free_bytes();
+        let free_bytes = device.memory_free()?;
         if size_bytes > MAX_PLAN_BYTES || size_bytes.saturating_add(weight_bytes) > free_bytes {
             let size_bytes = size_bytes.saturating_add(weight_bytes);
             return Err(PlanError::Memory {
@@ -220,6 +221,17 @@ pub enum PlanError {
     /// The card refused something, its memory above all.
     #[error(transparent)]
     Card(#[from] GpuError),
+}
+
+impl PlanError {
+    /// What it speaks against; none when no card is concerned.
+    #[must_use]
+    pub fn blame(&self) -> Option<Blame> {
+        match self {
+            Self::Card(error) => Some(error.blame()),
+            Self::Memory { .. } | Self::System { .. } => None,
+        }
+    }
 }
 
 const EMPTY: Matrix<'static> = Matrix {

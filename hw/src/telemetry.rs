@@ -19,15 +19,20 @@
 //! |---|---|---|
 //! | `detect` with NVIDIA's library | 10 ms to some seconds | once |
 //! | the first sample of a card, which wakes it | up to some seconds | once |
-//! | utilisation, memory, power, temperature, clocks | 2 to 20 µs each | every sample |
+//! | utilisation, memory, power, temperature, clocks, times held back | 2 to 20 µs each | every sample |
 //! | fan | about 140 µs | every sample |
-//! | processes | about 5 ms, holding a lock of the driver | every 10 s |
+//! | what NVIDIA's units did (GPM, Hopper and later) | not known | every sample, at least 1 s apart |
+//! | processes and what each uses | about 5 ms, holding a lock of the driver | every 10 s |
+//! | NVLink, partitions (MIG), modes | some µs for each link and partition | every 10 s |
 //! | PCIe throughput | 20 ms for each direction, by its definition | every 10 s |
 //! | NVIDIA's memory errors | up to some ms | every 10 s, and at once when the driver reports one |
 //! | what NVIDIA's driver reports by itself (Xid) | some µs | every sample |
 //! | amdgpu's files, of a card that is awake | 10 to 100 µs each | every sample |
 //! | amdgpu's memory errors | up to some ms | every 2 s |
 //! | ROCm's library, where files lack something | up to some ms each | every sample |
+//!
+//! What a device refuses, it is not asked for again within ten minutes: neither NVIDIA's library,
+//! nor amdgpu's files, nor ROCm's library.
 //!
 //! NVIDIA's figures were taken by others on a laptop's RTX 4090; AMD's are estimates.
 //! The host alone takes 0.2 ms of processor time for each sample (`cargo run --example telemetry`).
@@ -46,13 +51,14 @@ mod verdict;
 
 pub use self::host::resident_bytes;
 pub use self::reading::{
-    Clocks, Device, DeviceId, DeviceMemory, Identity, MemoryFaults, Pcie, Power, Process,
-    ProcessKind, Reading, Thermal, Throttle, Vendor, Xid,
+    Accounted, Activity, Clocks, ComputeMode, Device, DeviceId, DeviceMemory, HeldBack, Identity,
+    Link, Links, MemoryFaults, Modes, Partition, Pcie, Power, Process, ProcessKind, Reading,
+    Thermal, Throttle, Vendor, Xid,
 };
 pub use self::snapshot::{
     Cpu, Disk, Host, HostMemory, Network, Snapshot, Source, SourceKind, SourceState, Temperature,
 };
-pub use self::verdict::{Fault, Verdict};
+pub use self::verdict::{Fault, Note, Verdict};
 
 /// Where to look. The default is right for a real machine; tests point it at trees and libraries
 /// of their own.

@@ -16,3 +16,7 @@ mod fake;
 mod host;
 #[path = "telemetry/nvidia.rs"]
 mod nvidia;
+#[path = "telemetry/refusals.rs"]
+mod refusals;
+#[path = "telemetry/whole.rs"]
+mod whole;

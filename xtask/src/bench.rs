@@ -28,6 +28,7 @@ mod serving;
 mod shelf;
 mod start;
 mod streams;
+mod telemetry;
 mod turns;
 
 use std::num::NonZeroU32;
@@ -74,10 +75,11 @@ enum Part {
 
 type Beside = fn(&Options, &LlamaCpp, &mut Report) -> Result<()>;
 
-const PARTS: [(&str, Part); 13] = [
+const PARTS: [(&str, Part); 14] = [
     ("start", Part::Either(start::measure, restart::measure)),
     ("idle", Part::Alone(idle::measure)),
     ("host", Part::Alone(host::measure)),
+    ("telemetry", Part::Alone(telemetry::measure)),
     ("schedule", Part::Alone(schedule::measure)),
     ("cluster", Part::Alone(cluster::measure)),
     ("kernels", Part::Alone(kernels::measure)),

@@ -71,7 +71,7 @@ const INSTALL: &str = "run `cargo install bindgen-cli --locked --version 0.73.2`
 /// releases under unchanged names (`rsmi_frequencies_t` did), and a call into a newer library
 /// would write past an older structure. The two structures that remain, version and error count,
 /// have kept their shape since the library's beginning.
-const FUNCTIONS: [&str; 13] = [
+const FUNCTIONS: [&str; 19] = [
     "init",
     "shut_down",
     "version_get",
@@ -81,7 +81,13 @@ const FUNCTIONS: [&str; 13] = [
     "dev_busy_percent_get",
     "dev_memory_busy_percent_get",
     "dev_memory_(total|usage)_get",
-    "dev_power_(ave|cap)_get",
+    "dev_power_(ave|cap|cap_default|cap_range)_get",
+    "dev_serial_number_get",
+    "dev_vbios_version_get",
+    "dev_volt_metric_get",
+    "dev_fan_rpms_get",
+    "dev_pci_replay_counter_get",
+    "topo_get_numa_node_number",
     "dev_energy_count_get",
     "dev_temp_metric_get",
     "dev_ecc_count_get",

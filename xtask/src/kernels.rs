@@ -42,7 +42,7 @@ pub(crate) fn check() -> Result<()> {
     let manifest = Manifest::read(&prebuilt().join(MANIFEST))?;
     let sources = sources()?;
     let mut stale = manifest.stale_sources(&sources);
-    stale.extend(manifest.stale_outputs(&digests(&prebuilt(), |name| name != MANIFEST)?));
+    stale.extend(manifest.stale_outputs(&kept()?));
     let mut rebuilt = 0;
     if stale.is_empty() {
         for file in rebuild(&manifest, &sources)? {
@@ -150,14 +150,36 @@ fn keep(manifest: &Manifest) -> Result<()> {
     let into = prebuilt();
     fs::create_dir_all(&into).with_context(|| format!("could not create `{}`", into.display()))?;
     for file in manifest.outputs.keys() {
-        plugins::place(&compile::folder().join(file), &into.join(file))?;
+        let packed = compile::folder().join(format!("{file}{PACKED}"));
+        let bytes = zstd::encode_all(&*read(&compile::folder().join(file))?, LEVEL)?;
+        fs::write(&packed, bytes)
+            .with_context(|| format!("could not write `{}`", packed.display()))?;
+        plugins::place(&packed, &into.join(format!("{file}{PACKED}")))?;
     }
-    for file in digests(&into, |name| name != MANIFEST)?.keys() {
-        if !manifest.outputs.contains_key(file) {
-            fs::remove_file(into.join(file))?;
+    for name in digests(&into, |name| name != MANIFEST)?.keys() {
+        let file = name.strip_suffix(PACKED);
+        if !file.is_some_and(|file| manifest.outputs.contains_key(file)) {
+            fs::remove_file(into.join(name))?;
         }
     }
     manifest.write(&into.join(MANIFEST))
+}
+
+/// What the repository keeps, by the names and the content that it had before it was packed.
+fn kept() -> Result<Digests> {
+    let mut kept = Digests::new();
+    for (name, packed) in digests(&prebuilt(), |name| name != MANIFEST)? {
+        let (file, digest) = match name.strip_suffix(PACKED) {
+            Some(file) => {
+                let bytes = zstd::decode_all(&*read(&prebuilt().join(&name))?)
+                    .with_context(|| format!("`{PREBUILT}/{name}` cannot be unpacked"))?;
+                (file.to_owned(), digest(&bytes))
+            }
+            None => (name, packed),
+        };
+        kept.insert(file, digest);
+    }
+    Ok(kept)
 }
 
 /// Every source and header, by its path in the repository.
@@ -226,3 +248,6 @@ const SOURCES: [(&str, [&str; 2]); 2] = [
 ];
 const PREBUILT: &str = "hw/kernels/prebuilt";
 const MANIFEST: &str = "MANIFEST.toml";
+/// How the names of what is packed by Zstandard end, and how hard it tries: a second or two for all.
+const PACKED: &str = ".zst";
+const LEVEL: i32 = 19;

@@ -102,7 +102,7 @@ cargo xtask VERB
   plugins        build each plugin and print its size, imports and digest
   test [PART]    every test; PART is `rust`, `arm` (the kernels, emulated) or `reference`
   bench [PART]   measure, beside the limits and the peers; PART is one or more of: start, idle, host,
-                 schedule, cluster, kernels, models, serving, streams, first, perplexity, gateway;
+                 telemetry, schedule, cluster, kernels, models, serving, streams, first, perplexity, gateway;
                  --quick for a first look, --json FILE for programs
                  --peer PATH the folder of llama.cpp's programs: then start and models are measured beside
                  them instead, and streams, first and perplexity at all; [--pairs N] turns (7), [--only NAME]

@@ -9,7 +9,9 @@ use clap_complete::Shell;
 
 mod cluster;
 
-pub(super) use self::cluster::{Ca, CaCommand, Join, Node, NodeCommand, Token, TokenCommand};
+pub(super) use self::cluster::{
+    BurnIn, Ca, CaCommand, Join, Node, NodeCommand, Token, TokenCommand,
+};
 use self::cluster::{JOIN_HELP, NODE_HELP, TOKEN_HELP};
 
 /// One private AI cluster from one binary.
@@ -94,7 +96,7 @@ pub(super) enum Command {
     Logs(Logs),
     /// Look for what is wrong, and say what mends it
     #[command(after_help = DOCTOR_HELP)]
-    Doctor(Listed),
+    Doctor(Doctor),
     /// Show the plugins of this agent
     Plugin(Plugin),
     /// Show what this binary is
@@ -108,6 +110,9 @@ pub(super) enum Command {
     /// Run one model for an agent, over the socket that is standard input
     #[command(hide = true)]
     Worker,
+    /// Diagnose one card for an agent or `skep doctor --gpu`
+    #[command(hide = true)]
+    Diagnose(crate::diagnosis::Wish),
     /// Compile one component for an agent
     #[command(hide = true, disable_help_flag = true)]
     Compile {
@@ -160,6 +165,29 @@ pub(super) struct Run {
 
 #[derive(Debug, Args)]
 pub(super) struct Listed {
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Test the graphics cards instead: memory, bandwidth, arithmetic
+    #[arg(long)]
+    pub(super) gpu: bool,
+    /// For about so long, each card
+    #[arg(long, value_name = "N", default_value_t = 30, requires = "gpu")]
+    pub(super) seconds: u32,
+    /// So much of the memory that is free
+    #[arg(long, value_name = "PERCENT", default_value_t = 90, requires = "gpu",
+        value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(super) memory: u8,
+    /// Only these tests: `walking`, `address`, `inversions`, `random`, `bandwidth`, `transfer`, `product`
+    #[arg(long, value_name = "NAME", value_delimiter = ',', requires = "gpu")]
+    pub(super) only: Vec<String>,
+    /// Where the NVIDIA driver's library is [default: `node.cuda_library`, or where the system has it]
+    #[arg(long, value_name = "FILE", requires = "gpu")]
+    pub(super) cuda_library: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -354,6 +382,10 @@ Keys: q quits, Tab goes to the next table, Up and Down choose a row and show why
 Left and Right sort by another column.";
 
 const DOCTOR_HELP: &str = "\
+Examples:
+  skep doctor
+  skep doctor --gpu --seconds 300        and keep the cards free of other work meanwhile
+
 Exit status: 0 nothing wrong, 1 warnings, 2 something must be mended";
 
 const COMPLETIONS_HELP: &str = "\

@@ -1,5 +1,7 @@
 //! `skep doctor`: what is wrong, the worst first.
 
+mod gpu;
+
 use super::table::Hue;
 use super::terminal::{Paint, printable, say};
 use super::{Exit, Failure, print_json};
@@ -18,6 +20,11 @@ pub(super) fn doctor(paths: &Paths, client: &Client, json: bool) -> Result<(), F
         0 => Ok(()),
         code => Err(Failure::silent(Exit::Findings(code))),
     }
+}
+
+/// Diagnoses the cards instead.
+pub(super) fn diagnose(paths: &Paths, wish: &super::arguments::Doctor) -> Result<(), Failure> {
+    gpu::diagnose(paths, wish)
 }
 
 pub(super) fn render(report: &Report, paint: Paint) -> String {

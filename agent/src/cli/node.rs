@@ -10,6 +10,8 @@ use super::{Failure, figures, print_json};
 use crate::client::Client;
 use crate::wire::{self, Node};
 
+mod reading;
+
 pub(super) fn show(client: &Client, json: bool) -> Result<(), Failure> {
     let node: Node = client.get("/api/v1/node")?;
     if json {
@@ -55,7 +57,8 @@ pub(super) fn render(node: &Node, paint: Paint, now_unix_s: u64) -> String {
     if hardware.devices.is_empty() {
         sheet.line("accelerators", "none found");
     } else if node.computes_on == "cpu" {
-        let note = "this version computes on the processor; accelerators are only watched";
+        let note =
+            "models compute on the processor here (`node.device`); accelerators are only watched";
         sheet.line("", &paint.yellow(note));
     }
     for source in &hardware.sources {
@@ -166,34 +169,12 @@ impl Sheet {
             let text = format!("{} ({})", cause.text, cause.evidence);
             self.line("", &hue.paint(&printable(&text), self.paint));
         }
-        let reading = &device.reading;
-        let memory = &reading.memory;
-        let mut now = Vec::new();
-        now.extend(
-            reading
-                .utilisation_percent
-                .map(|busy| format!("{busy:.0} % busy")),
-        );
-        if let (Some(used), Some(total)) = (memory.memory_used_bytes, memory.memory_total_bytes) {
-            now.push(format!(
-                "{} of {} used",
-                figures::memory(used),
-                figures::memory(total)
-            ));
+        for note in device.reading.notes() {
+            self.line("", &self.paint.yellow(note.to_string()));
         }
-        now.extend(
-            reading
-                .thermal
-                .chip_celsius
-                .map(|celsius| format!("{celsius:.0} °C")),
-        );
-        now.extend(
-            reading
-                .power
-                .power_watts
-                .map(|watts| format!("{watts:.0} W")),
-        );
-        self.line("", &now.join(" · "));
+        for line in reading::lines(&device.reading) {
+            self.line("", &line);
+        }
     }
 }
 

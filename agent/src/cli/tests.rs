@@ -274,6 +274,7 @@ fn replica(model: &str, state: &str) -> wire::Replica {
         resident_bytes: Some(41 << 20),
         restarts: 0,
         opened_in_ms: Some(80),
+        card_bytes: None,
         device: "cpu".to_owned(),
         node: "workbench".to_owned(),
         devices: vec!["cpu".to_owned()],

@@ -4,23 +4,24 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr};
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    ClusterConfig, Config, ConfigError, LogConfig, ModelConfig, NodeConfig, RequestConfig,
-    SchedulerConfig, StateConfig,
+    ClusterConfig, Config, ConfigError, LogConfig, ModelConfig, RequestConfig, SchedulerConfig,
+    StateConfig,
 };
 use crate::cluster::ClusterSettings;
 use crate::models::ModelName;
-use crate::protocol::{CacheType, CardDriver, ComputesOn};
+use crate::protocol::{CacheType, ComputesOn};
 use crate::scheduling::Source;
 use crate::store::EngineKind;
 
 mod http;
+mod node;
 
 pub use self::http::{HttpSettings, TlsFiles};
+pub use self::node::NodeSettings;
 
 /// A configuration that can be used as it stands.
 #[derive(Clone, Debug)]
@@ -34,13 +35,6 @@ pub struct Settings {
     pub state: StateSettings,
     pub telemetry: TelemetrySettings,
     pub log: LogSettings,
-}
-
-#[derive(Clone, Debug)]
-pub struct NodeSettings {
-    pub name: Option<String>,
-    pub threads: Option<NonZeroU32>,
-    pub computes_on: ComputesOn,
 }
 
 #[derive(Clone, Debug)]
@@ -105,11 +99,12 @@ impl TryFrom<Config> for Settings {
     fn try_from(config: Config) -> Result<Self, ConfigError> {
         let http = http::settings(config.http)?;
         let listen = http.listen;
+        let node = node::settings(config.node)?;
         Ok(Self {
-            node: node(config.node)?,
             http,
             requests: requests(&config.requests)?,
-            models: models(config.models)?,
+            models: models(config.models, &node.computes_on)?,
+            node,
             scheduler: scheduler(config.scheduler)?,
             cluster: cluster(&config.cluster, listen)?,
             state: state(config.state)?,
@@ -128,56 +123,6 @@ impl TryFrom<Config> for Settings {
             log: log(config.log)?,
         })
     }
-}
-
-fn node(config: NodeConfig) -> Result<NodeSettings, ConfigError> {
-    let name = config.name;
-    if let Some(name) = &name
-        && (name.is_empty() || name.len() > 63 || name.chars().any(char::is_control))
-    {
-        return Err(ConfigError::Value {
-            key: "node.name",
-            found: format!("`{}`", name.escape_debug()),
-            expect: "give 1 to 63 printable characters".into(),
-        });
-    }
-    let threads = match config.threads {
-        None => None,
-        threads => NonZeroU32::new(ranged("node.threads", threads, 1, 1, 1_024)?),
-    };
-    let computes_on = match config.device.as_deref() {
-        None | Some("cpu") => ComputesOn::Processor,
-        Some(device) => card(device, config.cuda_library)?,
-    };
-    Ok(NodeSettings {
-        name,
-        threads,
-        computes_on,
-    })
-}
-
-/// `cuda`, `hip` or `vulkan`, with or without a card's number.
-fn card(device: &str, cuda_library: Option<PathBuf>) -> Result<ComputesOn, ConfigError> {
-    let (driver, index) = device.split_once(':').unwrap_or((device, "0"));
-    let (driver, library) = match driver {
-        "cuda" => (Some(CardDriver::Cuda), cuda_library),
-        "hip" => (Some(CardDriver::Hip), None),
-        "vulkan" => (Some(CardDriver::Vulkan), None),
-        _ => (None, None),
-    };
-    let (Some(driver), Ok(index)) = (driver, index.parse()) else {
-        return Err(ConfigError::Value {
-            key: "node.device",
-            found: format!("`{}`", device.escape_debug()),
-            expect: "give `cpu`, or `cuda:N`, `hip:N` or `vulkan:N`, N from 0 as the driver counts cards"
-                .into(),
-        });
-    };
-    Ok(ComputesOn::Card {
-        driver,
-        index,
-        library,
-    })
 }
 
 fn requests(config: &RequestConfig) -> Result<RequestSettings, ConfigError> {
@@ -209,7 +154,7 @@ fn requests(config: &RequestConfig) -> Result<RequestSettings, ConfigError> {
     })
 }
 
-fn models(config: ModelConfig) -> Result<ModelSettings, ConfigError> {
+fn models(config: ModelConfig, computes_on: &ComputesOn) -> Result<ModelSettings, ConfigError> {
     let default = config.default.unwrap_or_else(|| "tiny".into());
     let idle = seconds(
         "models.idle_unload_s",
@@ -239,7 +184,10 @@ fn models(config: ModelConfig) -> Result<ModelSettings, ConfigError> {
             });
         }
     };
-    let devices = config.devices.unwrap_or_else(|| vec!["cpu".into()]);
+    let devices = config.devices.unwrap_or_else(|| {
+        let card = computes_on.card();
+        vec![card.map_or_else(|| "cpu".to_owned(), |card| card.to_string())]
+    });
     if devices.is_empty() || devices.len() > 256 || devices.iter().any(String::is_empty) {
         return Err(ConfigError::Value {
             key: "models.devices",

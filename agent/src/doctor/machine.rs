@@ -23,7 +23,9 @@ pub(super) fn look(report: &mut Report, node: Option<&Node>) {
         Some(node) if !node.devices.is_empty() => judged(report, &node.devices),
         _ => unjudged(report, &snapshot),
     }
-    accelerators(report, &snapshot);
+    if node.is_none_or(|node| node.computes_on == "cpu") {
+        accelerators(report, &snapshot);
+    }
 }
 
 fn processor(report: &mut Report) {
@@ -143,6 +145,9 @@ fn mend(code: &str, device: &Device) -> Option<String> {
         "silent" | "silent_long" => {
             "sudo dmesg | tail   (the driver hangs; restart the machine if it stays so)".to_owned()
         }
+        "worker_fault" | "worker_faults" => {
+            "sudo dmesg | grep -i -e xid -e amdgpu   (what the driver saw; `node.device = \"cpu\"` does without the card)".to_owned()
+        }
         "lost" | "xid_79" => "restart the machine; if it happens again, reseat the card".to_owned(),
         "uncorrected_errors" | "retirement_pending" if nvidia => {
             format!("sudo nvidia-smi --gpu-reset -i {index}   (with nothing running on it)")
@@ -174,8 +179,8 @@ fn unjudged(report: &mut Report, snapshot: &Snapshot) {
 
 fn accelerators(report: &mut Report, snapshot: &Snapshot) {
     if !snapshot.devices.is_empty() {
-        let title = "there are accelerators, and they are not used: this version computes on the \
-                     processor only";
+        let title =
+            "there are accelerators, and they are not used: models compute on the processor";
         let finding = report.find(Severity::Note, "device_unused", title);
         for device in &snapshot.devices {
             let name = device.identity.name.as_deref().unwrap_or("unnamed");
@@ -190,7 +195,7 @@ fn accelerators(report: &mut Report, snapshot: &Snapshot) {
         for card in cards {
             finding.seen(card);
         }
-        finding.seen("it would only be watched: this version computes on the processor only");
+        finding.seen("models compute on the processor, so it would only be watched");
         finding.mend("install the vendor's driver, then try `nvidia-smi` or `rocm-smi`");
     }
 }

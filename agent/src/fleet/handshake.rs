@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -14,9 +15,9 @@ use tokio::process::{Child, Command};
 use super::Shared;
 use super::link::write_line;
 use super::replica::Replica;
-use crate::limits::{EXIT_TIMEOUT, HANDSHAKE_SLACK};
+use crate::limits::{EXIT_TIMEOUT, HANDSHAKE_SLACK, REAP_TIMEOUT};
 use crate::protocol::{
-    Decoder, Ending, Error, FromWorker, Open, Opened, ToWorker, VERSION, encode,
+    ComputesOn, Decoder, Ending, Error, FromWorker, Open, Opened, ToWorker, VERSION, encode,
 };
 
 /// A worker process and the agent's end of its socket.
@@ -34,6 +35,17 @@ pub(super) enum NotOpened {
     Stale,
     Refused(Error),
     Died(String),
+    /// By a fault of what it computes on.
+    Device(String),
+}
+
+/// How a worker's process ended.
+#[derive(Debug)]
+pub(super) struct Epitaph {
+    pub(super) why: String,
+    /// Whether it was ended by a signal that speaks against what it computes on, if that is a card: a driver runs in the
+    /// worker's process, and takes it along.
+    pub(super) crashed: bool,
 }
 
 impl Worker {
@@ -45,6 +57,8 @@ impl Worker {
         command
             .arg("worker")
             .env_clear()
+            // Cards count as `nvidia-smi` counts them, by their place on the bus (CUDA Programming Guide).
+            .env("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .process_group(0)
@@ -63,15 +77,30 @@ impl Worker {
         replica: &Replica,
         open: Open,
     ) -> Result<Opened, NotOpened> {
-        let limit = open.timeouts.open.saturating_add(HANDSHAKE_SLACK);
-        let Ok(outcome) = tokio::time::timeout(limit, self.converse(replica, open)).await else {
-            self.kill().await;
-            let why = format!(
-                "the worker did not open the model within {} s",
-                limit.as_secs()
-            );
-            return Err(NotOpened::Died(why));
+        let on_card = matches!(open.computes_on, ComputesOn::Card { .. });
+        let died = if on_card {
+            NotOpened::Device
+        } else {
+            NotOpened::Died
         };
+        let whole = open.timeouts.open.saturating_add(HANDSHAKE_SLACK);
+        // Opening a card may also translate kernels for it, which takes longer than a step.
+        let device = open.timeouts.device.saturating_mul(2);
+        let limits = [(device, "what it computes on"), (whole, "the model")];
+        let begun = self.begin(open).await;
+        let mut outcome = begun.map(|()| FromWorker::DeviceOpen);
+        for (limit, what) in limits.into_iter().skip(usize::from(!on_card)) {
+            if !matches!(outcome, Ok(FromWorker::DeviceOpen)) {
+                break;
+            }
+            match tokio::time::timeout(limit, self.converse(replica, on_card)).await {
+                Ok(answer) => outcome = answer,
+                Err(_) => {
+                    self.kill().await;
+                    return Err(died(too_long(what, limit)));
+                }
+            }
+        }
         match outcome {
             Ok(FromWorker::Opened(opened)) => Ok(*opened),
             Ok(FromWorker::OpenFailed(error)) => Err(self.after(NotOpened::Refused(error)).await),
@@ -79,18 +108,27 @@ impl Worker {
             Ok(FromWorker::Ending(Ending::Fault(why))) => {
                 Err(self.after(NotOpened::Died(why)).await)
             }
+            Ok(FromWorker::Ending(Ending::Device(why))) => {
+                Err(self.after(NotOpened::Device(why)).await)
+            }
             Ok(_) => Err(self
                 .after(NotOpened::Died("the worker spoke out of turn".to_owned()))
                 .await),
             Err(error) => {
-                let why = self.epitaph().await.unwrap_or_else(|| error.to_string());
-                Err(NotOpened::Died(why))
+                let end = self.epitaph().await;
+                let crashed = end.as_ref().is_some_and(|end| end.crashed);
+                let why = end.map_or_else(|| error.to_string(), |end| end.why);
+                Err(if crashed {
+                    died(why)
+                } else {
+                    NotOpened::Died(why)
+                })
             }
         }
     }
 
     /// Why the process ended, if it has or soon does; otherwise it is killed.
-    pub(super) async fn epitaph(&mut self) -> Option<String> {
+    pub(super) async fn epitaph(&mut self) -> Option<Epitaph> {
         match tokio::time::timeout(EXIT_TIMEOUT, self.child.wait()).await {
             Ok(Ok(status)) => Some(describe(status)),
             Ok(Err(_)) => None,
@@ -101,9 +139,16 @@ impl Worker {
         }
     }
 
+    /// Kills the process and waits a while for its end; the runtime reaps what ends later.
     pub(super) async fn kill(&mut self) {
         // It may have ended by itself, and then there is nothing to kill.
-        let _ = self.child.kill().await;
+        let ended = tokio::time::timeout(REAP_TIMEOUT, self.child.kill()).await;
+        if let (Err(_), Some(pid)) = (ended, self.child.id()) {
+            tracing::warn!(
+                pid,
+                "a worker was killed and does not end: a driver holds it; if it stays, only a restart of the machine helps"
+            );
+        }
     }
 
     async fn after(&mut self, outcome: NotOpened) -> NotOpened {
@@ -111,7 +156,8 @@ impl Worker {
         outcome
     }
 
-    async fn converse(&mut self, replica: &Replica, open: Open) -> io::Result<FromWorker> {
+    /// Says what to open.
+    async fn begin(&mut self, open: Open) -> io::Result<()> {
         let mut frames = Vec::new();
         for message in [
             ToWorker::Hello { version: VERSION },
@@ -119,7 +165,11 @@ impl Worker {
         ] {
             encode(&message, &mut frames).map_err(io::Error::other)?;
         }
-        self.stream.write_all(&frames).await?;
+        self.stream.write_all(&frames).await
+    }
+
+    /// Its next word on how that goes; that its device is there only if that is `wanted`.
+    async fn converse(&mut self, replica: &Replica, wanted: bool) -> io::Result<FromWorker> {
         loop {
             match self
                 .inbox
@@ -127,6 +177,7 @@ impl Worker {
                 .map_err(io::Error::other)?
             {
                 Some(FromWorker::Hello { version: VERSION }) => {}
+                Some(FromWorker::DeviceOpen) if !wanted => {}
                 Some(FromWorker::Log(line)) => write_line(replica, &line),
                 Some(answer) => return Ok(answer),
                 None => {
@@ -159,14 +210,29 @@ pub(super) fn opening(
     }
 }
 
+fn too_long(what: &str, limit: Duration) -> String {
+    format!(
+        "the worker did not open {what} within {:.0} s",
+        limit.as_secs_f32()
+    )
+}
+
 /// How a process ended, for people.
-fn describe(status: ExitStatus) -> String {
+fn describe(status: ExitStatus) -> Epitaph {
     let Some(signal) = status.signal() else {
-        return format!(
-            "the worker ended with exit code {}",
-            status.code().unwrap_or_default()
-        );
+        let code = status.code().unwrap_or_default();
+        return Epitaph {
+            why: format!("the worker ended with exit code {code}"),
+            crashed: false,
+        };
     };
+    Epitaph {
+        why: signalled(signal),
+        crashed: matches!(signal, 6 | 11),
+    }
+}
+
+fn signalled(signal: i32) -> String {
     let (name, meaning) = match signal {
         4 => (
             "SIGILL",

@@ -174,6 +174,7 @@ impl Link<'_> {
             FromWorker::Log(line) => write_line(self.replica, &line),
             FromWorker::Ending(ending) => return Some(ending),
             FromWorker::Hello { .. }
+            | FromWorker::DeviceOpen
             | FromWorker::Opened(_)
             | FromWorker::OpenFailed(_)
             | FromWorker::Stale => {

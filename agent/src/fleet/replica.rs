@@ -34,6 +34,7 @@ struct Now {
     pid: Option<u32>,
     restarts: u32,
     opened_in: Option<Duration>,
+    card_bytes: Option<u64>,
 }
 
 impl Replica {
@@ -53,6 +54,7 @@ impl Replica {
             pid: None,
             restarts: 0,
             opened_in: None,
+            card_bytes: None,
         };
         let (orders, gone) = (watch::Sender::new(None), watch::Sender::new(false));
         Self {
@@ -92,6 +94,7 @@ impl Replica {
             restarts: now.restarts,
             since: now.since,
             opened_in: now.opened_in,
+            card_bytes: now.card_bytes,
         }
     }
 
@@ -161,6 +164,7 @@ impl Replica {
             now.info = Some(opened.info);
             now.device = opened.device;
             now.computes_on = opened.computes_on;
+            now.card_bytes = opened.card_bytes;
             now.opened_in = Some(Duration::from_millis(opened.took_ms));
         }
         self.set_state(ReplicaState::Ready);

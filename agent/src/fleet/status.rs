@@ -40,6 +40,8 @@ pub struct ReplicaStatus {
     pub since: SystemTime,
     /// How long the last open took.
     pub opened_in: Option<Duration>,
+    /// What it took of its card's memory as it was opened, in bytes; none on the processor.
+    pub card_bytes: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
@@ -19,7 +19,7 @@ use super::replica::Replica;
 use super::status::ReplicaState;
 use super::wire::Wire;
 use crate::host::World;
-use crate::protocol::Ending;
+use crate::protocol::{ComputesOn, Ending, Timeouts};
 
 /// Tends a replica until it is unloaded or its first opening failed.
 pub(super) async fn tend(
@@ -128,7 +128,7 @@ impl Tending<'_> {
         if let Some(waiting) = self.first.take() {
             let _ = waiting.send(Ok(()));
         }
-        let stall = self.shared.timeouts.stall;
+        let stall = self.patience();
         let parted = serve(self.replica, &mut worker, &wire, &mut self.orders, stall).await;
         wire.close("the model's worker has ended");
         let model = self.replica.model();
@@ -150,16 +150,55 @@ impl Tending<'_> {
                 worker.epitaph().await;
                 why
             }
-            Parted::Closed(error) => worker.epitaph().await.unwrap_or(error),
-            Parted::Hung => format!(
-                "the worker gave no sign of life for {} s and was killed",
-                stall.as_secs()
-            ),
+            Parted::Ending(Ending::Device(why)) => {
+                let why = self.blame_device(&why);
+                wire.lose(&format!("the worker of `{model}` ended: {why}"));
+                worker.epitaph().await;
+                why
+            }
+            Parted::Closed(error) => match worker.epitaph().await {
+                Some(end) if end.crashed && self.on_card() => self.blame_device(&end.why),
+                Some(end) => end.why,
+                None => error,
+            },
+            Parted::Hung => {
+                let why = format!(
+                    "the worker gave no sign of life for {} s and was killed",
+                    stall.as_secs()
+                );
+                if self.on_card() {
+                    self.blame_device(&why)
+                } else {
+                    why
+                }
+            }
         };
         // The second time for a fault, which changes nothing.
         wire.lose(&format!("the worker of `{model}` ended: {why}"));
         worker.kill().await;
         End::Died { ready, why }
+    }
+
+    fn on_card(&self) -> bool {
+        matches!(self.replica.spec.computes_on, ComputesOn::Card { .. })
+    }
+
+    /// How long its worker may give no sign.
+    fn patience(&self) -> Duration {
+        let Timeouts { stall, device, .. } = self.shared.timeouts;
+        if self.on_card() { device } else { stall }
+    }
+
+    /// Remembers that what it computes on failed, and returns that with what to do.
+    fn blame_device(&self, why: &str) -> String {
+        let model = self.replica.model();
+        for device in &self.replica.spec.devices {
+            let told = format!("`{model}`: {why}");
+            self.shared.faults.note(Instant::now(), device, &told);
+        }
+        format!(
+            "{why}; `skep doctor` tells more, and `node.device = \"cpu\"` computes on the processor"
+        )
     }
 
     /// A worker with the model open in it.
@@ -193,6 +232,7 @@ impl Tending<'_> {
                 }
                 Err(NotOpened::Refused(error)) => return Err(LoadError::Refused { model, error }),
                 Err(NotOpened::Died(why)) => return Err(died(why)),
+                Err(NotOpened::Device(why)) => return Err(died(self.blame_device(&why))),
                 Err(NotOpened::Stale) if fresh => {
                     return Err(died(
                         "its plugin does not fit this program even after it was compiled again"

@@ -36,10 +36,18 @@ pub enum Fault {
         call: &'static str,
         what: String,
     },
+    /// What the model computes on failed, and nothing of it is to be relied on.
+    #[error("{0}")]
+    Device(String),
     /// The component does not fit the contract, or the host failed.
     #[error("the plugin `{plugin}` could not be run: {what}")]
     Unfit { plugin: String, what: String },
 }
+
+/// Ends the call in which the device failed, past the plugin: it cannot help.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct DeviceFault(pub(super) String);
 
 /// Where and under what limits a call was made.
 pub(super) struct Call<'a> {
@@ -63,6 +71,9 @@ impl Call<'_> {
         last_words: Option<&str>,
     ) -> Fault {
         let (plugin, call) = (self.plugin.to_owned(), self.name);
+        if let Some(DeviceFault(what)) = error.downcast_ref::<DeviceFault>() {
+            return Fault::Device(what.clone());
+        }
         let trap = error.downcast_ref::<Trap>();
         match (trap, self.limit) {
             (Some(Trap::Interrupt), Limit::Time(limit)) => {

@@ -4,6 +4,7 @@
 //! checked before a request comes here, and whoever changes anything has shown a key.
 
 mod body;
+mod burn_in;
 mod cluster;
 mod keys;
 mod lines;
@@ -29,6 +30,8 @@ use crate::agent::Agent;
 pub(super) fn routes() -> Router<Arc<Agent>> {
     Router::new()
         .route("/node", get(node::node))
+        .route("/node/burn-in", get(burn_in::list).post(burn_in::begin))
+        .route("/node/burn-in/{device}", delete(burn_in::forget))
         .route("/version", get(node::version))
         .route("/plugins", get(node::plugins))
         .route("/models", get(models::list))

@@ -1,5 +1,6 @@
 //! One scrape: what was counted, and how things stand now, as text.
 
+mod devices;
 mod scheduling;
 
 use std::fmt;
@@ -11,7 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
-use skep_hw::telemetry::{Device, Snapshot};
+use skep_hw::telemetry::Snapshot;
 
 use super::{Metrics, ModelLabels, health};
 use crate::agent::Agent;
@@ -29,7 +30,7 @@ pub fn render(agent: &Agent) -> Result<String, fmt::Error> {
     scheduling::scheduling(&mut registry, agent.router.policies());
     if let Some(machine) = agent.telemetry.borrow().as_deref() {
         host(&mut registry, &machine.snapshot);
-        devices(&mut registry, &machine.snapshot.devices);
+        devices::devices(&mut registry, &machine.snapshot.devices);
         health::devices(&mut registry, machine);
     }
     let mut text = String::with_capacity(8 << 10);
@@ -213,50 +214,6 @@ fn host(registry: &mut Registry, snapshot: &Snapshot) {
         if let Some(value) = value {
             gauge(registry, name, help, value);
         }
-    }
-}
-
-fn devices(registry: &mut Registry, devices: &[Device]) {
-    #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-    struct Labels {
-        device: String,
-    }
-    type Figure = (&'static str, &'static str, fn(&Device) -> Option<f64>);
-    let figures: [Figure; 6] = [
-        (
-            "gpu_utilisation_ratio",
-            "Share of time in which a kernel ran",
-            |d| d.reading.utilisation_percent.map(|p| f64::from(p) / 100.0),
-        ),
-        ("gpu_memory_bytes", "Device memory", |d| {
-            d.reading.memory.memory_total_bytes.map(|b| b as f64)
-        }),
-        ("gpu_memory_used_bytes", "Device memory in use", |d| {
-            d.reading.memory.memory_used_bytes.map(|b| b as f64)
-        }),
-        ("gpu_power_watts", "Power drawn by the board", |d| {
-            d.reading.power.power_watts.map(f64::from)
-        }),
-        ("gpu_temperature_celsius", "Temperature of the chip", |d| {
-            d.reading.thermal.chip_celsius.map(f64::from)
-        }),
-        (
-            "gpu_energy_joules",
-            "Energy since the driver was loaded",
-            |d| d.reading.power.energy_joules,
-        ),
-    ];
-    for (name, help, read) in figures {
-        let family = Family::<Labels, Gauge<f64, std::sync::atomic::AtomicU64>>::default();
-        for device in devices {
-            if let Some(value) = read(device) {
-                let labels = Labels {
-                    device: device.identity.id.to_string(),
-                };
-                family.get_or_create(&labels).set(value);
-            }
-        }
-        registry.register(name, help, family);
     }
 }
 

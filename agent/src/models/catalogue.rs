@@ -95,7 +95,7 @@ impl Catalogue {
             sweep(folder, is_temporary);
         }
         sweep(&folders.packed, |path| {
-            let name = path.file_name().unwrap_or_default();
+            let name = path.file_stem().unwrap_or_default();
             !folders.blobs.join(name).exists()
         });
         let catalogue = Self {
@@ -246,7 +246,9 @@ impl Catalogue {
         file::remove_if_there(&blob).map_err(CatalogueError::io("remove", &blob))?;
         let packed = self.folders.packed.join(digest.blob_name());
         let freed_bytes = freed_bytes + fs::metadata(&packed).map_or(0, |about| about.len());
-        file::remove_if_there(&packed).map_err(CatalogueError::io("remove", &packed))?;
+        for path in [packed.with_extension(NEED), packed] {
+            file::remove_if_there(&path).map_err(CatalogueError::io("remove", &path))?;
+        }
         Ok(Removed { freed_bytes })
     }
 
@@ -327,10 +329,18 @@ impl Model {
         let blobs = self.path.parent().unwrap_or_else(|| Path::new(""));
         blobs.with_file_name(PACKED).join(self.digest().blob_name())
     }
+
+    /// Where it is remembered how much of a card it took.
+    pub(super) fn need_path(&self) -> PathBuf {
+        self.packed_path().with_extension(NEED)
+    }
 }
 
 /// The source of models that come with the binary.
 pub(super) const EMBEDDED: &str = "embedded";
+
+/// What follows the name of a packed form in that of the file with what the model took of a card.
+const NEED: &str = "card";
 
 /// The folder of packed forms, beside that of blobs.
 const PACKED: &str = "packed";

@@ -1,5 +1,6 @@
 //! The messages themselves. One frame carries one message. Decides nothing.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Error, Event, Load, ModelInfo, Settings, Work};
-use crate::limits::{OPEN_TIMEOUT, STALL_TIMEOUT, STEP_TIMEOUT, SUBMIT_TIMEOUT};
+use crate::limits::{DEVICE_TIMEOUT, OPEN_TIMEOUT, STALL_TIMEOUT, STEP_TIMEOUT, SUBMIT_TIMEOUT};
 
 /// From the agent to a worker. `Hello`, then `Open`, then anything in any order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,6 +78,8 @@ pub enum FromWorker {
     Log(Line),
     /// The last frame: why the worker leaves.
     Ending(Ending),
+    /// What the model computes on is there; its memory comes next, then `Opened`.
+    DeviceOpen,
 }
 
 /// What a worker computes on.
@@ -85,12 +88,40 @@ pub enum ComputesOn {
     #[default]
     Processor,
     Card {
-        driver: CardDriver,
-        /// From 0, as the driver counts.
-        index: u32,
+        card: CardId,
         /// The driver's library, where it is not to be found by its name.
         library: Option<PathBuf>,
     },
+}
+
+impl ComputesOn {
+    /// The card, if it is one.
+    #[must_use]
+    pub fn card(&self) -> Option<CardId> {
+        match self {
+            Self::Processor => None,
+            Self::Card { card, .. } => Some(*card),
+        }
+    }
+}
+
+/// A card as the configuration names it; shown as `cuda:0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardId {
+    pub driver: CardDriver,
+    /// From 0, as the driver counts.
+    pub index: u32,
+}
+
+impl fmt::Display for CardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let driver = match self.driver {
+            CardDriver::Cuda => "cuda",
+            CardDriver::Hip => "hip",
+            CardDriver::Vulkan => "vulkan",
+        };
+        write!(f, "{driver}:{}", self.index)
+    }
 }
 
 /// How a card is reached.
@@ -134,6 +165,8 @@ pub struct Timeouts {
     pub submit: Duration,
     /// How long a worker with living requests may give no sign.
     pub stall: Duration,
+    /// The same on a card, whose driver may never return; twice that for a card to be opened.
+    pub device: Duration,
 }
 
 impl Default for Timeouts {
@@ -143,6 +176,7 @@ impl Default for Timeouts {
             step: STEP_TIMEOUT,
             submit: SUBMIT_TIMEOUT,
             stall: STALL_TIMEOUT,
+            device: DEVICE_TIMEOUT,
         }
     }
 }
@@ -169,6 +203,8 @@ pub struct Opened {
     pub device: String,
     /// The kind of that: `cpu`, or as the scheduler's devices have it.
     pub computes_on: String,
+    /// How much less of the card's memory is free than before, in bytes; none on the processor.
+    pub card_bytes: Option<u64>,
     /// How long opening took, in milliseconds.
     pub took_ms: u64,
 }
@@ -216,7 +252,8 @@ pub enum LineLevel {
 pub enum Ending {
     /// It was asked to and every request had finished.
     Drained,
-    /// It could not go on: the plugin trapped, ran too long or grew too large, or its device failed.
-    /// One sentence for people.
+    /// It could not go on: the plugin trapped, ran too long or grew too large. One sentence for people.
     Fault(String),
+    /// What it computes on failed. One sentence for people.
+    Device(String),
 }

@@ -7,11 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 use skep_core::{Input, ModelState, Replica, ReplicaId, ReplicaState};
 
-use super::{LOOK_INTERVAL, ModelFacts, NoPlace, Router};
-use crate::fleet::{self, ModelSpec, ReplicaStatus};
-use crate::host::scheduler as host;
-use crate::models::{Format, Model, ModelName};
-use crate::protocol::FileSource;
+use super::{LOOK_INTERVAL, ModelFacts, Router};
+use crate::fleet::{self, ReplicaStatus};
+use crate::models::ModelName;
 
 /// Where a model stands, for people and programs.
 #[derive(Clone, Debug, Serialize)]
@@ -109,7 +107,7 @@ impl Router {
             Err(why) => Err(why),
         };
         match loaded {
-            Ok(_) => {}
+            Ok(replica) => self.remember(replica),
             Err(why) => {
                 tracing::error!(%model, %why, "could not load a model");
                 self.tell(Input::LoadFailed { model, why });
@@ -133,64 +131,6 @@ impl Router {
             tracing::debug!(%replica, %error, "nothing to unload");
         }
         self.look();
-    }
-
-    /// The place of a model, and how to open it there.
-    fn placed(&self, model: &str) -> Result<ModelSpec, String> {
-        let found = self.found(model)?;
-        let draft = self.shared.drafts.get(model);
-        let draft = draft
-            .filter(|_| self.shared.opening.speculate)
-            .map(|draft| {
-                self.found(draft).map_err(|why| {
-                    format!("the draft model of `{model}` in `models.drafts`: {why}")
-                })
-            });
-        let draft = draft.transpose()?;
-        let draft_bytes = draft.as_ref().map_or(0, Model::bytes);
-        let decision = self.shared.policies.place(&host::Job {
-            model: model.into(),
-            digest: found.digest().to_string(),
-            memory_bytes: found.bytes().saturating_add(draft_bytes),
-            require: Vec::new(),
-            devices: self.shared.devices.clone(),
-        });
-        let placement = decision
-            .answer
-            .map_err(|refusal| NoPlace(refusal).to_string())?;
-        let home = self.shared.node.to_string();
-        let mut ranked = placement.ranked.into_iter();
-        let spot = ranked.find(|spot| spot.node == home);
-        let devices = spot.map(|spot| spot.devices).unwrap_or_default();
-        tracing::info!(model, policy = %decision.by, ?devices, why = %placement.why, "loading");
-        Ok(ModelSpec {
-            name: model.into(),
-            files: vec![stored(&found)],
-            draft: draft.as_ref().map(stored),
-            plugin: ENGINE.into(),
-            devices,
-            settings: self.shared.opening,
-            threads: self.shared.threads,
-            computes_on: self.shared.computes_on.clone(),
-            memory_bytes: None,
-        })
-    }
-
-    /// A model of the catalogue that can be run.
-    fn found(&self, model: &str) -> Result<Model, String> {
-        let name: ModelName = model.parse().map_err(|error| format!("{error}"))?;
-        let found = self
-            .shared
-            .catalogue
-            .find(&name)
-            .map_err(|error| error.to_string())?;
-        if found.format() != Format::Gguf {
-            return Err(format!(
-                "`{model}` is {}, and no plugin here runs that",
-                found.format()
-            ));
-        }
-        Ok(found)
     }
 
     /// Follows the fleet for as long as it lives.
@@ -324,7 +264,7 @@ impl Router {
             }
             let spec = self.placed(model)?;
             let loading = self.shared.fleet.load(spec).await;
-            loading.map_err(|error| error.to_string())?;
+            self.remember(loading.map_err(|error| error.to_string())?);
         }
         loop {
             match self.here(model) {
@@ -354,13 +294,3 @@ impl Router {
 
 /// The core unloads only what no request uses; this is for one that came just now.
 pub(super) const UNLOAD_GRACE: Duration = Duration::from_secs(60);
-
-/// The engine plugin that runs model files.
-const ENGINE: &str = "llama";
-
-fn stored(model: &Model) -> FileSource {
-    FileSource::Stored {
-        path: model.path().to_path_buf(),
-        packed: model.packed_path(),
-    }
-}

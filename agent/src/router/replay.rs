@@ -196,6 +196,7 @@ impl Router {
         let view = state.core.model(model);
         let mut standing = match view.map(|view| &view.state) {
             Some(ModelState::Loading { .. } | ModelState::MakingRoom { .. }) => Standing::Coming,
+            Some(ModelState::Failed { why, .. }) => Standing::Never(Some(why.clone())),
             _ => Standing::Never(None),
         };
         for replica in state.core.registry().of_model(model) {

@@ -1,14 +1,16 @@
 //! What speaks against a device now.
 //!
-//! Decides what is added to the verdict of a reading: that there was none for a while, and that a
-//! model which was placed on the device computes elsewhere. Refuses to remember anything.
+//! Decides what is added to the verdict of a reading: that there was none for a while, that a
+//! model which was placed on the device computes elsewhere, and that workers ended by its faults.
+//! Refuses to remember anything.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use skep_hw::telemetry::{Device, Verdict};
 
 use super::{Cause, Level};
-use crate::fleet::ReplicaStatus;
+use crate::fleet::{DeviceFaults, ReplicaStatus};
+use crate::limits::{DEVICE_FAULT_SHOWN, DEVICE_FAULTS_MAX};
 
 /// What its last reading shows.
 pub(super) fn reading(device: &Device) -> Vec<Cause> {
@@ -84,6 +86,31 @@ pub(crate) fn fallback(replica: &ReplicaStatus) -> Option<Cause> {
     })
 }
 
+/// What the faults that ended workers on it say: one is believed for a while, and so many at once that the device is not to
+/// be relied on.
+pub(super) fn faults(now: Instant, faults: &DeviceFaults) -> Option<Cause> {
+    let ago = now.saturating_duration_since(faults.last);
+    let (code, level, text) = if faults.count >= DEVICE_FAULTS_MAX {
+        let text = "it failed its workers time and again, so nothing runs on it until it was quiet";
+        ("worker_faults", Level::Lost, text)
+    } else if ago < DEVICE_FAULT_SHOWN {
+        ("worker_fault", Level::Degraded, "it failed a worker")
+    } else {
+        return None;
+    };
+    let count = match faults.count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    };
+    Some(Cause {
+        code: code.into(),
+        level,
+        text: text.into(),
+        evidence: format!("{count} lately; {}", faults.why),
+        hold: HOLD,
+    })
+}
+
 /// How long a cause is believed after it was last seen: some looks, so that one good one proves
 /// nothing.
 const HOLD: Duration = Duration::from_secs(5);
@@ -124,6 +151,30 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_is_told_and_three_are_too_many() {
+        let now = Instant::now();
+        let check = |count: usize, ago_s: u64, expect: Option<Level>| {
+            let known = DeviceFaults {
+                device: "GPU-1".into(),
+                count,
+                last: now,
+                why: "`m`: it failed".into(),
+            };
+            let cause = faults(now + Duration::from_secs(ago_s), &known);
+            assert_eq!(
+                cause.map(|cause| cause.level),
+                expect,
+                "{count} after {ago_s} s"
+            );
+        };
+        check(1, 0, Some(Level::Degraded));
+        check(2, 59, Some(Level::Degraded));
+        check(2, 61, None);
+        check(3, 0, Some(Level::Lost));
+        check(3, 500, Some(Level::Lost));
+    }
+
+    #[test]
     fn a_model_that_fell_back_to_the_processor_is_told() {
         let check = |placed: &[&str], computes_on: &str, expect: bool| {
             let status = ReplicaStatus {
@@ -141,6 +192,7 @@ mod tests {
                 restarts: 0,
                 since: SystemTime::UNIX_EPOCH,
                 opened_in: None,
+                card_bytes: None,
             };
             assert_eq!(
                 fallback(&status).is_some(),

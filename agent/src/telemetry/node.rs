@@ -52,9 +52,12 @@ pub(super) fn accelerator(
     if let Some(total) = memory.memory_total_bytes {
         totals.insert(id.clone(), total);
     }
+    let unwatched = device.reading == hw::Reading::default() && device.identity.uuid.is_none();
+    // As with the processor: unknown memory keeps no model from being tried, and the worker says if it does not suffice.
+    let unknown = if unwatched { u64::MAX } else { 0 };
     Device {
-        memory_bytes: totals.get(&id).copied().unwrap_or_default(),
-        memory_free_bytes: memory.memory_free_bytes.map_or(0, coarse),
+        memory_bytes: totals.get(&id).copied().unwrap_or(unknown),
+        memory_free_bytes: memory.memory_free_bytes.map_or(unknown, coarse),
         id,
         kind: match device.identity.vendor {
             hw::Vendor::Nvidia => "nvidia".into(),

@@ -13,10 +13,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::calm::{Calm, Turn};
-use super::threads::{Look, Seen, Threads};
-use super::{Cause, Level, Machine, Standing, judge, node};
-use crate::fleet::ReplicaStatus;
+use super::threads::{Seen, Threads};
+use super::{Cause, Level, Machine, Standing, card, judge, node};
+use crate::diagnosis::BurnIns;
+use crate::fleet::{DeviceFaults, ReplicaStatus};
 use crate::keys::unix_now_s;
+use crate::protocol::CardId;
 use crate::router::Router;
 
 /// Everything that is known of this machine's devices. [`Watch::follow`] keeps it up to date.
@@ -27,16 +29,19 @@ pub struct Watch {
     interval: Duration,
     started: Instant,
     machine: watch::Sender<Option<Arc<Machine>>>,
+    /// The card that models compute on here, if they do.
+    card: Option<CardId>,
     calms: BTreeMap<String, (Calm, u64)>,
     totals: BTreeMap<String, u64>,
+    burn_ins: Option<BurnIns>,
 }
 
 impl Watch {
-    /// Starts the threads that look.
+    /// Starts the threads that look; models compute on `card`, or on the processor.
     ///
     /// # Errors
     /// When the system gives no threads.
-    pub fn start(interval: Duration, places: &Places) -> io::Result<Self> {
+    pub fn start(interval: Duration, places: &Places, card: Option<CardId>) -> io::Result<Self> {
         let seen = Arc::new(Seen::default());
         Ok(Self {
             _threads: Threads::start(interval, places, &seen)?,
@@ -44,9 +49,16 @@ impl Watch {
             interval,
             started: Instant::now(),
             machine: watch::Sender::new(None),
+            card,
             calms: BTreeMap::new(),
             totals: BTreeMap::new(),
+            burn_ins: None,
         })
+    }
+
+    /// From now on burn-ins count too.
+    pub(crate) fn heed(&mut self, burn_ins: BurnIns) {
+        self.burn_ins = Some(burn_ins);
     }
 
     /// The newest look at the machine; none before the first.
@@ -65,7 +77,11 @@ impl Watch {
                 self.seen.news.notified().await;
             }
         };
-        if tokio::time::timeout(FIRST_LOOK, whole).await.is_err() {
+        let patience = match self.card {
+            Some(_) => FIRST_LOOK_AT_CARD,
+            None => FIRST_LOOK,
+        };
+        if tokio::time::timeout(patience, whole).await.is_err() {
             tracing::warn!("the first look at the hardware takes long; starting without it");
         }
         let host = self.seen.host().and_then(|host| host.name.clone());
@@ -80,7 +96,7 @@ impl Watch {
             labels: BTreeMap::new(),
             devices: vec![node::unseen_processor()],
         };
-        self.look(Instant::now(), &[], &mut node);
+        self.look(Instant::now(), &[], &[], &mut node);
         node
     }
 
@@ -88,18 +104,36 @@ impl Watch {
     #[must_use]
     pub fn follow(mut self, router: Router, runtime: &Handle) -> JoinHandle<()> {
         runtime.spawn(async move {
+            let mut changes = router.fleet().changes();
             loop {
                 // Also without news: that there is none may be the news. News in time come first.
                 let patience = self.interval * 2;
-                let _ = tokio::time::timeout(patience, self.seen.news.notified()).await;
+                tokio::select! {
+                    () = tokio::time::sleep(patience) => {}
+                    () = self.seen.news.notified() => {}
+                    // A worker that ended may have ended by a device's fault.
+                    changed = changes.changed() => if changed.is_err() {
+                        return;
+                    },
+                }
                 let replicas = router.fleet().replicas();
-                router.update_node(|node| self.look(Instant::now(), &replicas, node));
+                let faults = router.fleet().device_faults();
+                router.update_node(|node| self.look(Instant::now(), &replicas, &faults, node));
+                if let Some(id) = self.card_id() {
+                    router.card_is(id);
+                }
             }
         })
     }
 
     /// Judges what was seen last, tells what changed, and brings the node up to date.
-    fn look(&mut self, now: Instant, replicas: &[ReplicaStatus], node: &mut Node) {
+    fn look(
+        &mut self,
+        now: Instant,
+        replicas: &[ReplicaStatus],
+        faults: &[DeviceFaults],
+        node: &mut Node,
+    ) {
         let Some(host) = self.seen.host() else { return };
         let fallen: Vec<(&ReplicaStatus, Cause)> = replicas
             .iter()
@@ -115,10 +149,22 @@ impl Watch {
             };
             sources.extend(look.sources.iter().cloned());
             for device in &look.devices {
-                let causes = self.causes(now, &look, device, &fallen);
-                standings.push(self.stand(now, &look, device, causes));
+                let mut causes = judge::reading(device);
+                let age = now.saturating_duration_since(look.at);
+                causes.extend(judge::silence(age, self.interval));
+                causes.extend(self.burnt(device));
+                causes.extend(of_workers(now, device, &fallen, faults));
+                standings.push(self.stand(now, look.at, device, causes));
                 devices.push(device.clone());
             }
+        }
+        let watched = |id| devices.iter().any(|device| card::is_card(device, id));
+        if let Some(id) = self.card.filter(|id| !watched(*id)) {
+            let device = card::unwatched(id);
+            let mut causes = self.burnt(&device);
+            causes.extend(of_workers(now, &device, &fallen, faults));
+            standings.push(self.stand(now, now, &device, causes));
+            devices.push(device);
         }
         node::forget_strangers(&mut self.calms, &devices);
         node::forget_strangers(&mut self.totals, &devices);
@@ -148,27 +194,27 @@ impl Watch {
         })));
     }
 
-    fn causes(
-        &self,
-        now: Instant,
-        look: &Look,
-        device: &hw::Device,
-        fallen: &[(&ReplicaStatus, Cause)],
-    ) -> Vec<Cause> {
-        let mut causes = judge::reading(device);
-        let age = now.saturating_duration_since(look.at);
-        causes.extend(judge::silence(age, self.interval));
+    /// What the card that models compute on is called among the devices; none without one, or before the first look.
+    #[must_use]
+    pub fn card_id(&self) -> Option<String> {
+        let id = self.card?;
+        let machine = self.machine.borrow();
+        let mut devices = machine.as_ref()?.snapshot.devices.iter();
+        let found = devices.find(|device| card::is_card(device, id))?;
+        Some(found.identity.id.to_string())
+    }
+
+    /// What burn-ins hold against a device.
+    fn burnt(&self, device: &hw::Device) -> Vec<Cause> {
         let id = &device.identity.id.0;
-        let on_it = |replica: &ReplicaStatus| replica.devices.iter().any(|on| on == id);
-        let fell = fallen.iter().find(|(replica, _)| on_it(replica));
-        causes.extend(fell.map(|(_, cause)| cause.clone()));
-        causes
+        let all = self.burn_ins.iter();
+        all.flat_map(|all| all.causes(id)).collect()
     }
 
     fn stand(
         &mut self,
         now: Instant,
-        look: &Look,
+        read_at: Instant,
         device: &hw::Device,
         causes: Vec<Cause>,
     ) -> Standing {
@@ -188,7 +234,7 @@ impl Watch {
             level: worst.unwrap_or(Level::Healthy),
             causes,
             since_unix_s: *since,
-            read_at: look.at,
+            read_at,
         }
     }
 
@@ -207,6 +253,22 @@ impl Watch {
             )),
         })
     }
+}
+
+/// What the models that were placed on a device say against it.
+fn of_workers(
+    now: Instant,
+    device: &hw::Device,
+    fallen: &[(&ReplicaStatus, Cause)],
+    faults: &[DeviceFaults],
+) -> Vec<Cause> {
+    let id = &device.identity.id.0;
+    let on_it = |replica: &ReplicaStatus| replica.devices.iter().any(|on| on == id);
+    let fell = fallen.iter().find(|(replica, _)| on_it(replica));
+    let failed = faults.iter().find(|fault| fault.device == *id);
+    let failed = failed.and_then(|fault| judge::faults(now, fault));
+    let fell = fell.map(|(_, cause)| cause.clone());
+    fell.into_iter().chain(failed).collect()
 }
 
 /// The alert: one line for each cause that came or went.
@@ -236,3 +298,7 @@ const VENDORS: [Vendor; 2] = [Vendor::Nvidia, Vendor::Amd];
 
 /// A look without a GPU takes milliseconds; waking one may take seconds, for which nobody waits.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
+
+/// The same where models compute on a card, and cannot be placed before it is known. `nvidia-smi` of a machine that keeps no
+/// driver loaded takes some seconds.
+const FIRST_LOOK_AT_CARD: Duration = Duration::from_secs(5);

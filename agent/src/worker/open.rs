@@ -5,22 +5,42 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use skep_hw::{CpuSettings, Device, Region};
+use skep_hw::{Blame, CpuSettings, Device, DeviceError, Region};
 
+use super::link::{Link, Lost};
 use crate::host::{Model, OpenError, Opening, SourceFile};
 use crate::limits::{
     MEMORY_KEPT_FREE_SHARE, MODEL_FILES, PACKED_BYTES_MIN, PACKED_DISK_FREE_BYTES,
 };
 use crate::protocol::{
-    CardDriver, ComputesOn, Ending, Error, FileSource, FromWorker, Open, Opened,
+    CardDriver, CardId, ComputesOn, Ending, Error, FileSource, FromWorker, Open, Opened,
 };
 
-/// The open model, or the frame that says why there is none.
-pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
+/// Why there is no model.
+pub(super) enum NotOpen {
+    /// The frame that says it.
+    Refused(FromWorker),
+    /// Nobody is there to be told.
+    Lost(Lost),
+}
+
+impl From<FromWorker> for NotOpen {
+    fn from(refusal: FromWorker) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// The open model, or why there is none. Tells the agent as soon as the device is there.
+pub(super) fn model(open: &Open, link: &mut Link) -> Result<(Model, Opened), NotOpen> {
     let started = Instant::now();
     let files = files(open).map_err(FromWorker::OpenFailed)?;
-    let device = device(open).map_err(FromWorker::OpenFailed)?;
-    let free = device.memory_free_bytes();
+    let device = device(open)?;
+    let told = link.send(&FromWorker::DeviceOpen);
+    told.and_then(|()| link.flush()).map_err(NotOpen::Lost)?;
+    let free = device
+        .memory_free()
+        .map_err(|error| FromWorker::Ending(Ending::Device(chain(&error))))?;
+    let on_card = matches!(open.computes_on, ComputesOn::Card { .. });
     let opening = Opening {
         plugin: &open.plugin,
         compiled: &open.compiled,
@@ -35,6 +55,13 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
     };
     let mut model = Model::open(opening).map_err(|error| match error {
         OpenError::Stale(_) => FromWorker::Stale,
+        OpenError::Refused(Error::Exhausted(why)) if on_card => {
+            FromWorker::OpenFailed(Error::Exhausted(format!(
+                "{why}; the card has {} MiB free: unload another model, give this one a smaller context \
+                 (`models.context_tokens`), or set `node.device = \"cpu\"` to compute on the processor",
+                free >> 20
+            )))
+        }
         OpenError::Refused(error) => FromWorker::OpenFailed(error),
         OpenError::Fault(fault) => FromWorker::Ending(fault.into()),
     })?;
@@ -42,6 +69,8 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
         .info()
         .map_err(|fault| FromWorker::Ending(Ending::from(fault)))?;
     keep_packed(files.kept);
+    let left = device.memory_free().ok().filter(|_| on_card);
+    let card_bytes = left.map(|left| free.saturating_sub(left));
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok((
         model,
@@ -49,13 +78,14 @@ pub(super) fn model(open: &Open) -> Result<(Model, Opened), FromWorker> {
             info,
             device: device.name().to_owned(),
             computes_on: device.kind().to_owned(),
+            card_bytes,
             took_ms,
         },
     ))
 }
 
 /// What the model computes on.
-fn device(open: &Open) -> Result<Device, Error> {
+fn device(open: &Open) -> Result<Device, FromWorker> {
     let made = match &open.computes_on {
         ComputesOn::Processor => {
             let threads = open.threads.unwrap_or_default() as usize;
@@ -65,8 +95,7 @@ fn device(open: &Open) -> Result<Device, Error> {
             })
         }
         ComputesOn::Card {
-            driver,
-            index,
+            card: CardId { driver, index },
             library,
         } => {
             let open = match driver {
@@ -77,13 +106,16 @@ fn device(open: &Open) -> Result<Device, Error> {
             open(*index, library.as_deref().map(Path::as_os_str))
         }
     };
-    made.map_err(|error| {
-        let card = matches!(open.computes_on, ComputesOn::Card { .. });
-        let mut words = chain(&error);
-        if card {
-            words += "; set `node.device = \"cpu\"` to compute on the processor";
+    made.map_err(|error| match &error {
+        DeviceError::Card(card) if card.blame() == Blame::Memory => {
+            let hint =
+                "unload what fills it, or set `node.device = \"cpu\"` to compute on the processor";
+            FromWorker::OpenFailed(Error::Exhausted(format!("{error}; {hint}")))
         }
-        Error::Other(words)
+        DeviceError::Card(_) => FromWorker::Ending(Ending::Device(chain(&error))),
+        DeviceError::Isa(_) | DeviceError::Thread(_) => {
+            FromWorker::OpenFailed(Error::Other(chain(&error)))
+        }
     })
 }
 

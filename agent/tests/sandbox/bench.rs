@@ -28,6 +28,7 @@ impl Bench {
             step: Duration::from_secs(1),
             submit: Duration::from_secs(1),
             stall: Duration::from_secs(20),
+            ..Timeouts::default()
         })
     }
 

@@ -115,6 +115,21 @@ DEVICE float group_sum(float x) {
     return x;
 }
 
+/// The sum over a group, each thread of which gets it: first of every eighth lane, one after the other, then of these sums.
+DEVICE float group_sum_in_order(float x) {
+    u32 lanes[32];
+    from_lanes(bits_of(x), lanes);
+    float total = 0.0f;
+    UNROLL
+    for (u32 first = 0; first < 8; first++) {
+        float sum = 0.0f;
+        UNROLL
+        for (u32 lane = first; lane < 32; lane += 8) sum += float_of(lanes[lane]);
+        total += sum;
+    }
+    return total;
+}
+
 DEVICE i32 group_sum(i32 x) {
     for (u32 mask = 16; mask > 0; mask >>= 1) x += (i32)exchange((u32)x, mask);
     return x;

@@ -1,8 +1,11 @@
 // x * transpose(weight) + bias.
 //
-// Decides how products are dealt to threads: a group has a weight row, its threads have blocks of columns in turn, and each
-// block meets up to eight rows of activations. With weights of bytes and less, activations are rounded first, as
-// `src/reference/matmul.rs` says.
+// Decides how products of few rows are dealt to threads: a group has a weight row, its threads have blocks of columns in
+// turn, and each block meets up to eight rows of activations. With weights of bytes and less, activations are rounded first,
+// as `src/reference/matmul.rs` says.
+//
+// A sum's order is the same whatever the number of rows, here and in `tile.cu`. Pair number p of blocks belongs to stream
+// p modulo 32; the pairs of a stream are added one after the other, then every eighth stream, then the eight sums of these.
 //
 // What bounds it: with one row of activations, reading the weights.
 #include "blocks.h"
@@ -48,38 +51,43 @@ struct Out {
 
 /// Adds up over the group, and one thread writes.
 DEVICE void put(Out out, u32 row, u32 column, float sum) {
-    sum = group_sum(sum);
+    sum = group_sum_in_order(sum);
     if (thread_index() % 32 == 0) {
         out.values[(u64)row * out.stride + column] = out.bias ? sum + out.bias[column] : sum;
     }
 }
 
 template <u32 T>
-DEVICE void quantised(Out out, const u8 *weight, u64 row_bytes, u32 weight_rows, u32 blocks, const u32 *bytes,
-                      const float *scales, const float *sums, u32 rows) {
+DEVICE void quantised(Out out, const u8 *weight, u32 weight_rows, u32 blocks, const u32 *bytes, const float *scales,
+                      const float *sums, u32 rows) {
     u32 column = block_x() * (thread_count() / 32) + thread_index() / 32, lane = thread_index() % 32;
     if (column >= weight_rows) return;
     u32 first = block_y() * TOGETHER, count = rows - first < TOGETHER ? rows - first : TOGETHER;
-    const u8 *row = weight + column * row_bytes;
+    Planes planes = {weight, (u64)weight_rows * (blocks / Form<T>::parts)};
     float parts[TOGETHER] = {};
-    for (u32 index = lane; index < blocks; index += 32) {
-        Block block = unpack<T>(row, index);
-    UNROLL
-        for (u32 r = 0; r < TOGETHER; r++) {
-            if (r >= count) break;
-            u64 place = (u64)(first + r) * blocks + index;
-            const u32 *x = bytes + place * 8;
-            i32 low = 0, high = 0;
-            for (u32 i = 0; i < 4; i++) {
-                low = dot4(block.quants[i], x[i], low);
-                high = dot4(block.quants[i + 4], x[i + 4], high);
-            }
-            if constexpr (T == Q6_K) {
-                parts[r] = fused((float)low, block.scales[0] * scales[place], parts[r]);
-                parts[r] = fused((float)high, block.scales[1] * scales[place], parts[r]);
-            } else {
-                parts[r] = fused((float)(low + high), block.scales[0] * scales[place], parts[r]);
-                parts[r] = fused(block.minimum, sums[place], parts[r]);
+    for (u32 pair = lane; pair * 2 < blocks; pair += 32) {
+        UNROLL
+        for (u32 which = 0; which < 2; which++) {
+            u32 index = pair * 2 + which;
+            if (index >= blocks) continue;
+            Block block = unpack<T>(planes, column, blocks, index);
+            UNROLL
+            for (u32 r = 0; r < TOGETHER; r++) {
+                if (r >= count) continue;
+                u64 place = (u64)(first + r) * blocks + index;
+                Quad x[2] = {load16(bytes + place * 8), load16(bytes + place * 8 + 4)};
+                i32 low = 0, high = 0;
+                for (u32 i = 0; i < 4; i++) {
+                    low = dot4(block.quants[i], x[0].words[i], low);
+                    high = dot4(block.quants[i + 4], x[1].words[i], high);
+                }
+                if constexpr (T == Q6_K) {
+                    parts[r] = fused((float)low, block.scales[0] * scales[place], parts[r]);
+                    parts[r] = fused((float)high, block.scales[1] * scales[place], parts[r]);
+                } else {
+                    parts[r] = fused((float)(low + high), block.scales[0] * scales[place], parts[r]);
+                }
+                if constexpr (Form<T>::minimum) parts[r] = fused(block.minimum, sums[place], parts[r]);
             }
         }
     }
@@ -93,7 +101,8 @@ DEVICE void quantised(Out out, const u8 *weight, u64 row_bytes, u32 weight_rows,
 #define QUANTISED(T)                                                                                                \
     KERNEL(matmul_##T, (float *values, u32 stride, const float *bias, const u8 *weight, u64 row_bytes, u32 weight_rows, \
                         u32 blocks, const u32 *bytes, const float *scales, const float *sums, u32 rows)) {          \
-        quantised<T>(Out{values, stride, bias}, weight, row_bytes, weight_rows, blocks, bytes, scales, sums, rows);  \
+        (void)row_bytes;                                                                                            \
+        quantised<T>(Out{values, stride, bias}, weight, weight_rows, blocks, bytes, scales, sums, rows);            \
     }
 EACH_QUANTISED(QUANTISED)
 

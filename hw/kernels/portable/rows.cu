@@ -3,14 +3,17 @@
 
 /// `out[r]` is row `picks[r]` of a table; grid: rows.
 template <u32 T>
-DEVICE void embed(float *out, u32 stride, const u8 *table, u64 row_bytes, u32 columns, const u32 *picks) {
-    const u8 *row = table + picks[block_x()] * row_bytes;
+DEVICE void embed(float *out, u32 stride, const u8 *table, u64 row_bytes, u32 columns, const u32 *picks, u64 rows) {
+    u32 pick = picks[block_x()];
     out += (u64)block_x() * stride;
     if constexpr (T == F32 || T == F16 || T == BF16) {
+        const u8 *row = table + pick * row_bytes;
         for (u32 i = thread_index(); i < columns; i += thread_count()) out[i] = plain<T>(row, i);
     } else {
-        for (u32 index = thread_index(); index < columns / 32; index += thread_count()) {
-            Block block = unpack<T>(row, index);
+        u32 parts = columns / 32;
+        Planes planes = {table, rows * (parts / Form<T>::parts)};
+        for (u32 index = thread_index(); index < parts; index += thread_count()) {
+            Block block = unpack<T>(planes, pick, parts, index);
             for (u32 i = 0; i < 32; i++) {
                 float quant = (float)(i8)(block.quants[i / 4] >> (i % 4 * 8));
                 out[index * 32 + i] = block.scales[i / 16] * quant + block.minimum;
@@ -19,9 +22,10 @@ DEVICE void embed(float *out, u32 stride, const u8 *table, u64 row_bytes, u32 co
     }
 }
 
-#define EMBED(T)                                                                                                \
-    KERNEL(embed_##T, (float *out, u32 stride, const u8 *table, u64 row_bytes, u32 columns, const u32 *picks)) { \
-        embed<T>(out, stride, table, row_bytes, columns, picks);                                                \
+#define EMBED(T)                                                                                                  \
+    KERNEL(embed_##T, (float *out, u32 stride, const u8 *table, u64 row_bytes, u32 columns, const u32 *picks,     \
+                       u64 rows)) {                                                                               \
+        embed<T>(out, stride, table, row_bytes, columns, picks, rows);                                            \
     }
 EACH_FLOAT(EMBED)
 EACH_QUANTISED(EMBED)

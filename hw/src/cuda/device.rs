@@ -122,6 +122,33 @@ impl Driver for Device {
         &self.name
     }
 
+    fn has_planes(&self) -> bool {
+        true
+    }
+
+    fn id(&self) -> Option<String> {
+        // What AMD's runtime tells is not what its other tools call a card.
+        if self.library.vendor() == Vendor::Amd {
+            return None;
+        }
+        let mut uuid = [0_u8; 16];
+        // SAFETY: a place of 16 bytes, and a device.
+        unsafe {
+            self.library
+                .device_uuid(uuid.as_mut_ptr().cast(), self.device)
+        }
+        .ok()?;
+        let mut id = "GPU".to_owned();
+        let mut rest = uuid.as_slice();
+        for length in [4, 2, 2, 2, 6] {
+            let (part, after) = rest.split_at_checked(length)?;
+            id.push('-');
+            id.extend(part.iter().map(|byte| format!("{byte:02x}")));
+            rest = after;
+        }
+        Some(id)
+    }
+
     fn free_bytes(&self) -> Result<u64, GpuError> {
         let (mut free, mut total) = (0, 0);
         let library = self.enter()?;

@@ -3,32 +3,27 @@
 //! Decides which form a card gets: on NVIDIA's the one for its own architecture, or the text that any driver translates; on
 //! AMD's the one that its runtime takes.
 
-use std::ffi::{CStr, c_int, c_void};
+use std::ffi::{c_int, c_void};
 
 use super::library::{Handle, Library, Vendor};
-use crate::gpu::GpuError;
+use crate::gpu::{GpuError, unpacked};
 
 /// Attributes of a device, by NVIDIA's numbers.
 const COMPUTE_MAJOR: c_int = 75;
 const COMPUTE_MINOR: c_int = 76;
 
-/// The kernels for any card of NVIDIA's.
-const TEXT: &CStr = match CStr::from_bytes_with_nul(
-    concat!(include_str!("../../kernels/prebuilt/kernels.ptx"), "\0").as_bytes(),
-) {
-    Ok(text) => text,
-    Err(_) => c"",
-};
-
-/// The kernels for cards of one architecture.
+/// The kernels in one form, packed.
 macro_rules! image {
     ($name:literal, $file:literal) => {
         (
             $name,
-            include_bytes!(concat!("../../kernels/prebuilt/", $file)),
+            include_bytes!(concat!("../../kernels/prebuilt/", $file, ".zst")),
         )
     };
 }
+
+/// Texts that NVIDIA's driver translates for cards from these numbers on; the last that fits is the best.
+const TEXTS: [(c_int, &[u8]); 2] = [image!(70, "sm_70.ptx"), image!(80, "sm_80.ptx")];
 
 /// By major and minor number.
 const NVIDIA: [(&str, &[u8]); 8] = [
@@ -61,8 +56,13 @@ pub(super) fn load(library: &Library, device: c_int) -> Result<Handle, GpuError>
             let minor = attribute(library, COMPUTE_MINOR, device)?;
             let number = format!("{major}{minor}");
             let own = NVIDIA.iter().find(|(of, _)| *of == number);
-            let loaded = own.and_then(|(_, image)| module(library, image).ok());
-            loaded.map_or_else(|| module(library, TEXT.to_bytes_with_nul()), Ok)
+            if let Some(loaded) = own.and_then(|(_, image)| module(library, image).ok()) {
+                return Ok(loaded);
+            }
+            let fits = |(from, _): &&(c_int, &[u8])| *from <= major * 10 + minor;
+            let [oldest, ..] = &TEXTS;
+            let (_, text) = TEXTS.iter().rfind(fits).unwrap_or(oldest);
+            module(library, text)
         }
         Vendor::Amd => {
             // A code object says what it is for, and the runtime refuses those for others.
@@ -88,8 +88,9 @@ fn attribute(library: &Library, attribute: c_int, device: c_int) -> Result<c_int
     Ok(value)
 }
 
-/// `image` is one that says its own length, or a text that ends with a zero.
-fn module(library: &Library, image: &[u8]) -> Result<Handle, GpuError> {
+/// Takes what says its own length, or a text, which ends with a zero.
+fn module(library: &Library, packed: &[u8]) -> Result<Handle, GpuError> {
+    let image = unpacked(packed)?;
     let mut module = std::ptr::null_mut();
     // SAFETY: a place to write to, and a whole image.
     unsafe { library.load_module(&raw mut module, image.as_ptr().cast::<c_void>()) }?;

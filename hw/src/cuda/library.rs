@@ -104,6 +104,7 @@ functions! {
     device_count(count: *mut c_int) = "cuDeviceGetCount" | "hipGetDeviceCount";
     device(device: *mut c_int, index: c_int) = "cuDeviceGet" | "hipDeviceGet";
     device_name(name: *mut c_char, room: c_int, device: c_int) = "cuDeviceGetName" | "hipDeviceGetName";
+    device_uuid(uuid: *mut c_char, device: c_int) = "cuDeviceGetUuid_v2" | "hipDeviceGetUuid";
     device_attribute(value: *mut c_int, attribute: c_int, device: c_int) = "cuDeviceGetAttribute" | "hipDeviceGetAttribute";
     retain_context(context: *mut Handle, device: c_int) = "cuDevicePrimaryCtxRetain" | "hipDevicePrimaryCtxRetain";
     release_context(device: c_int) = "cuDevicePrimaryCtxRelease_v2" | "hipDevicePrimaryCtxRelease";

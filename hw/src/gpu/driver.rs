@@ -9,6 +9,14 @@ pub(crate) trait Driver: std::fmt::Debug + Send + Sync {
     /// What the driver calls the card.
     fn name(&self) -> &str;
 
+    /// Whether its kernels take quantised weights in planes ([`super::planes`]), and have `tile_` ones for many rows.
+    fn has_planes(&self) -> bool;
+
+    /// The card's name that stays the same over restarts, as telemetry has it; none if the driver has no such name.
+    fn id(&self) -> Option<String> {
+        None
+    }
+
     /// Bytes of its memory that nobody has.
     fn free_bytes(&self) -> Result<u64, GpuError>;
 
@@ -113,6 +121,9 @@ pub enum GpuError {
         /// Its number.
         code: i32,
     },
+    /// The program is damaged.
+    #[error("the kernels in this program cannot be unpacked ({0}); install it again")]
+    Prebuilt(String),
     /// No such card.
     #[error("there is no {vendor} card {index}: this machine has {count}")]
     NoCard {

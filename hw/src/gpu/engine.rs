@@ -11,16 +11,18 @@ use super::driver::GpuError;
 use super::facts::Lists;
 use super::memory::Memory;
 use super::recording::Recording;
+use super::room::{Room, partial_bytes};
 use crate::cpu::mapping::Zeroed;
 use crate::graph::Graph;
 use crate::op::Op;
-use crate::plan::{Facts, Layout, most_rows};
+use crate::plan::{Facts, Layout};
 use crate::turn::Turn;
 
 mod attend;
 mod launch;
 mod names;
 
+pub(super) use self::attend::SPAN;
 use self::launch::Run;
 
 /// A graph on a card.
@@ -38,8 +40,10 @@ pub(crate) struct Engine {
     lists: Lists,
     /// Rounded activations: bytes, scales, sums.
     rounded: [Memory; 3],
-    /// By numbers of tokens, sequences and outputs, on which alone the launches depend; none of what came once.
-    recordings: HashMap<[usize; 3], Option<Recording>>,
+    /// What blocks of threads that share a row's attention give.
+    partials: Memory,
+    /// By numbers of tokens, sequences, outputs and spans, on which alone the launches depend; none of what came once.
+    recordings: HashMap<[usize; 4], Option<Recording>>,
 }
 
 /// Recordings of one plan. Steps that decode have as many kinds as there are sequences at once.
@@ -56,29 +60,7 @@ impl Engine {
         layout: &Layout,
     ) -> Result<Self, GpuError> {
         let (turns, turn_of) = Turn::all(graph);
-        let mut rounded = [0; 3];
-        for op in &graph.ops {
-            if let Op::Matmul { x, weight, .. } = op
-                && graph.weights[*weight as usize].dtype().is_quantised()
-            {
-                let shape = graph.shapes[*x as usize];
-                let blocks = shape.width as usize / 32 * most_rows(graph.bounds, shape.rows);
-                for (most, bytes) in rounded.iter_mut().zip([32, 4, 4]) {
-                    *most = (*most).max(blocks * bytes);
-                }
-            }
-        }
-        let bounds = graph.bounds;
-        let pages = graph
-            .cache
-            .as_ref()
-            .map_or(0, |cache| cache.pages() as usize);
-        let angles: usize = turns.iter().map(|turn| turn.frequencies.len() * 2).sum();
-        let words = bounds.tokens as usize * (3 + angles)
-            + bounds.sequences as usize * 3
-            + bounds.outputs as usize
-            + pages
-            + 32 * (8 + turns.len());
+        let Room { words, rounded } = Room::of(graph, &turns);
         let allocate = |bytes| Memory::allocate(card, bytes);
         let [bytes, scales, sums] = rounded;
         let mut weights = vec![None; graph.weights.len()];
@@ -109,6 +91,7 @@ impl Engine {
             turn_of,
             lists: Lists::with_room(card, words)?,
             rounded: [allocate(bytes)?, allocate(scales)?, allocate(sums)?],
+            partials: allocate(partial_bytes(card, graph))?,
             recordings: HashMap::new(),
             card: Arc::clone(card),
         })
@@ -131,6 +114,7 @@ impl Engine {
             batch.tokens.len(),
             batch.sequences.len(),
             batch.outputs.len(),
+            self.spans_of(facts),
         ];
         if let Some(None) = self.recordings.get(&kind) {
             let launches = || Run::of(self, graph, layout, facts, &places).all();
@@ -152,6 +136,14 @@ impl Engine {
         let to = out.f32_mut();
         let words = words.min(to.len());
         self.buffers[view.buffer].read(0, &mut to[..words])
+    }
+
+    /// Spans of places that the longest sequence of a batch may see, to the next power of two, so that recordings are few.
+    fn spans_of(&self, facts: &Facts<'_>) -> usize {
+        let sequences = facts.batch.sequences.iter();
+        let longest = sequences.map(|sequence| sequence.start.saturating_add(sequence.tokens));
+        let spans = longest.max().unwrap_or_default().div_ceil(SPAN);
+        (spans as usize).next_power_of_two()
     }
 
     fn vector(&self, index: Option<u32>) -> u64 {

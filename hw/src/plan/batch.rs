@@ -4,7 +4,7 @@
 //! to one place. Numbers come from a plugin at every step and are not trusted.
 
 use crate::cache::BLOCK;
-use crate::gpu::GpuError;
+use crate::gpu::{self, Blame, GpuError};
 use crate::graph::Graph;
 use crate::op::{Index, Op};
 
@@ -107,7 +107,7 @@ pub enum RunError {
         page: u32,
     },
     /// The card failed: nothing it was given is to be relied on.
-    #[error("the card failed in `{function}` ({code})")]
+    #[error("the card failed in `{function}`: {} ({code})", gpu::code_name(*code))]
     Card {
         /// The driver's function.
         function: &'static str,
@@ -126,6 +126,17 @@ pub enum RunError {
     },
 }
 
+impl RunError {
+    /// What it speaks against; none when the batch itself was wrong.
+    #[must_use]
+    pub fn blame(&self) -> Option<Blame> {
+        match self {
+            Self::Card { code, .. } => Some(Blame::of(*code)),
+            _ => None,
+        }
+    }
+}
+
 impl From<GpuError> for RunError {
     fn from(error: GpuError) -> Self {
         match error {
@@ -137,6 +148,7 @@ impl From<GpuError> for RunError {
             },
             GpuError::Library { .. }
             | GpuError::NoCard { .. }
+            | GpuError::Prebuilt(_)
             | GpuError::Lacks { .. }
             | GpuError::Piece { .. } => Self::Card {
                 function: "",

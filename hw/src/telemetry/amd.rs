@@ -30,6 +30,7 @@ use super::{Device, Places, SourceState, Verdict};
 )]
 mod bindings;
 mod card;
+mod figures;
 mod files;
 mod metrics;
 mod rocm;
@@ -76,6 +77,9 @@ impl AmdSource {
     /// Reads every device.
     pub(super) fn sample(&mut self, now: Instant) -> Vec<Device> {
         let mut devices = Vec::with_capacity(self.cards.len());
+        if let Some(rocm) = &mut self.rocm {
+            rocm.begin(now);
+        }
         for card in &mut self.cards {
             let mut reading = card.read(now);
             let bus = card.identity.pci_bus_id.as_deref().unwrap_or_default();
@@ -96,11 +100,7 @@ impl AmdSource {
     fn name_devices(&mut self) {
         let Some(rocm) = &self.rocm else { return };
         for card in &mut self.cards {
-            card.identity.library_version = rocm.version();
-            if card.identity.name.is_none() {
-                let bus = card.identity.pci_bus_id.as_deref().unwrap_or_default();
-                card.identity.name = rocm.name(bus);
-            }
+            rocm.identify(&mut card.identity);
         }
     }
 }

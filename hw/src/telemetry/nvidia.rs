@@ -2,7 +2,8 @@
 //!
 //! Decides how the library is found and which devices there are; refuses to know what a figure is
 //! for. The library is loaded at run time and nothing is linked, so a machine without it is
-//! answered with a reason. Every call goes through `nvml-wrapper`; nothing here is unsafe.
+//! answered with a reason. Calls go through `nvml-wrapper`, or through [`raw`] where that lacks them
+//! or trusts too much.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -17,6 +18,12 @@ mod ask;
 mod card;
 mod events;
 mod figures;
+mod gpm;
+mod identity;
+mod links;
+mod modes;
+mod processes;
+mod raw;
 mod slow;
 
 /// The library and the devices it shows.
@@ -35,13 +42,13 @@ impl NvidiaSource {
     /// A reason in words for a person: no library, no driver, versions that do not fit.
     pub(super) fn detect(names: &[PathBuf], sysfs: &Path) -> Result<Self, String> {
         let nvml = load(names)?;
-        let version = nvml.sys_nvml_version().ok();
+        let version = raw::library_version(&nvml).ok();
         let count = nvml
             .device_count()
             .map_err(|e| e.to_string())?
             .min(MAX_DEVICES);
-        let system = card::SystemFacts {
-            driver_version: nvml.sys_driver_version().ok(),
+        let system = identity::SystemFacts {
+            driver_version: raw::driver_version(&nvml).ok(),
             library_version: version.clone(),
             cuda_version: nvml.sys_cuda_driver_version().ok().and_then(cuda_version),
         };

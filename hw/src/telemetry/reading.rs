@@ -7,7 +7,16 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use self::activity::{Activity, HeldBack};
+pub use self::links::{Link, Links};
+pub use self::modes::{ComputeMode, Modes, Partition};
+pub use self::process::{Accounted, Process, ProcessKind};
 use super::Verdict;
+
+mod activity;
+mod links;
+mod modes;
+mod process;
 
 /// An accelerator: who it is, what it shows, and what that means for work on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +64,10 @@ pub struct Identity {
     pub uuid: Option<String>,
     /// Serial number of the board.
     pub serial: Option<String>,
+    /// The maker's part number of the board.
+    pub part_number: Option<String>,
+    /// The number in the name of its device file, as in `/dev/nvidia3` or `/dev/dri/card3`.
+    pub minor_number: Option<u32>,
     /// Place on the PCI bus, as `0000:3b:00.0`.
     pub pci_bus_id: Option<String>,
     /// Version of the kernel driver.
@@ -73,8 +86,44 @@ pub struct Identity {
     pub cores: Option<u32>,
     /// Width of the memory bus.
     pub memory_bus_bits: Option<u32>,
+    /// Version of the firmware of NVIDIA's system processor (GSP), where one runs.
+    pub gsp_firmware_version: Option<String>,
     /// The memory node of the host that is nearest.
     pub numa_node: Option<u32>,
+    /// The node that the device's own memory is, where processor and device share addresses.
+    pub memory_numa_node: Option<u32>,
+    /// The host's processors that are nearest, as `0-15,32-47`.
+    pub cpus: Option<String>,
+}
+
+impl Identity {
+    /// A device of which nothing else is known yet.
+    #[must_use]
+    pub const fn unknown(id: DeviceId, vendor: Vendor, index: u32) -> Self {
+        Self {
+            id,
+            vendor,
+            index,
+            name: None,
+            uuid: None,
+            serial: None,
+            part_number: None,
+            minor_number: None,
+            pci_bus_id: None,
+            driver_version: None,
+            library_version: None,
+            cuda_version: None,
+            compute_capability: None,
+            architecture: None,
+            vbios_version: None,
+            cores: None,
+            memory_bus_bits: None,
+            gsp_firmware_version: None,
+            numa_node: None,
+            memory_numa_node: None,
+            cpus: None,
+        }
+    }
 }
 
 /// What a device shows at one moment.
@@ -90,6 +139,14 @@ pub struct Reading {
     pub encoder_percent: Option<f32>,
     /// Share of that period in which the video decoder ran.
     pub decoder_percent: Option<f32>,
+    /// Share of that period in which the unit ran that does both, where one does (AMD).
+    pub video_percent: Option<f32>,
+    /// Share of that period in which the JPEG decoder ran.
+    pub jpeg_percent: Option<f32>,
+    /// Share of that period in which the optical flow accelerator ran.
+    pub optical_flow_percent: Option<f32>,
+    /// What its units did since the sample before; `None` in the first.
+    pub activity: Option<Activity>,
     /// Device memory: amounts.
     pub memory: DeviceMemory,
     /// Power and energy.
@@ -98,10 +155,20 @@ pub struct Reading {
     pub thermal: Thermal,
     /// Clocks, and what holds them back.
     pub clocks: Clocks,
+    /// For how long something held the clocks back, since the driver was loaded.
+    #[serde(default)]
+    pub held_back: HeldBack,
     /// The link to the host.
     pub pcie: Pcie,
+    /// Links to other devices; refreshed every ten seconds at most.
+    pub links: Option<Links>,
     /// Memory faults.
     pub faults: MemoryFaults,
+    /// How the device is set up; refreshed every ten seconds at most.
+    #[serde(default)]
+    pub modes: Modes,
+    /// The partitions (MIG) of a device that is partitioned; refreshed every ten seconds at most.
+    pub partitions: Option<Vec<Partition>>,
     /// Processes that hold the device, largest first; refreshed every ten seconds at most.
     pub processes: Option<Vec<Process>>,
     /// What NVIDIA's driver reported of the device by itself since it was watched, or reset.
@@ -118,6 +185,8 @@ pub struct DeviceMemory {
     pub memory_used_bytes: Option<u64>,
     /// Free to allocate.
     pub memory_free_bytes: Option<u64>,
+    /// The part in use that the driver and the firmware keep for themselves.
+    pub memory_reserved_bytes: Option<u64>,
     /// Window through which the host reaches device memory (BAR1, visible VRAM).
     pub window_total_bytes: Option<u64>,
     /// The part of that window in use.
@@ -135,10 +204,18 @@ pub struct Power {
     pub power_watts: Option<f32>,
     /// The limit in force.
     pub limit_watts: Option<f32>,
+    /// The limit that somebody set; another, as the machine's own, may be lower and in force.
+    pub limit_set_watts: Option<f32>,
+    /// The limit that the board starts with.
+    pub limit_default_watts: Option<f32>,
+    /// The smallest limit that may be set.
+    pub limit_min_watts: Option<f32>,
     /// The largest limit that may be set.
     pub limit_max_watts: Option<f32>,
     /// Used since the driver was loaded: a counter.
     pub energy_joules: Option<f64>,
+    /// The voltage of the chip now.
+    pub voltage_volts: Option<f32>,
 }
 
 /// Heat of a device.
@@ -150,6 +227,10 @@ pub struct Thermal {
     pub hotspot_celsius: Option<f32>,
     /// The memory.
     pub memory_celsius: Option<f32>,
+    /// The heat of the chip above which its clocks may fall below their base.
+    pub chip_max_celsius: Option<f32>,
+    /// The heat of the memory above which the device is slowed down.
+    pub memory_max_celsius: Option<f32>,
     /// Where the device starts to slow itself down.
     pub slowdown_celsius: Option<f32>,
     /// Where the device switches itself off.
@@ -167,6 +248,14 @@ pub struct Clocks {
     pub core_mhz: Option<u32>,
     /// The highest shader clock.
     pub core_max_mhz: Option<u32>,
+    /// The clock of what draws, now; the shader clock's twin on most chips.
+    pub graphics_mhz: Option<u32>,
+    /// The highest clock of what draws.
+    pub graphics_max_mhz: Option<u32>,
+    /// The clock of the video encoder and decoder now.
+    pub video_mhz: Option<u32>,
+    /// The highest clock of the video encoder and decoder.
+    pub video_max_mhz: Option<u32>,
     /// The memory clock now.
     pub memory_mhz: Option<u32>,
     /// The highest memory clock.
@@ -229,6 +318,8 @@ pub struct Pcie {
 pub struct MemoryFaults {
     /// Whether errors are corrected at all.
     pub ecc_enabled: Option<bool>,
+    /// Whether they will be after the next restart.
+    pub ecc_enabled_pending: Option<bool>,
     /// Errors mended since the driver was loaded.
     pub corrected: Option<u64>,
     /// Errors past mending since the driver was loaded.
@@ -254,25 +345,4 @@ pub struct Xid {
     pub at_unix_s: u64,
     /// How often it was seen.
     pub count: u32,
-}
-
-/// A process that holds a device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
-    /// Its number, in the driver's namespace: inside a container it may name nothing.
-    pub pid: u32,
-    /// Device memory it holds.
-    pub memory_bytes: Option<u64>,
-    /// Whether it computes or draws.
-    pub kind: ProcessKind,
-}
-
-/// What a process does with a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProcessKind {
-    /// It runs kernels.
-    Compute,
-    /// It draws.
-    Graphics,
 }

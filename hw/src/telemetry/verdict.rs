@@ -1,14 +1,17 @@
 //! What a reading means for work on the device.
 //!
-//! Decides which figures are faults; refuses to know what scheduling does about them. Two things
-//! that look like faults are none: the power limit (every busy data-centre card stands at it) and
-//! corrected errors (that is what ECC is for).
+//! Decides which figures are faults; refuses to know what scheduling does about them. Three things
+//! that look like faults are none: the power limit (every busy data-centre card stands at it),
+//! corrected errors (that is what ECC is for) and a link that never worked (it leads nowhere).
 
 use serde::{Deserialize, Serialize};
 
 use super::{Reading, Throttle};
 
+pub use self::notes::Note;
+
 mod evidence;
+mod notes;
 mod xid;
 
 /// What scheduling should make of a device.
@@ -42,6 +45,16 @@ pub enum Fault {
     RetirementPending,
     /// Bad memory could not be replaced: the board should be.
     RetirementFailed,
+    /// A link to another device worked and does so no more.
+    LinkDown {
+        /// Its number on the device.
+        link: u32,
+    },
+    /// So much goes wrong on a link to another device that it slows down.
+    LinkErrors {
+        /// Its number on the device.
+        link: u32,
+    },
     /// The driver reported an error after which NVIDIA asks for a reset.
     Xid {
         /// NVIDIA's number for it.
@@ -68,6 +81,7 @@ impl Verdict {
         if memory.retirement_failed == Some(true) {
             faults.push(Fault::RetirementFailed);
         }
+        faults.extend(link_faults(reading));
         for xid in &reading.xids {
             match xid::meaning(xid.number) {
                 xid::Meaning::Gone(what) => {
@@ -124,6 +138,10 @@ impl std::fmt::Display for Fault {
             }
             Self::RetirementPending => f.write_str("bad memory waits for a reset of the device"),
             Self::RetirementFailed => f.write_str("bad memory could not be replaced"),
+            Self::LinkDown { link } => write!(f, "link {link} to another device went down"),
+            Self::LinkErrors { link } => {
+                write!(f, "link {link} to another device errs all the time")
+            }
             Self::Xid { number } => match xid::meaning(*number) {
                 xid::Meaning::NeedsReset(what) => write!(f, "{what} (Xid {number}); needs a reset"),
                 _ => write!(f, "the driver reported Xid {number}"),
@@ -151,10 +169,26 @@ fn throttle_faults(throttles: &[Throttle]) -> Vec<Fault> {
     faults
 }
 
+fn link_faults(reading: &Reading) -> impl Iterator<Item = Fault> {
+    let links = reading.links.iter().flat_map(|links| &links.links);
+    links.filter_map(|link| {
+        let number = link.number;
+        if link.went_down {
+            return Some(Fault::LinkDown { link: number });
+        }
+        let errs = link.crc_errors_per_s? >= LINK_ERRORS_PER_S;
+        errs.then_some(Fault::LinkErrors { link: number })
+    })
+}
+
+/// NVIDIA's driver developers say that wrong checksums matter from a hundred in a second on
+/// (DCGM, `dcgm_gpu_hardware_limits.h`); fewer are sent again, and nobody notices.
+const LINK_ERRORS_PER_S: f32 = 100.0;
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Xid;
+    use crate::telemetry::{Link, Links, Xid};
 
     #[test]
     fn faults_become_verdicts() {
@@ -207,6 +241,36 @@ mod tests {
         check(
             |r| r.faults.retirement_failed = Some(true),
             &degraded(Fault::RetirementFailed),
+        );
+        let link = |link: Link| {
+            move |r: &mut Reading| {
+                r.links = Some(Links {
+                    links: vec![link],
+                    ..Links::default()
+                });
+            }
+        };
+        let third = || Link {
+            number: 3,
+            active: Some(false),
+            crc_flit_errors: Some(1 << 40),
+            crc_errors_per_s: Some(99.0),
+            ..Link::default()
+        };
+        check(link(third()), &Verdict::Healthy);
+        check(
+            link(Link {
+                went_down: true,
+                ..third()
+            }),
+            &degraded(Fault::LinkDown { link: 3 }),
+        );
+        check(
+            link(Link {
+                crc_errors_per_s: Some(100.0),
+                ..third()
+            }),
+            &degraded(Fault::LinkErrors { link: 3 }),
         );
         let xid = |number| Xid {
             number,

@@ -67,6 +67,10 @@ impl Driver for Vulkan {
         &self.device.name
     }
 
+    fn has_planes(&self) -> bool {
+        false
+    }
+
     fn free_bytes(&self) -> Result<u64, GpuError> {
         Ok(self.work().memory.free_bytes())
     }

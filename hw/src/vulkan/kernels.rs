@@ -11,10 +11,10 @@ use ash::vk;
 
 use super::called;
 use super::device::Device;
-use crate::gpu::GpuError;
+use crate::gpu::{GpuError, unpacked};
 
-/// SPIR-V, as `cargo xtask kernels` made it.
-const MODULE: &[u8] = include_bytes!("../../kernels/prebuilt/vulkan.spv");
+/// SPIR-V, as `cargo xtask kernels` made and packed it.
+const MODULE: &[u8] = include_bytes!("../../kernels/prebuilt/vulkan.spv.zst");
 
 /// What a kernel is given: the address of its parameters.
 pub(super) const PUSHED_BYTES: u32 = 8;
@@ -38,7 +38,7 @@ pub(super) struct Kernels {
 
 impl Kernels {
     pub(super) fn load(device: &Arc<Device>) -> Result<Self, GpuError> {
-        let words = words();
+        let words = words()?;
         // From here on, dropping it gives back what it has.
         let mut kernels = Self {
             device: Arc::clone(device),
@@ -117,12 +117,12 @@ impl Drop for Kernels {
 }
 
 /// The module as Vulkan takes it.
-fn words() -> Vec<u32> {
+fn words() -> Result<Vec<u32>, GpuError> {
     let word = |bytes: &[u8]| {
         let bytes = bytes.iter().rev();
         bytes.fold(0, |word, byte| word << 8 | u32::from(*byte))
     };
-    MODULE.chunks_exact(4).map(word).collect()
+    Ok(unpacked(MODULE)?.chunks_exact(4).map(word).collect())
 }
 
 /// Of each entry point of a module, its name and the threads of a block.
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_module_tells_its_kernels() {
-        let threads = threads_of(&words());
+        let threads = threads_of(&words().unwrap());
         assert_eq!(threads.get("round_rows"), Some(&256));
         assert_eq!(threads.get("attend_pages"), Some(&128));
         assert!(threads.len() >= 40, "{threads:?}");
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_module_that_is_cut_off_tells_less() {
-        let words = words();
+        let words = words().unwrap();
         for length in 0..400 {
             assert!(threads_of(&words[..length]).is_empty());
         }

@@ -24,6 +24,7 @@ pub(crate) fn build_from(main: &str, hw: &Path, path: &Path) {
     std::fs::write(&unit, lines.collect::<String>()).unwrap();
     let output = Command::new("c++")
         .args(["-std=c++17", "-O1", "-fPIC", "-shared", "-ffp-contract=off"])
+        .args((main == "hip.cpp").then_some("-DWITHOUT_MATRIX"))
         .args(["-Wall", "-Wextra", "-Werror", "-I"])
         .arg(&kernels)
         .arg("-I")

@@ -125,6 +125,27 @@ pub(crate) fn reset() {
     }
 }
 
+/// Cards have so much memory, and something is broken as a variable of `fakes/cuda.cpp` says; none mends all.
+#[allow(
+    dead_code,
+    reason = "only one of the tests that share this breaks cards"
+)]
+pub(crate) fn damage(fault: Option<(&str, &str)>, memory_bytes: u64) {
+    let [variable, value] =
+        [fault.map(|f| f.0), fault.map(|f| f.1)].map(|text| text.map(|t| CString::new(t).unwrap()));
+    let pointer =
+        |text: &Option<CString>| text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
+    // SAFETY: as above.
+    unsafe {
+        let damage = FAKE
+            .library
+            .get::<unsafe extern "C" fn(*const c_char, *const c_char, c_ulonglong)>(
+                b"fake_cuda_break\0",
+            );
+        damage.unwrap()(pointer(&variable), pointer(&value), memory_bytes);
+    }
+}
+
 /// How often `name` is called in `work`.
 pub(crate) fn calls_of(name: &str, work: impl FnOnce()) -> u32 {
     reset();

@@ -1,11 +1,15 @@
 // A stand-in for the CUDA driver library, for tests on machines without a GPU: kernels run through emulate.h, device memory
 // is the host's, and what the driver refuses is refused, with the driver's codes. Needs no header of the vendor.
 //
-// What the environment chooses, read when the library is loaded and by fake_cuda_restart:
+// What the environment chooses, or a file beside the library (faults.h), read when it is loaded and by fake_cuda_restart:
 //   FAKE_CUDA_DEVICES=n        how many devices (1); with none, cuInit answers CUDA_ERROR_NO_DEVICE
 //   FAKE_CUDA_MEMORY_BYTES=n   memory of each device (1 GiB)
 //   FAKE_CUDA_CAPABILITY=nn    compute capability of each device (90)
 //   FAKE_CUDA_FAIL=name:code:k the k-th call of this function answers this code; every call without k; more after a comma
+//   FAKE_CUDA_STUCK_BIT=n:b:d  bit b of byte n of the first memory of device d (0) that is larger is always 1
+//   FAKE_CUDA_ALIAS=n:m        the eight bytes at n of that memory always hold what those at m hold
+//   FAKE_CUDA_FLIP=name:k:n:b  the k-th launch of a kernel, or each with 0, leaves bit b of byte n of its first parameter wrong
+//   FAKE_CUDA_STICK, _HANG, _CRASH  other ways to fail, see faults.h; a file may choose them while the library runs
 //   FAKE_CUDA_LATE=1           a stream's work is done when something waits for it, not when it is given
 // What tests choose while they run: devices.h. Compiled with -DWITHOUT_name, the library does not export that function.
 //
@@ -41,6 +45,7 @@ ENTRY(cuDevicePrimaryCtxRelease_v2, int device) {
         for (auto i = table->begin(); i != table->end();) {
             const auto piece = i++;
             if (piece->second.context != here->context) continue;
+            mend_memory(piece->first, piece->second.bytes);
             if (const int bad = let_go(*table, piece)) code = bad;
         }
     }
@@ -51,6 +56,7 @@ ENTRY(cuDevicePrimaryCtxRelease_v2, int device) {
     forget(driver->modules, here->context);
     forget(driver->functions, here->context);
     *here = Device();
+    driver->ledger.post(held());
     return code;
 }
 
@@ -72,16 +78,20 @@ ENTRY(cuMemGetInfo_v2, std::size_t* free, std::size_t* total) {
     BEGIN(CONTEXT);
     REFUSE(!free || !total, INVALID_VALUE);
     *total = driver->total;
-    *free = driver->total - here->used;
+    *free = free_here();
     return SUCCESS;
 }
 
 ENTRY(cuMemAlloc_v2, u64* out, std::size_t bytes) {
     BEGIN(UNCAPTURED);
     REFUSE(!out || !bytes, INVALID_VALUE);
-    REFUSE(bytes > driver->total - here->used, OUT_OF_MEMORY);
+    REFUSE(bytes > free_here(), OUT_OF_MEMORY);
     const int code = allocate(driver->memory, bytes, out);
-    if (code == SUCCESS) here->used += bytes;
+    if (code == SUCCESS) {
+        here->used += bytes;
+        break_memory(here, *out, bytes);
+    }
+    driver->ledger.post(held());
     return code;
 }
 
@@ -92,6 +102,8 @@ ENTRY(cuMemFree_v2, u64 address) {
     const int before = drain_all();
     const auto piece = driver->memory.find(address);
     here->used -= piece->second.bytes;
+    mend_memory(piece->first, piece->second.bytes);
+    driver->ledger.post(held());
     const int code = let_go(driver->memory, piece);
     return before ? before : code;
 }

@@ -15,7 +15,7 @@ CONTROL void fake_cuda_fail(const char* name, int code, int call) {
             fails.erase(fails.begin() + static_cast<std::ptrdiff_t>(i));
         }
     }
-    if (code != SUCCESS) fails.push_back({name, code, static_cast<unsigned>(call)});
+    if (code != SUCCESS) fails.push_back({name, code, static_cast<unsigned>(call), ANSWER, false});
 }
 
 // No call fails any more, not for the environment either, and calls are counted from none. What there is stays.
@@ -34,12 +34,20 @@ CONTROL void fake_cuda_restart(void) {
     current = 0;
 }
 
+// From now on each device has so much memory, and what this variable of the environment says is broken; null mends all.
+CONTROL void fake_cuda_break(const char* variable, const char* value, u64 memory_bytes) {
+    const std::lock_guard<std::mutex> hold(mutex);
+    driver->total = memory_bytes;
+    driver->stuck.clear();
+    driver->aliases.clear();
+    driver->flips.clear();
+    if (variable) driver->read_fault(variable, value);
+}
+
 // Memory of devices that was asked for and is not freed.
 CONTROL u64 fake_cuda_allocated_bytes(void) {
     const std::lock_guard<std::mutex> hold(mutex);
-    u64 sum = 0;
-    for (const Device& device : driver->devices) sum += device.used;
-    return sum;
+    return held();
 }
 
 // How often a function was called, failures and refusals included.

@@ -5,7 +5,9 @@
 #pragma once
 
 #include "emulate.h"
+#include "faults.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -74,19 +76,18 @@ struct Event {
 struct Module { u64 context = 0; };
 struct Function { u64 context, module; std::string name; const emulate::Call* call; unsigned shared; };
 struct Device { u64 context = 0; unsigned retained = 0; int broken = 0; std::size_t used = 0; Stream legacy; };
-struct Fail { std::string name; int code; unsigned call; };
+// What is broken in a device's memory, by its offset in the first piece that is large enough.
+struct Stuck { u64 offset; unsigned bit, device; u64 at; };
+struct Alias { u64 offset, other; u64 start; };
+struct Flip { std::string kernel; unsigned launch; u64 offset; unsigned bit; unsigned seen; };
 
 u64 last_handle = 0xcada0000;
 u64 fresh() { return last_handle += 16; }
 
-u64 number(const char* name, u64 otherwise) {
-    const char* text = std::getenv(name);
-    return text && *text ? std::strtoull(text, nullptr, 10) : otherwise;
-}
-
 struct Driver {
+    const Settings settings = read_settings(beside(".settings"));
     const u64 opened = last_handle;
-    const std::size_t total = number("FAKE_CUDA_MEMORY_BYTES", 1ull << 30);
+    std::size_t total = number("FAKE_CUDA_MEMORY_BYTES", 1ull << 30);
     const int capability = static_cast<int>(number("FAKE_CUDA_CAPABILITY", 90));
     const bool late = number("FAKE_CUDA_LATE", 0) != 0;
     bool ready = false, backwards = false;
@@ -99,17 +100,50 @@ struct Driver {
     std::map<u64, Function> functions;
     std::map<std::string, unsigned> calls;
     std::vector<Fail> fails;
+    std::vector<Stuck> stuck;
+    std::vector<Alias> aliases;
+    std::vector<Flip> flips;
+
+    // Reads one of the variables that break something.
+    void read_fault(const std::string& variable, const char* value) {
+        u64 offset = 0, other = 0;
+        unsigned bit = 0, device = 0, launch = 0;
+        char name[64] = "";
+        if (!value) return;
+        if (variable == "FAKE_CUDA_STUCK_BIT" && std::sscanf(value, "%llu:%u:%u", &offset, &bit, &device) >= 2) {
+            stuck.push_back({offset, bit % 8, device, 0});
+        }
+        if (variable == "FAKE_CUDA_ALIAS" && std::sscanf(value, "%llu:%llu", &offset, &other) == 2) {
+            aliases.push_back({offset, other, 0});
+        }
+        if (variable == "FAKE_CUDA_FLIP" &&
+            std::sscanf(value, "%63[^:]:%u:%llu:%u", name, &launch, &offset, &bit) == 4) {
+            flips.push_back({name, launch, offset, bit % 8, 0});
+        }
+    }
+
+    Control control;
+    const Ledger ledger;
 
     Driver() {
-        const char* text = std::getenv("FAKE_CUDA_FAIL");
-        for (std::string rest = text ? text : ""; !rest.empty();) {
-            const std::string one = rest.substr(0, rest.find(','));
-            rest.erase(0, one.size() + 1);
-            char name[64] = "";
-            int code = 0;
-            unsigned call = 0;
-            if (std::sscanf(one.c_str(), "%63[^:]:%d:%u", name, &code, &call) >= 2) fails.push_back({name, code, call});
+        for (const char* variable : {"FAKE_CUDA_STUCK_BIT", "FAKE_CUDA_ALIAS", "FAKE_CUDA_FLIP"}) {
+            read_fault(variable, text(variable));
         }
+        add_fails(text("FAKE_CUDA_FAIL"), ANSWER, fails);
+        add_fails(text("FAKE_CUDA_STICK"), STICK, fails);
+        add_fails(text("FAKE_CUDA_HANG"), HANG, fails);
+        add_fails(text("FAKE_CUDA_CRASH"), CRASH, fails);
+    }
+
+    const char* text(const char* name) const {
+        const char* said = std::getenv(name);
+        if (said && *said) return said;
+        const auto found = settings.find(name);
+        return found == settings.end() ? nullptr : found->second.c_str();
+    }
+    u64 number(const char* name, u64 otherwise) const {
+        const char* said = text(name);
+        return said ? std::strtoull(said, nullptr, 10) : otherwise;
     }
 };
 
@@ -181,8 +215,41 @@ int let_go(std::map<u64, Memory>& table, std::map<u64, Memory>::iterator piece) 
     return bad ? tell(ILLEGAL_ADDRESS, "freed memory had been written outside of its bounds") : int{SUCCESS};
 }
 
+// Memory that is broken takes the first piece it fits in, and another one when that is gone.
+void break_memory(const Device* device, u64 start, std::size_t bytes) {
+    const unsigned number = static_cast<unsigned>(device - driver->devices.data());
+    for (Stuck& stuck : driver->stuck) {
+        if (!stuck.at && stuck.device == number && stuck.offset < bytes) stuck.at = start + stuck.offset;
+    }
+    for (Alias& alias : driver->aliases) {
+        if (!alias.start && std::max(alias.offset, alias.other) + 8 <= bytes) alias.start = start;
+    }
+}
+void mend_memory(u64 start, std::size_t bytes) {
+    for (Stuck& stuck : driver->stuck) {
+        if (stuck.at >= start && stuck.at < start + bytes) stuck.at = 0;
+    }
+    for (Alias& alias : driver->aliases) {
+        if (alias.start == start) alias.start = 0;
+    }
+}
+// What is written to broken memory does not stay.
+void spoil() {
+    for (const Stuck& stuck : driver->stuck) {
+        if (stuck.at) *reinterpret_cast<unsigned char*>(stuck.at) |= static_cast<unsigned char>(1u << stuck.bit);
+    }
+    for (const Alias& alias : driver->aliases) {
+        if (!alias.start) continue;
+        std::memcpy(reinterpret_cast<void*>(alias.start + alias.offset),
+                    reinterpret_cast<const void*>(alias.start + alias.other), 8);
+    }
+}
+
 int perform(const Work& work) {
-    if (!here->broken) here->broken = work();
+    if (!here->broken) {
+        here->broken = work();
+        spoil();
+    }
     return here->broken;
 }
 int drain(Stream& stream) {
@@ -278,6 +345,12 @@ struct Launch {
         }
         driver->backwards = !driver->backwards;
         const bool done = emulate::launch(name.c_str(), *call, blocks, threads, values.data(), !driver->backwards);
+        for (Flip& flip : driver->flips) {
+            if (flip.kernel != name || values.empty()) continue;
+            if (++flip.seen != flip.launch && flip.launch != 0) continue;
+            unsigned char* to = *static_cast<unsigned char**>(values[0]);
+            to[flip.offset] = static_cast<unsigned char>(to[flip.offset] ^ 1u << flip.bit);
+        }
         for (auto* table : {&driver->memory, &driver->pinned}) {
             for (auto& [start, memory] : *table) {
                 if (memory.told || !spoiled(memory)) continue;
@@ -295,16 +368,35 @@ enum Needs { NOTHING, INIT, CONTEXT, UNCAPTURED };
 // Counts a call, and decides whether it may go on.
 int enter(const char* name, Needs needs) {
     const unsigned calls = ++driver->calls[name];
+    const Fail* met = nullptr;
     for (const Fail& fail : driver->fails) {
-        if (fail.name == name && (fail.call == 0 || fail.call == calls)) return fail.code;
+        if (fail.name == name && (fail.call == 0 || fail.call == calls)) met = met ? met : &fail;
     }
-    if (needs == NOTHING) return SUCCESS;
+    if (const Fail* told = driver->control.next(name)) met = told;
+    if (met && met->how == HANG) hang();
+    if (met && met->how == CRASH) crash();
+    if (met && met->how == ANSWER) return met->code;
+    const bool naming = std::strncmp(name, "cuGetError", 10) == 0;
+    if (driver->control.lost && !naming) return std::strcmp(name, "cuInit") == 0 ? NO_DEVICE : UNKNOWN;
+    if (needs == NOTHING) return met ? met->code : int{SUCCESS};
     if (!driver->ready) return NOT_INITIALIZED;
-    if (needs == INIT) return SUCCESS;
+    if (needs == INIT) return met ? met->code : int{SUCCESS};
     here = device_of(current);
     if (!here) return current > driver->opened ? CONTEXT_IS_DESTROYED : INVALID_CONTEXT;
+    if (met && !here->broken) here->broken = met->code;
     if (here->broken) return here->broken;
     return needs == UNCAPTURED && interrupts_unsafely() ? STREAM_CAPTURE_UNSUPPORTED : SUCCESS;
+}
+
+// Memory of all devices that this process holds.
+std::size_t held() {
+    std::size_t sum = 0;
+    for (const Device& device : driver->devices) sum += device.used;
+    return sum;
+}
+std::size_t free_here() {
+    const std::size_t taken = here->used + driver->ledger.others();
+    return taken < driver->total ? driver->total - taken : 0;
 }
 
 }  // namespace

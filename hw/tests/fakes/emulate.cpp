@@ -197,6 +197,14 @@ unsigned exchange(unsigned bits, unsigned mask) {
     return now.thread->bits;
 }
 
+const unsigned (*shared(const unsigned* words, unsigned count))[8] {
+    static unsigned given[1024 / group][group][8];
+    auto& lanes = given[place.thread / group];
+    for (unsigned i = 0; i < count; i++) lanes[place.thread % group][i] = words[i];
+    exchange(0, 1);
+    return lanes;
+}
+
 Registered::Registered(const char* name, const Call* call) { table()[name] = call; }
 
 const Call* find(const char* name) {

@@ -34,6 +34,9 @@ unsigned exchange(unsigned bits, unsigned mask);
 /// How threads of one group number: 32 consecutive threads.
 constexpr unsigned group = 32;
 
+/// What every lane of the group gives, up to 8 words; all take part. They are to exchange something once they have read it.
+const unsigned (*shared(const unsigned* words, unsigned count))[8];
+
 /// A parameter as a launch passes it: so many bytes behind a pointer.
 struct Parameter {
     std::size_t bytes;

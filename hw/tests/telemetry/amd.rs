@@ -26,6 +26,9 @@ const WHOLE: &[File] = &[
     ("unique_id", b"a1b2c3d4e5f60718\n"),
     ("vbios_version", b"113-M3000100-103\n"),
     ("numa_node", b"0\n"),
+    ("local_cpulist", b"0-47,96-143\n"),
+    ("product_number", b"102-G36206-00\n"),
+    ("vcn_busy_percent", b"17\n"),
     ("power/runtime_status", b"active\n"),
     ("gpu_busy_percent", b"87\n"),
     ("mem_busy_percent", b"43\n"),
@@ -35,6 +38,7 @@ const WHOLE: &[File] = &[
     ("mem_info_gtt_used", b"33554432\n"),
     ("pp_dpm_sclk", b"0: 500Mhz \n1: 2100Mhz *\n"),
     ("pp_dpm_mclk", b"0: 900Mhz \n1: 1300Mhz *\n"),
+    ("pp_dpm_vclk", b"0: 29Mhz *\n1: 1750Mhz \n"),
     ("current_link_speed", b"32.0 GT/s PCIe\n"),
     ("max_link_speed", b"32.0 GT/s PCIe\n"),
     ("current_link_width", b"16\n"),
@@ -46,7 +50,14 @@ const WHOLE: &[File] = &[
     ("hwmon/hwmon5/temp2_input", b"55000\n"),
     ("hwmon/hwmon5/temp2_crit", b"100000\n"),
     ("hwmon/hwmon5/power1_input", b"540000000\n"),
+    ("hwmon/hwmon5/temp3_label", b"mem\n"),
+    ("hwmon/hwmon5/temp3_input", b"61000\n"),
+    ("hwmon/hwmon5/temp3_crit", b"105000\n"),
     ("hwmon/hwmon5/power1_cap", b"750000000\n"),
+    ("hwmon/hwmon5/power1_cap_default", b"740000000\n"),
+    ("hwmon/hwmon5/power1_cap_min", b"0\n"),
+    ("hwmon/hwmon5/power1_cap_max", b"760000000\n"),
+    ("hwmon/hwmon5/in0_input", b"812\n"),
     ("ras/umc_err_count", b"ue: 0\nce: 12\n"),
     ("ras/gfx_err_count", b"ue: 0\nce: 1\n"),
     (
@@ -74,6 +85,8 @@ const BROKEN: &[File] = &[
     ("hwmon/hwmon0/power1_average", b"18446744073709551615\n"),
     ("hwmon/hwmon0/fan1_input", b"4294967296\n"),
     ("hwmon/hwmon0/pwm1", b"300\n"),
+    ("hwmon/hwmon0/in0_input", b"4294967295\n"),
+    ("vcn_busy_percent", b"101\n"),
     ("gpu_metrics", b"\x78\x00\x01\x03"),
     ("ras/umc_err_count", b"ue: many\n"),
 ];
@@ -130,6 +143,9 @@ fn a_working_card_is_read_from_files_alone() {
     assert_eq!(identity.architecture.as_deref(), Some("gfx942"));
     assert_eq!(identity.vbios_version.as_deref(), Some("113-M3000100-103"));
     assert_eq!(identity.numa_node, Some(0));
+    assert_eq!(identity.minor_number, Some(1));
+    assert_eq!(identity.part_number.as_deref(), Some("102-G36206-00"));
+    assert_eq!(identity.cpus.as_deref(), Some("0-47,96-143"));
 
     let reading = &device.reading;
     assert_eq!(reading.utilisation_percent, Some(87.0));
@@ -139,6 +155,15 @@ fn a_working_card_is_read_from_files_alone() {
     assert_eq!(reading.memory.shared_used_bytes, Some(33_554_432));
     assert_eq!(reading.power.power_watts, Some(540.0));
     assert_eq!(reading.power.limit_watts, Some(750.0));
+    assert_eq!(reading.power.limit_default_watts, Some(740.0));
+    assert_eq!(reading.power.limit_min_watts, Some(0.0));
+    assert_eq!(reading.power.limit_max_watts, Some(760.0));
+    assert_eq!(reading.power.voltage_volts, Some(0.812));
+    assert_eq!(reading.video_percent, Some(17.0));
+    assert_eq!(reading.thermal.memory_celsius, Some(61.0));
+    assert_eq!(reading.thermal.memory_max_celsius, Some(105.0));
+    assert_eq!(reading.clocks.video_mhz, Some(29));
+    assert_eq!(reading.clocks.video_max_mhz, Some(1750));
     assert_eq!(reading.thermal.chip_celsius, Some(55.0));
     assert_eq!(reading.thermal.hotspot_celsius, Some(68.0));
     assert_eq!(reading.thermal.slowdown_celsius, Some(100.0));
@@ -169,7 +194,8 @@ fn nonsense_is_not_told_and_spoils_nothing_else() {
     assert_eq!(reading.memory.memory_total_bytes, Some(17_163_091_968));
     assert_eq!(reading.memory.memory_free_bytes, None);
     assert_eq!(reading.memory.shared_total_bytes, None);
-    assert_eq!(reading.power.power_watts, None);
+    assert_eq!(reading.video_percent, None);
+    assert_eq!(reading.power, Default::default());
     assert_eq!(reading.thermal, Default::default());
     assert_eq!(reading.clocks, Default::default());
     assert_eq!(reading.pcie, Default::default());
@@ -246,7 +272,22 @@ fn a_card_that_goes_is_lost_and_may_come_back() {
     fs::rename(&device, &away).unwrap();
     assert!(matches!(verdict(1), Verdict::Lost(_)));
     fs::rename(&away, &device).unwrap();
-    assert_eq!(verdict(2), Verdict::Healthy);
+    // Loading the driver anew gives the sensors another folder.
+    let hwmon = device.join("hwmon");
+    fs::rename(hwmon.join("hwmon5"), hwmon.join("hwmon6")).unwrap();
+    let back = telemetry
+        .sample(start + Duration::from_secs(2))
+        .devices
+        .remove(0);
+    assert_eq!(back.verdict, Verdict::Healthy);
+    assert_eq!(back.reading.power.power_watts, Some(540.0));
+    let mut verdict = |s| {
+        telemetry
+            .sample(start + Duration::from_secs(s))
+            .devices
+            .remove(0)
+            .verdict
+    };
     write(&device.join("config"), &[0xff; 64]);
     let reason = "the device does not answer on the PCI bus";
     assert_eq!(verdict(3), Verdict::Lost(reason.into()));
@@ -275,7 +316,10 @@ fn a_sleeping_card_is_left_asleep() {
 fn the_library_fills_in_what_the_files_lack() {
     let few: Vec<_> = WHOLE
         .iter()
-        .filter(|(path, _)| !path.starts_with("ras") && !path.starts_with("hwmon"))
+        .filter(|(path, _)| {
+            let lacking = ["ras", "hwmon", "pcie_replay_count", "vbios", "numa_node"];
+            !lacking.iter().any(|lacking| path.starts_with(lacking))
+        })
         .copied()
         .collect();
     let (_root, places) = machine(&[(0, &few)]);
@@ -289,18 +333,61 @@ fn the_library_fills_in_what_the_files_lack() {
     let present = SourceState::Present(Some("7.8.0".into()));
     assert_eq!(*fake::state(&snapshot, SourceKind::RocmSmi), present);
     let device = &snapshot.devices[0];
-    assert_eq!(device.identity.name.as_deref(), Some("AMD Instinct MI300X"));
+    let identity = &device.identity;
+    assert_eq!(identity.name.as_deref(), Some("AMD Instinct MI300X"));
+    assert_eq!(identity.serial.as_deref(), Some("692251000123"));
+    assert_eq!(identity.vbios_version.as_deref(), Some("113-LIBRARY-001"));
+    assert_eq!(identity.numa_node, Some(7));
     let reading = &device.reading;
     // The files' word counts where they have one.
     assert_eq!(reading.utilisation_percent, Some(87.0));
-    assert_eq!(reading.power.power_watts, Some(99.0));
-    assert_eq!(reading.thermal.chip_celsius, Some(51.0));
-    assert_eq!(reading.thermal.memory_celsius, None);
+    let power = &reading.power;
+    assert_eq!(power.power_watts, Some(99.0));
+    assert_eq!(power.limit_default_watts, Some(98.0));
+    assert_eq!(power.limit_min_watts, Some(10.0));
+    assert_eq!(power.limit_max_watts, Some(97.0));
+    assert_eq!(power.voltage_volts, Some(0.905));
+    let thermal = &reading.thermal;
+    assert_eq!(thermal.chip_celsius, Some(51.0));
+    assert_eq!(thermal.hotspot_celsius, Some(52.0));
+    assert_eq!(thermal.memory_celsius, None);
+    assert_eq!(thermal.memory_max_celsius, Some(73.0));
+    assert_eq!(thermal.slowdown_celsius, Some(71.0));
+    assert_eq!(thermal.shutdown_celsius, Some(81.0));
+    assert_eq!(thermal.fan_rpm, Some(2_345));
+    assert_eq!(reading.pcie.replays, Some(6));
     assert_eq!(reading.faults.corrected, Some(5));
     assert_eq!(
         device.verdict,
         Verdict::Degraded(vec![Fault::UncorrectedErrors { count: 6 }])
     );
+}
+
+#[test]
+fn what_the_library_refuses_is_not_asked_again_for_a_while() {
+    let few: Vec<_> = WHOLE
+        .iter()
+        .filter(|(path, _)| !path.starts_with("hwmon"))
+        .copied()
+        .collect();
+    let (_root, places) = machine(&[(0, &few)]);
+    fake::compile("rocm_smi.c", &[], &places.rocm_smi[0]);
+    let mut telemetry = Telemetry::detect(&places);
+    let start = Instant::now();
+    // The stand-in's energy: how often it refused, and was busy.
+    let mut asked_at = |s| {
+        let device = telemetry
+            .sample(start + Duration::from_secs(s))
+            .devices
+            .remove(0);
+        device.reading.power.energy_joules
+    };
+    // The limit, for which it is busy, was asked for at each sample before the energy was.
+    assert_eq!(asked_at(0), Some(1_000.0));
+    assert_eq!(asked_at(1), Some(2_001.0));
+    assert_eq!(asked_at(599), Some(3_001.0));
+    assert_eq!(asked_at(600), Some(4_001.0));
+    assert_eq!(asked_at(601), Some(5_002.0));
 }
 
 #[test]

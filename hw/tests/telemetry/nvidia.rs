@@ -1,17 +1,15 @@
 //! NVIDIA devices through a stand-in for their library.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use skep_hw::telemetry::{
-    DeviceId, Fault, Process, ProcessKind, SourceKind, SourceState, Telemetry, Throttle, Vendor,
-    Verdict,
-};
+use skep_hw::telemetry::{DeviceId, Fault, SourceKind, SourceState, Telemetry, Verdict};
 use tempfile::TempDir;
 
 use crate::fake;
 
-fn detect(defines: &[&str]) -> (TempDir, Telemetry) {
+pub(crate) fn detect(defines: &[&str]) -> (TempDir, Telemetry) {
     let root = tempfile::tempdir().unwrap();
     let places = fake::nowhere(&root);
     fake::compile("nvml.c", defines, &places.nvml[0]);
@@ -22,78 +20,25 @@ fn detect(defines: &[&str]) -> (TempDir, Telemetry) {
     (root, telemetry)
 }
 
+pub(crate) fn library(root: &TempDir) -> PathBuf {
+    root.path().join("libnvidia-ml.so.1")
+}
+
 #[test]
-fn a_data_centre_card_is_read_whole() {
+fn cards_are_found_with_the_library_that_told() {
     let (_root, mut telemetry) = detect(&[]);
     let snapshot = telemetry.sample(Instant::now());
     let present = SourceState::Present(Some("13.580.95.05".into()));
     assert_eq!(*fake::state(&snapshot, SourceKind::Nvml), present);
     assert_eq!(snapshot.devices.len(), 2);
-
-    let card = &snapshot.devices[0];
-    let identity = &card.identity;
-    assert_eq!(
-        identity.id,
-        DeviceId("GPU-0aa1b2c3-0000-1111-2222-333344445555".into())
-    );
-    assert_eq!(identity.vendor, Vendor::Nvidia);
-    assert_eq!(identity.name.as_deref(), Some("NVIDIA H100 80GB HBM3"));
-    assert_eq!(identity.pci_bus_id.as_deref(), Some("0000:3b:00.0"));
-    assert_eq!(identity.serial.as_deref(), Some("1652823004711"));
-    assert_eq!(identity.driver_version.as_deref(), Some("580.95.05"));
-    assert_eq!(identity.cuda_version.as_deref(), Some("13.0"));
-    assert_eq!(identity.compute_capability, Some((9, 0)));
-    assert_eq!(identity.architecture.as_deref(), Some("Hopper"));
-    assert_eq!(identity.cores, Some(16896));
-    assert_eq!(identity.memory_bus_bits, Some(5120));
-    assert_eq!(identity.numa_node, Some(1));
-
-    let reading = &card.reading;
-    assert_eq!(reading.utilisation_percent, Some(97.0));
-    assert_eq!(reading.memory_busy_percent, Some(61.0));
-    assert_eq!(reading.encoder_percent, None);
-    let memory = &reading.memory;
-    assert_eq!(memory.memory_total_bytes, Some(85_520_809_984));
-    assert_eq!(memory.memory_used_bytes, Some((40 << 30) + (500 << 20)));
-    assert_eq!(
-        memory.memory_free_bytes,
-        Some(85_520_809_984 - (40 << 30) - (500 << 20))
-    );
-    assert_eq!(memory.window_used_bytes, Some(4 << 20));
-    assert_eq!(reading.power.power_watts, Some(683.214));
-    assert_eq!(reading.power.limit_watts, Some(700.0));
-    assert_eq!(reading.power.energy_joules, Some(9_876_543.21));
-    assert_eq!(reading.thermal.chip_celsius, Some(64.0));
-    assert_eq!(reading.thermal.memory_celsius, Some(77.0));
-    assert_eq!(reading.thermal.shutdown_celsius, Some(95.0));
-    assert_eq!(reading.thermal.fan_percent, None);
-    assert_eq!(reading.clocks.core_mhz, Some(1755));
-    assert_eq!(reading.clocks.memory_max_mhz, Some(2619));
-    assert_eq!(reading.clocks.performance_state, Some(0));
-    assert_eq!(reading.clocks.throttles, Some(vec![Throttle::PowerLimit]));
-    assert_eq!(reading.pcie.generation, Some(5));
-    assert_eq!(reading.pcie.lanes_max, Some(16));
-    assert_eq!(reading.pcie.received_bytes_per_s, Some(52_000_000));
-    assert_eq!(reading.pcie.sent_bytes_per_s, Some(1_200_000));
-    assert_eq!(reading.pcie.replays, Some(3));
-    assert_eq!(reading.faults.ecc_enabled, Some(true));
-    assert_eq!(reading.faults.corrected, Some(7));
-    assert_eq!(reading.faults.corrected_lifetime, Some(8));
-    assert_eq!(reading.faults.uncorrected, Some(0));
-    assert_eq!(reading.faults.retired, Some(2));
-    assert_eq!(reading.faults.retirement_pending, Some(false));
-    let only = Process {
-        pid: 1001,
-        memory_bytes: Some(39 << 30),
-        kind: ProcessKind::Compute,
-    };
-    assert_eq!(reading.processes, Some(vec![only]));
-    assert_eq!(card.verdict, Verdict::Healthy);
+    for device in &snapshot.devices {
+        assert_eq!(device.verdict, Verdict::Healthy);
+    }
 }
 
 #[test]
 fn a_desktop_card_tells_less_and_is_not_asked_in_vain() {
-    let (_root, mut telemetry) = detect(&[]);
+    let (root, mut telemetry) = detect(&[]);
     let start = Instant::now();
     let mut last = telemetry.sample(start);
     for second in 1..5 {
@@ -101,27 +46,72 @@ fn a_desktop_card_tells_less_and_is_not_asked_in_vain() {
     }
     let reading = &last.devices[1].reading;
     assert_eq!(reading.thermal.fan_percent, Some(30.0));
+    assert_eq!(reading.thermal.fan_rpm, Some(1450));
     assert_eq!(reading.thermal.memory_celsius, None);
     assert_eq!(reading.faults.ecc_enabled, None);
     assert_eq!(reading.faults.uncorrected, None);
+    assert_eq!(reading.faults.retired, Some(5));
+    assert_eq!(reading.faults.retirement_pending, Some(false));
     assert_eq!(reading.processes, Some(vec![]));
+    assert_eq!(reading.activity, None);
+    assert_eq!(reading.links, None);
+    assert_eq!(reading.partitions, None);
     assert_eq!(last.devices[1].identity.numa_node, None);
-    // The stand-in's energy: the memory's temperature was asked for once, the fan four times
-    // before the power of the fifth sample was read.
-    assert_eq!(reading.power.energy_joules, Some(1004.0));
+    let asked = |function| fake::calls(&library(&root), function, 1);
+    assert_eq!(asked("nvmlDeviceGetFanSpeed_v2"), 5);
+    // The memory's temperature, the number of links and the rows, once each.
+    assert_eq!(asked("nvmlDeviceGetFieldValues"), 3);
+    assert_eq!(asked("nvmlGpmQueryDeviceSupport"), 1);
+    assert_eq!(asked("nvmlDeviceGetNvLinkState"), 18);
 }
 
 #[test]
-fn processes_are_listed_every_ten_seconds_at_most() {
-    let (_root, mut telemetry) = detect(&[]);
+fn what_is_costly_is_read_every_ten_seconds_at_most() {
+    let (root, mut telemetry) = detect(&[]);
     let start = Instant::now();
-    let mut pid_at = |s| {
-        let snapshot = telemetry.sample(start + Duration::from_secs(s));
-        snapshot.devices[0].reading.processes.as_ref().unwrap()[0].pid
+    let mut asked_at = |s| {
+        telemetry.sample(start + Duration::from_secs(s));
+        let asked = |function| fake::calls(&library(&root), function, 0);
+        [
+            asked("nvmlDeviceGetComputeRunningProcesses_v3"),
+            asked("nvmlDeviceGetPcieThroughput") / 2,
+            asked("nvmlDeviceGetEccMode"),
+            asked("nvmlDeviceGetComputeMode"),
+        ]
     };
-    assert_eq!([0, 1, 5, 9].map(&mut pid_at), [1001; 4]);
-    assert_eq!([10, 11, 19].map(&mut pid_at), [1002; 3]);
-    assert_eq!(pid_at(20), 1003);
+    assert_eq!([0, 1, 5, 9].map(&mut asked_at), [[1; 4]; 4]);
+    assert_eq!([10, 11, 19].map(&mut asked_at), [[2; 4]; 3]);
+    assert_eq!(asked_at(20), [3; 4]);
+}
+
+#[test]
+fn links_that_go_down_or_err_are_faults_and_others_are_not() {
+    fn check(define: &str, at_start: &Verdict, later: &Verdict) {
+        let (_root, mut telemetry) = detect(&[define]);
+        let start = Instant::now();
+        let mut verdict = |s| {
+            telemetry
+                .sample(start + Duration::from_secs(s))
+                .devices
+                .remove(0)
+                .verdict
+        };
+        assert_eq!(verdict(0), *at_start, "{define}");
+        assert_eq!(verdict(10), *later, "{define}");
+    }
+    let healthy = Verdict::Healthy;
+    let degraded = |faults: &[Fault]| Verdict::Degraded(faults.to_vec());
+    check(
+        "LINK_DOWN_AFTER=2",
+        &healthy,
+        &degraded(&[Fault::LinkDown { link: 1 }]),
+    );
+    // It was down all the time: as far as anybody knows, it leads nowhere.
+    check("LINK_DOWN_AFTER=1", &healthy, &healthy);
+    // Six counters of three links, each time each n more than the one before: 12 n in all.
+    let all = [0, 1, 2].map(|link| Fault::LinkErrors { link });
+    check("CRC_GROWS=84", &healthy, &degraded(&all));
+    check("CRC_GROWS=83", &healthy, &healthy);
 }
 
 #[test]

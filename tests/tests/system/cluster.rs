@@ -16,7 +16,7 @@ use skep_tests::lab::{self, Lab, Machine};
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Whether there can be a lab; says so where not.
-fn possible() -> bool {
+pub(super) fn possible() -> bool {
     match lab::missing() {
         None => true,
         Some(why) => {
@@ -106,7 +106,7 @@ fn ask_all(
 }
 
 /// The nodes on which a model is ready, as a machine sees them.
-fn homes(machine: &Machine, model: &str) -> Result<Vec<String>> {
+pub(super) fn homes(machine: &Machine, model: &str) -> Result<Vec<String>> {
     let top = machine.json(&["top"])?;
     let replicas = top.get("replicas").and_then(Value::as_array);
     let of = |replica: &Value| {
@@ -122,7 +122,7 @@ fn homes(machine: &Machine, model: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-fn wait_until(what: &str, mut met: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(super) fn wait_until(what: &str, mut met: impl FnMut() -> Result<bool>) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while !met()? {
         ensure!(Instant::now() < deadline, "waited in vain until {what}");

@@ -13,21 +13,21 @@ use skep_tests::raw;
 use tempfile::TempDir;
 
 /// An agent and what its drivers show.
-struct Rig {
-    agent: Agent,
+pub(super) struct Rig {
+    pub(super) agent: Agent,
     folder: TempDir,
 }
 
 const FOUR: &str = "devices 4\n";
 
 /// What is told within so long is in time.
-const IN_TIME: Duration = Duration::from_secs(3);
+pub(super) const IN_TIME: Duration = Duration::from_secs(3);
 
 /// A cause is believed for five seconds after it was last seen, and what seldom changes is read each ten.
 const OVER: Duration = Duration::from_secs(20);
 
 impl Rig {
-    fn start(script: &str, settings: &[(&str, &str)]) -> Self {
+    pub(super) fn start(script: &str, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let shims = binary().parent().unwrap().join("libskep_shims.so");
         assert!(shims.is_file(), "build them: cargo build -p skep-shims");
@@ -64,7 +64,12 @@ impl Rig {
     }
 
     /// Waits until `is_so`; how long that took.
-    fn until(&self, limit: Duration, what: &str, is_so: impl Fn(&Value) -> bool) -> Duration {
+    pub(super) fn until(
+        &self,
+        limit: Duration,
+        what: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Duration {
         let start = Instant::now();
         loop {
             let top = self.top();
@@ -120,7 +125,7 @@ fn amd_card(sysfs: &Path) {
 }
 
 /// The node's devices of a kind.
-fn devices<'a>(top: &'a Value, kind: &str) -> Vec<&'a Value> {
+pub(super) fn devices<'a>(top: &'a Value, kind: &str) -> Vec<&'a Value> {
     let all = top["nodes"][0]["devices"].as_array();
     all.into_iter()
         .flatten()
@@ -129,7 +134,7 @@ fn devices<'a>(top: &'a Value, kind: &str) -> Vec<&'a Value> {
 }
 
 /// The cause of that code, of a device in that state.
-fn cause<'a>(device: &'a Value, health: &str, code: &str) -> Option<&'a Value> {
+pub(super) fn cause<'a>(device: &'a Value, health: &str, code: &str) -> Option<&'a Value> {
     let causes = device["causes"].as_array()?;
     let cause = causes.iter().find(|cause| cause["code"] == code)?;
     (device["health"] == health).then_some(cause)
@@ -265,8 +270,31 @@ fn a_card_of_amd_is_watched_too() {
     });
 }
 
-/// The kernels are the processor's, so whatever is placed on a card falls back to it. That has to
-/// show, and what is placed on a card has to leave it when it is lost.
+/// The card that models compute on is the watched one of the same number, and nothing is placed elsewhere.
+#[test]
+fn a_card_in_use_is_the_watched_one() {
+    let rig = Rig::start(
+        FOUR,
+        &[
+            ("SKEP_MODELS_DEFAULT", "tiny"),
+            ("SKEP_NODE_DEVICE", "cuda:1"),
+            ("SKEP_NODE_CUDA_LIBRARY", "/there/is/no/libcuda.so.1"),
+        ],
+    );
+    let id = "GPU-1aa1b2c3-0000-1111-2222-333344445555";
+    rig.until(Duration::from_secs(60), "its fault is told", |top| {
+        let cards = devices(top, "nvidia");
+        let of = |card: &Value| cause(card, "degraded", "worker_fault").is_some();
+        cards.len() == 4 && cards.iter().all(|card| of(card) == (card["id"] == id))
+    });
+    assert_eq!(rig.top()["nodes"][0]["computes_on"], "cuda:1");
+    let found = rig.skep(&["doctor"]);
+    for part in ["is degraded", "/there/is/no/libcuda.so.1", "node.device"] {
+        assert!(found.contains(part), "{found}");
+    }
+}
+
+/// Where models compute on the processor, whatever `models.devices` places on a card falls back to it. That has to show, and what is placed on a card has to leave it when it is lost.
 #[test]
 fn a_model_that_fell_back_shows_and_one_on_a_lost_card_moves() {
     let id = |card: u32| format!("GPU-{card}aa1b2c3-0000-1111-2222-333344445555");

@@ -14,11 +14,13 @@
 
 #[path = "../../../hw/tests/cuda/build.rs"]
 mod build;
+mod burn_in;
 mod cards;
 mod cluster;
 mod crash;
 mod devices;
 mod disk;
 mod failover;
+mod faults;
 mod http;
 mod start;

@@ -21,8 +21,8 @@ use crate::step::{execute, root, target};
 /// One file that is built.
 #[derive(Clone, Copy)]
 pub(super) enum Target {
-    /// For any NVIDIA GPU since Volta: its driver compiles it.
-    Ptx,
+    /// For any NVIDIA GPU from one architecture on: its driver compiles it.
+    Ptx(&'static str),
     /// Machine code of one NVIDIA architecture, from the PTX.
     Cubin(&'static str),
     /// Machine code of one AMD architecture.
@@ -36,16 +36,27 @@ impl Target {
     pub(super) fn all() -> Vec<Self> {
         let cubins = NVIDIA.into_iter().map(Self::Cubin);
         let amd = AMD.into_iter().map(Self::Amd);
-        [Self::Spirv, Self::Ptx]
-            .into_iter()
+        let ptx = PTX.into_iter().map(Self::Ptx);
+        std::iter::once(Self::Spirv)
+            .chain(ptx)
             .chain(amd)
             .chain(cubins)
             .collect()
     }
 
+    /// What a cubin is made from.
+    pub(super) fn ptx(self) -> Option<Self> {
+        let Self::Cubin(architecture) = self else {
+            return None;
+        };
+        let number = |name: &str| name.trim_start_matches("sm_").parse::<u32>().ok();
+        let fits = |from: &&&str| number(from) <= number(architecture);
+        PTX.iter().rfind(fits).copied().map(Self::Ptx)
+    }
+
     pub(super) fn file(self) -> String {
         match self {
-            Self::Ptx => PTX.to_owned(),
+            Self::Ptx(architecture) => format!("{architecture}.ptx"),
             Self::Cubin(architecture) => format!("{architecture}.cubin"),
             Self::Amd(architecture) => format!("{architecture}.hsaco"),
             Self::Spirv => SPIRV.to_owned(),
@@ -55,7 +66,7 @@ impl Target {
     /// The command as the manifest records it, with neither input nor output.
     pub(super) fn command(self) -> String {
         let tool = match self {
-            Self::Ptx | Self::Amd(_) => CLANG,
+            Self::Ptx(_) | Self::Amd(_) => CLANG,
             Self::Cubin(_) => PTXAS,
             Self::Spirv => SLANG,
         };
@@ -64,7 +75,7 @@ impl Target {
 
     pub(super) fn flags(self) -> Vec<String> {
         let (flags, architecture) = match self {
-            Self::Ptx => (FOR_PTX, format!("--cuda-gpu-arch={OLDEST}")),
+            Self::Ptx(architecture) => (FOR_PTX, format!("--cuda-gpu-arch={architecture}")),
             Self::Cubin(architecture) => (FOR_CUBIN, format!("-arch={architecture}")),
             Self::Amd(architecture) => (FOR_AMD, format!("--offload-arch={architecture}")),
             Self::Spirv => (FOR_SPIRV, "-O0".to_owned()),
@@ -98,10 +109,10 @@ pub(super) fn compile(sources: &[&str], ptxas: Option<&Path>) -> Result<Vec<Stri
         .into_iter()
         .filter(|target| match target {
             Target::Cubin(_) => ptxas.is_some(),
-            Target::Ptx | Target::Amd(_) => true,
+            Target::Ptx(_) | Target::Amd(_) => true,
             Target::Spirv => false,
         })
-        .partition(|target| matches!(target, Target::Ptx));
+        .partition(|target| matches!(target, Target::Ptx(_)));
     let mut spills = Vec::new();
     for target in &ptx {
         spills.extend(make(*target, ptxas)?);
@@ -110,7 +121,7 @@ pub(super) fn compile(sources: &[&str], ptxas: Option<&Path>) -> Result<Vec<Stri
     if !spills.is_empty() {
         spills.sort();
         bail!(
-            "kernels spill registers (stores and loads together); let them hold less at a time:\n    {}",
+            "kernels keep in memory what belongs into registers; let them hold less at a time, and unroll what indexes arrays:\n    {}",
             spills.join("\n    ")
         );
     }
@@ -152,7 +163,7 @@ fn make(target: Target, ptxas: Option<&Path>) -> Result<Vec<String>> {
         }
         (Target::Cubin(_), None) => bail!("a cubin is made by ptxas, and there is none"),
         (Target::Spirv, _) => bail!("SPIR-V is made by Slang, not by clang"),
-        (Target::Ptx | Target::Amd(_), _) => {
+        (Target::Ptx(_) | Target::Amd(_), _) => {
             let unit = folder().join(UNIT);
             let unit = File::open(&unit)
                 .with_context(|| format!("could not read `{}`", unit.display()))?;
@@ -171,11 +182,10 @@ fn make(target: Target, ptxas: Option<&Path>) -> Result<Vec<String>> {
 }
 
 const UNIT: &str = "all.cu";
-pub(super) const PTX: &str = "kernels.ptx";
 const SPIRV: &str = "vulkan.spv";
 
-/// What PTX is made for, and the first of those that cubins are made for.
-const OLDEST: &str = "sm_70";
+/// What PTX is made for: any card, and those whose units for matrices take bytes in the forms that are used.
+const PTX: [&str; 2] = ["sm_70", "sm_80"];
 
 /// PTX 7.0 is understood by drivers since 450.
 const FOR_PTX: &str = "-x cuda -nostdinc -nocudainc -nocudalib -fuse-cuid=none --cuda-device-only -S -O3 -std=c++17 --cuda-feature=+ptx70";
@@ -192,7 +202,7 @@ const FOR_CUBIN: &str = "-v -O3";
 
 /// From Volta to Blackwell. Machine code also runs where only the minor number is higher.
 const NVIDIA: [&str; 8] = [
-    OLDEST, "sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120",
+    "sm_70", "sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120",
 ];
 
 /// Vega, MI50, MI200, MI300, and one of each RDNA since the second.

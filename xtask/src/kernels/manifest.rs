@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(manifest.stale_outputs(&files).len(), 1);
         files.insert("sm_1.cubin".to_owned(), "2".to_owned());
         assert_eq!(manifest.stale_outputs(&files).len(), 2);
-        files.remove("kernels.ptx");
+        files.remove("sm_70.ptx");
         assert_eq!(manifest.stale_outputs(&files).len(), 3);
         for output in manifest.outputs.values_mut() {
             output.command.push_str(" -g");

@@ -9,13 +9,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::compile::{self, PTX, Target};
+use super::compile::{self, Target};
 
 /// Makes a cubin and returns the kernels that spill registers, each with how many bytes.
 pub(super) fn assemble(tool: &Path, target: Target) -> Result<Vec<(String, u64)>> {
+    let from = target.ptx().context("only cubins are assembled")?.file();
     let output = Command::new(tool)
         .args(target.flags())
-        .args([PTX, "-o", &target.file()])
+        .args([&from, "-o", &target.file()])
         .current_dir(compile::folder())
         .output()
         .with_context(|| format!("could not start `{}`", tool.display()))?;
@@ -28,7 +29,7 @@ pub(super) fn assemble(tool: &Path, target: Target) -> Result<Vec<(String, u64)>
         );
     }
     let used = used(&said);
-    let ptx = fs::read_to_string(compile::folder().join(PTX))?;
+    let ptx = fs::read_to_string(compile::folder().join(&from))?;
     let kernels = ptx.matches(".entry ").count();
     if used.len() < kernels {
         bail!(
@@ -40,7 +41,8 @@ pub(super) fn assemble(tool: &Path, target: Target) -> Result<Vec<(String, u64)>
     Ok(used.into_iter().filter(|(_, bytes)| *bytes > 0).collect())
 }
 
-/// The functions that `ptxas -v` tells of, each with the bytes of registers that it spills.
+/// The functions that `ptxas -v` tells of, each with the bytes that it keeps in memory of its own: registers that it spills,
+/// and arrays that are no registers because what picks from them is not known ahead.
 fn used(said: &str) -> Vec<(String, u64)> {
     let mut found = Vec::new();
     let mut function = "";
@@ -52,10 +54,12 @@ fn used(said: &str) -> Vec<(String, u64)> {
             let part = line.split(',').find_map(|part| part.strip_suffix(what))?;
             part.trim().parse().ok()
         };
-        if let (Some(stores), Some(loads)) =
-            (bytes(" bytes spill stores"), bytes(" bytes spill loads"))
-        {
-            found.push((function.to_owned(), stores + loads));
+        if let (Some(stack), Some(stores), Some(loads)) = (
+            bytes(" bytes stack frame"),
+            bytes(" bytes spill stores"),
+            bytes(" bytes spill loads"),
+        ) {
+            found.push((function.to_owned(), stack + stores + loads));
         }
     }
     found
@@ -79,7 +83,7 @@ ptxas info    : Function properties for large
     1600 bytes stack frame, 1884 bytes spill stores, 1888 bytes spill loads
 ptxas info    : Used 255 registers, used 1 barriers, 1600 bytes cumulative stack size
 ";
-        let expected = [("dot".to_owned(), 0), ("large".to_owned(), 3772)];
+        let expected = [("dot".to_owned(), 0), ("large".to_owned(), 5372)];
         assert_eq!(used(said), expected);
     }
 }

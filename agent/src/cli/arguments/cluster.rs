@@ -80,6 +80,8 @@ pub(in crate::cli) enum NodeCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Test a graphics card of this machine, and give it nothing more if it fails
+    BurnIn(BurnIn),
     /// Let a node that awaits approval be a member
     Approve {
         /// Its name, or the beginning of its id
@@ -118,6 +120,31 @@ pub(in crate::cli) enum NodeCommand {
 }
 
 #[derive(Debug, Args)]
+pub(in crate::cli) struct BurnIn {
+    /// This machine's name; a card is tested where it is
+    pub(in crate::cli) node: Option<String>,
+    /// Which card: its number, or the beginning of its id [default: the only one]
+    #[arg(long, value_name = "DEVICE")]
+    pub(in crate::cli) device: Option<String>,
+    /// For about so long
+    #[arg(long, value_name = "N", default_value_t = 10.0, value_parser = minutes)]
+    pub(in crate::cli) minutes: f32,
+    /// So much of the memory that is free, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 90,
+        value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(in crate::cli) memory: u8,
+    /// Go on although models run on it; they leave it
+    #[arg(long)]
+    pub(in crate::cli) force: bool,
+    /// Test nothing, and hold nothing against it any more
+    #[arg(long, conflicts_with_all = ["force", "minutes", "memory"])]
+    pub(in crate::cli) forget: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(in crate::cli) struct Ca {
     #[command(subcommand)]
     pub(in crate::cli) command: Option<CaCommand>,
@@ -149,6 +176,14 @@ fn time(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(number.saturating_mul(seconds)))
 }
 
+/// Minutes, up to a day.
+fn minutes(text: &str) -> Result<f32, String> {
+    let minutes = text.parse::<f32>().ok();
+    minutes
+        .filter(|minutes| (0.0..=1_440.0).contains(minutes))
+        .ok_or_else(|| "give minutes, at most 1440".to_owned())
+}
+
 pub(super) const TOKEN_HELP: &str = "\
 Examples:
   skep token new                         for one machine, for a quarter of an hour
@@ -175,6 +210,7 @@ Examples:
   skep node                              this machine
   skep node show attic
   skep node drain attic                  before it is switched off
+  skep node burn-in --minutes 30         before a card is relied on
   skep node label attic gpu=3090 noisy-";
 
 #[cfg(test)]

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep_hw::{Cache, Graph, Plan, Weight};
+use skep_hw::{Blame, Cache, CacheError, Graph, Plan, Weight};
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
+use super::run::Failure;
 use super::{HeldCache, HeldPlan, HeldWeight, convert};
 use crate::host::SourceFile;
 use crate::host::engine::generated::skep::plugin::compute as wit;
 use crate::host::engine::generated::skep::plugin::types;
+use crate::host::fault::DeviceFault;
 use crate::host::state::State;
 use crate::limits::{GRAPH_OPS, WEIGHT_VALUES_BYTES};
 use crate::protocol::{Error, Invalid};
@@ -95,9 +97,13 @@ impl wit::HostCache for State {
             pages,
             page_tokens,
             convert::dtype(dtype),
-        )
-        .map_err(|error| cache_error(&error))
-        .and_then(|cache| {
+        );
+        if let Err(CacheError::Card(error)) = &made
+            && error.blame() == Blame::Card
+        {
+            return Err(DeviceFault(error.to_string()).into());
+        }
+        let made = made.map_err(|error| cache_error(&error)).and_then(|cache| {
             let claim = self
                 .budget
                 .claim(cache.size_bytes(), "the cache of keys and values")?;
@@ -149,17 +155,19 @@ impl wit::HostPlan for State {
             }
             None => None,
         };
-        let made = self
-            .make_plan(ops, held, cache, bounds)
-            .map(|(plan, claim)| {
+        let made = match self.make_plan(ops, held, cache, bounds) {
+            Err(Failure::Device(fault)) => return Err(fault.into()),
+            Err(Failure::Told(error)) => Err(error),
+            Ok((plan, claim)) => {
                 claims.push(claim);
-                HeldPlan {
+                Ok(HeldPlan {
                     plan,
                     outputs_max: bounds.outputs.max(bounds.sequences),
                     last_run: Duration::ZERO,
                     _claims: claims,
-                }
-            });
+                })
+            }
+        };
         Ok(self.keep(made))
     }
 
@@ -169,7 +177,11 @@ impl wit::HostPlan for State {
         batch: wit::Batch,
     ) -> Result<Result<Vec<wit::Output>, types::Error>> {
         let held = self.table.get_mut(&plan)?;
-        Ok(held.run(&batch, &mut self.clock).map_err(Into::into))
+        match held.run(&batch, &mut self.clock) {
+            Ok(outputs) => Ok(Ok(outputs)),
+            Err(Failure::Told(error)) => Ok(Err(error.into())),
+            Err(Failure::Device(fault)) => Err(fault.into()),
+        }
     }
 
     fn row(
@@ -199,12 +211,14 @@ impl State {
         weights: Vec<Weight>,
         cache: Option<Cache>,
         bounds: wit::Bounds,
-    ) -> Result<(Plan, Arc<super::Claim>), Error> {
+    ) -> std::result::Result<(Plan, Arc<super::Claim>), Failure> {
         let ops = ops.into_iter().map(convert::op).collect();
         let graph = Graph::check(ops, weights, cache, convert::bounds(bounds))
             .map_err(|error| invalid("ops", error.to_string()))?;
-        let plan = Plan::compile(&self.device, graph)
-            .map_err(|error| Error::Exhausted(error.to_string()))?;
+        let plan = Plan::compile(&self.device, graph).map_err(|error| match error.blame() {
+            Some(Blame::Card) => Failure::Device(DeviceFault(error.to_string())),
+            _ => Failure::Told(Error::Exhausted(error.to_string())),
+        })?;
         let claim = self.budget.claim(plan.size_bytes(), "the plan's buffers")?;
         Ok((plan, claim))
     }
@@ -221,9 +235,9 @@ impl State {
     }
 }
 
-fn cache_error(error: &skep_hw::CacheError) -> Error {
+fn cache_error(error: &CacheError) -> Error {
     match error {
-        skep_hw::CacheError::Memory { .. } => Error::Exhausted(error.to_string()),
+        CacheError::Memory { .. } | CacheError::Card(_) => Error::Exhausted(error.to_string()),
         _ => invalid("layers", error.to_string()),
     }
 }

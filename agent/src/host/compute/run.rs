@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use skep_hw::{Batch, Sequence};
+use skep_hw::{Batch, Blame, RunError, Sequence};
 
 use super::HeldPlan;
 use crate::host::engine::generated::skep::plugin::compute as wit;
+use crate::host::fault::DeviceFault;
 use crate::host::state::CallClock;
 use crate::limits::{RUN_ROWS_BYTES, TOP_COUNT};
 use crate::protocol::{Error, Invalid};
@@ -15,12 +16,13 @@ impl HeldPlan {
         &mut self,
         batch: &wit::Batch,
         clock: &mut CallClock,
-    ) -> Result<Vec<wit::Output>, Error> {
+    ) -> Result<Vec<wit::Output>, Failure> {
         if batch.outputs.len() > self.outputs_max as usize {
             return Err(invalid(
                 "outputs",
                 format!("{} outputs are over the plan's bound", batch.outputs.len()),
-            ));
+            )
+            .into());
         }
         let sequences: Vec<_> = batch
             .sequences
@@ -40,7 +42,7 @@ impl HeldPlan {
         let started = Instant::now();
         let ran = self.plan.run(&batch_of_ours);
         clock.add_kernels(started.elapsed());
-        ran.map_err(|error| invalid("batch", error.to_string()))?;
+        ran.map_err(|error| failed(&error))?;
 
         let mut returned = Vec::with_capacity(batch.outputs.len());
         let mut bytes = 0;
@@ -53,7 +55,8 @@ impl HeldPlan {
                         return Err(invalid(
                             "outputs",
                             format!("the rows asked for take more than {RUN_ROWS_BYTES} bytes; ask for `top`"),
-                        ));
+                        )
+                        .into());
                     }
                     wit::Output::Row(row.to_vec())
                 }
@@ -85,6 +88,29 @@ impl HeldPlan {
             values,
             log_sum_exp,
         })
+    }
+}
+
+/// Why a run yielded nothing.
+pub(super) enum Failure {
+    /// What the plugin is told.
+    Told(Error),
+    /// The device's failure, which ends the plugin.
+    Device(DeviceFault),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Told(error)
+    }
+}
+
+/// A card that failed ends the worker whatever the plugin would make of it: what it computed so far may be wrong.
+fn failed(error: &RunError) -> Failure {
+    match error.blame() {
+        None => Failure::Told(invalid("batch", error.to_string())),
+        Some(Blame::Memory) => Failure::Told(Error::Exhausted(error.to_string())),
+        Some(Blame::Card | Blame::Program) => Failure::Device(DeviceFault(error.to_string())),
     }
 }
 

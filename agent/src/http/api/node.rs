@@ -28,8 +28,12 @@ pub(super) fn describe(agent: &Agent, whole: bool) -> wire::Node {
         started_unix_s: agent.started_unix_s,
         url: agent.url.clone(),
         key_required: agent.settings.http.require_key,
-        // The kernels of this version are the processor's.
-        computes_on: "cpu".to_owned(),
+        computes_on: agent
+            .settings
+            .node
+            .computes_on
+            .card()
+            .map_or_else(|| "cpu".to_owned(), |card| card.to_string()),
         resident_bytes: skep_hw::telemetry::resident_bytes(std::process::id()),
         health: level.name().to_owned(),
         why: machine.as_ref().and_then(|machine| machine.why.clone()),

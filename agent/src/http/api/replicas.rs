@@ -80,6 +80,7 @@ fn describe(agent: &Agent, status: ReplicaStatus, traces: &[Trace]) -> wire::Rep
         opened_in_ms: status
             .opened_in
             .map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+        card_bytes: status.card_bytes,
         device: status.device,
         info: status.info.map(info),
     }

@@ -47,7 +47,7 @@ async fn elsewhere(agent: Arc<Agent>, status: ClusterNode) -> (wire::Node, Optio
     let said = async {
         let id = status.id.parse().ok()?;
         let readings = agent.cluster.readings(id).await.ok()?;
-        serde_json::from_slice::<wire::Top>(&readings).ok()
+        without_hardware(&readings)
     };
     let mut said = timeout(READINGS_WAIT, said).await.ok().flatten();
     let node = said.as_mut().and_then(|said| said.nodes.pop());
@@ -60,6 +60,16 @@ async fn elsewhere(agent: Arc<Agent>, status: ClusterNode) -> (wire::Node, Optio
         None => silent(status),
     };
     (node, said)
+}
+
+/// What another node says, less its readings: nobody here asks for them, and a node of a later
+/// version may tell a fault or a mode that this one has no name for.
+fn without_hardware(readings: &[u8]) -> Option<wire::Top> {
+    let mut said: serde_json::Value = serde_json::from_slice(readings).ok()?;
+    for node in said.get_mut("nodes")?.as_array_mut()? {
+        node.as_object_mut()?.remove("hardware");
+    }
+    serde_json::from_value(said).ok()
 }
 
 /// A node that says nothing.

@@ -16,6 +16,22 @@ fn with_model(bytes: usize) -> (Place, Model) {
 }
 
 #[test]
+fn what_a_model_took_of_a_card_is_believed_under_the_same_settings_only() {
+    let (place, model) = with_model(500);
+    assert_eq!(model.card_bytes("one"), None);
+    model.remember_card_bytes("one", 7).unwrap();
+    Catalogue::open(&place.path("")).unwrap();
+    assert_eq!(model.card_bytes("one"), Some(7));
+    assert_eq!(model.card_bytes("other"), None);
+    for text in ["", "7", "x one\n", "-1 one\n", "99999999999999999999 one\n"] {
+        fs::write(model.need_path(), text).unwrap();
+        assert_eq!(model.card_bytes("one"), None, "{text}");
+    }
+    place.catalogue.remove(model.name()).unwrap();
+    assert!(!model.need_path().exists());
+}
+
+#[test]
 fn hostile_manifests_are_reported_and_left() {
     let (place, model) = with_model(500);
     let good = fs::read_to_string(place.path("manifests/tiny.json")).unwrap();

@@ -16,6 +16,10 @@ const GROUP_THREADS: u32 = 256;
 const GROUPS: usize = 8;
 /// Rows of activations that a group takes together, as `matmul.cu` says.
 const TOGETHER: usize = 8;
+/// Weight rows and rows of activations of a tile, as `tile.cu` says, and from how many of the latter on tiles pay: then
+/// weights would be read three times.
+const TILE: [usize; 2] = [128, 64];
+const TILES_FROM: usize = 2 * TOGETHER + 1;
 
 /// A value as a kernel takes it.
 #[derive(Clone, Copy)]
@@ -28,10 +32,10 @@ pub(super) struct Value {
 
 /// One run.
 pub(super) struct Run<'a> {
-    engine: &'a Engine,
+    pub(super) engine: &'a Engine,
     pub(super) graph: &'a Graph,
     layout: &'a Layout,
-    facts: &'a Facts<'a>,
+    pub(super) facts: &'a Facts<'a>,
     pub(super) places: &'a Places,
     /// The value whose rounded rows are at hand.
     rounded: Option<u32>,
@@ -129,7 +133,8 @@ impl<'a> Run<'a> {
                 let weight = &self.graph.weights[*table as usize];
                 let [at, row_bytes] = self.weight(*table);
                 let columns = u64::from(weight.columns());
-                let mut parameters = [out.at, out.stride, at, row_bytes, columns, picks];
+                let rows = u64::from(weight.rows());
+                let mut parameters = [out.at, out.stride, at, row_bytes, columns, picks, rows];
                 self.launch(
                     names::embed(weight.dtype()),
                     [out.rows, 1, 1],
@@ -294,7 +299,17 @@ impl<'a> Run<'a> {
             sums,
             out.rows as u64,
         ];
-        self.launch(name, blocks, GROUP_THREADS, &mut parameters)
+        match names::tile(weight.dtype()) {
+            Some(tile) if out.rows >= TILES_FROM && self.engine.card.driver().has_planes() => {
+                let blocks = [
+                    (weight.rows() as usize).div_ceil(TILE[0]),
+                    out.rows.div_ceil(TILE[1]),
+                    1,
+                ];
+                self.launch(tile, blocks, GROUP_THREADS, &mut parameters)
+            }
+            _ => self.launch(name, blocks, GROUP_THREADS, &mut parameters),
+        }
     }
 }
 

@@ -37,3 +37,18 @@ pub(super) fn matmul(dtype: Dtype) -> &'static str {
         Dtype::Q6K => "matmul_Q6_K",
     }
 }
+
+/// The kernel for many rows; none for floats.
+pub(super) fn tile(dtype: Dtype) -> Option<&'static str> {
+    Some(match dtype {
+        Dtype::F32 | Dtype::F16 | Dtype::Bf16 => return None,
+        Dtype::Q8_0 => "tile_Q8_0",
+        Dtype::Q4_0 => "tile_Q4_0",
+        Dtype::Q4_1 => "tile_Q4_1",
+        Dtype::Q5_0 => "tile_Q5_0",
+        Dtype::Q5_1 => "tile_Q5_1",
+        Dtype::Q4K => "tile_Q4_K",
+        Dtype::Q5K => "tile_Q5_K",
+        Dtype::Q6K => "tile_Q6_K",
+    })
+}

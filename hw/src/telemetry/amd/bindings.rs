@@ -40,6 +40,22 @@ pub const rsmi_temperature_metric_t_RSMI_TEMP_LOWEST: rsmi_temperature_metric_t 
 pub const rsmi_temperature_metric_t_RSMI_TEMP_HIGHEST: rsmi_temperature_metric_t = 13;
 pub const rsmi_temperature_metric_t_RSMI_TEMP_LAST: rsmi_temperature_metric_t = 13;
 pub type rsmi_temperature_metric_t = ::core::ffi::c_uint;
+pub const rsmi_voltage_metric_t_RSMI_VOLT_CURRENT: rsmi_voltage_metric_t = 0;
+pub const rsmi_voltage_metric_t_RSMI_VOLT_FIRST: rsmi_voltage_metric_t = 0;
+pub const rsmi_voltage_metric_t_RSMI_VOLT_MAX: rsmi_voltage_metric_t = 1;
+pub const rsmi_voltage_metric_t_RSMI_VOLT_MIN_CRIT: rsmi_voltage_metric_t = 2;
+pub const rsmi_voltage_metric_t_RSMI_VOLT_MIN: rsmi_voltage_metric_t = 3;
+pub const rsmi_voltage_metric_t_RSMI_VOLT_MAX_CRIT: rsmi_voltage_metric_t = 4;
+pub const rsmi_voltage_metric_t_RSMI_VOLT_AVERAGE: rsmi_voltage_metric_t = 5;
+pub const rsmi_voltage_metric_t_RSMI_VOLT_LOWEST: rsmi_voltage_metric_t = 6;
+pub const rsmi_voltage_metric_t_RSMI_VOLT_HIGHEST: rsmi_voltage_metric_t = 7;
+pub const rsmi_voltage_metric_t_RSMI_VOLT_LAST: rsmi_voltage_metric_t = 7;
+pub type rsmi_voltage_metric_t = ::core::ffi::c_uint;
+pub const rsmi_voltage_type_t_RSMI_VOLT_TYPE_FIRST: rsmi_voltage_type_t = 0;
+pub const rsmi_voltage_type_t_RSMI_VOLT_TYPE_VDDGFX: rsmi_voltage_type_t = 0;
+pub const rsmi_voltage_type_t_RSMI_VOLT_TYPE_LAST: rsmi_voltage_type_t = 0;
+pub const rsmi_voltage_type_t_RSMI_VOLT_TYPE_INVALID: rsmi_voltage_type_t = 4294967295;
+pub type rsmi_voltage_type_t = ::core::ffi::c_uint;
 pub const rsmi_gpu_block_t_RSMI_GPU_BLOCK_INVALID: rsmi_gpu_block_t = 0;
 pub const rsmi_gpu_block_t_RSMI_GPU_BLOCK_FIRST: rsmi_gpu_block_t = 1;
 pub const rsmi_gpu_block_t_RSMI_GPU_BLOCK_UMC: rsmi_gpu_block_t = 1;
@@ -94,8 +110,20 @@ pub struct RocmSmi {
         ) -> rsmi_status_t,
         ::libloading::Error,
     >,
+    pub rsmi_dev_serial_number_get: Result<
+        unsafe extern "C" fn(
+            dv_ind: u32,
+            serial_num: *mut ::core::ffi::c_char,
+            len: u32,
+        ) -> rsmi_status_t,
+        ::libloading::Error,
+    >,
     pub rsmi_dev_pci_id_get: Result<
         unsafe extern "C" fn(dv_ind: u32, bdfid: *mut u64) -> rsmi_status_t,
+        ::libloading::Error,
+    >,
+    pub rsmi_dev_pci_replay_counter_get: Result<
+        unsafe extern "C" fn(dv_ind: u32, counter: *mut u64) -> rsmi_status_t,
         ::libloading::Error,
     >,
     pub rsmi_dev_power_ave_get: Result<
@@ -113,6 +141,19 @@ pub struct RocmSmi {
     >,
     pub rsmi_dev_power_cap_get: Result<
         unsafe extern "C" fn(dv_ind: u32, sensor_ind: u32, cap: *mut u64) -> rsmi_status_t,
+        ::libloading::Error,
+    >,
+    pub rsmi_dev_power_cap_default_get: Result<
+        unsafe extern "C" fn(dv_ind: u32, default_cap: *mut u64) -> rsmi_status_t,
+        ::libloading::Error,
+    >,
+    pub rsmi_dev_power_cap_range_get: Result<
+        unsafe extern "C" fn(
+            dv_ind: u32,
+            sensor_ind: u32,
+            max: *mut u64,
+            min: *mut u64,
+        ) -> rsmi_status_t,
         ::libloading::Error,
     >,
     pub rsmi_dev_memory_total_get: Result<
@@ -135,12 +176,25 @@ pub struct RocmSmi {
         unsafe extern "C" fn(dv_ind: u32, busy_percent: *mut u32) -> rsmi_status_t,
         ::libloading::Error,
     >,
+    pub rsmi_dev_fan_rpms_get: Result<
+        unsafe extern "C" fn(dv_ind: u32, sensor_ind: u32, speed: *mut i64) -> rsmi_status_t,
+        ::libloading::Error,
+    >,
     pub rsmi_dev_temp_metric_get: Result<
         unsafe extern "C" fn(
             dv_ind: u32,
             sensor_type: u32,
             metric: rsmi_temperature_metric_t,
             temperature: *mut i64,
+        ) -> rsmi_status_t,
+        ::libloading::Error,
+    >,
+    pub rsmi_dev_volt_metric_get: Result<
+        unsafe extern "C" fn(
+            dv_ind: u32,
+            sensor_type: rsmi_voltage_type_t,
+            metric: rsmi_voltage_metric_t,
+            voltage: *mut i64,
         ) -> rsmi_status_t,
         ::libloading::Error,
     >,
@@ -152,12 +206,24 @@ pub struct RocmSmi {
         unsafe extern "C" fn(version: *mut rsmi_version_t) -> rsmi_status_t,
         ::libloading::Error,
     >,
+    pub rsmi_dev_vbios_version_get: Result<
+        unsafe extern "C" fn(
+            dv_ind: u32,
+            vbios: *mut ::core::ffi::c_char,
+            len: u32,
+        ) -> rsmi_status_t,
+        ::libloading::Error,
+    >,
     pub rsmi_dev_ecc_count_get: Result<
         unsafe extern "C" fn(
             dv_ind: u32,
             block: rsmi_gpu_block_t,
             ec: *mut rsmi_error_count_t,
         ) -> rsmi_status_t,
+        ::libloading::Error,
+    >,
+    pub rsmi_topo_get_numa_node_number: Result<
+        unsafe extern "C" fn(dv_ind: u32, numa_node: *mut u32) -> rsmi_status_t,
         ::libloading::Error,
     >,
 }
@@ -179,12 +245,24 @@ impl RocmSmi {
         let rsmi_shut_down = __library.get(b"rsmi_shut_down\0").map(|sym| *sym);
         let rsmi_num_monitor_devices = __library.get(b"rsmi_num_monitor_devices\0").map(|sym| *sym);
         let rsmi_dev_name_get = __library.get(b"rsmi_dev_name_get\0").map(|sym| *sym);
+        let rsmi_dev_serial_number_get = __library
+            .get(b"rsmi_dev_serial_number_get\0")
+            .map(|sym| *sym);
         let rsmi_dev_pci_id_get = __library.get(b"rsmi_dev_pci_id_get\0").map(|sym| *sym);
+        let rsmi_dev_pci_replay_counter_get = __library
+            .get(b"rsmi_dev_pci_replay_counter_get\0")
+            .map(|sym| *sym);
         let rsmi_dev_power_ave_get = __library.get(b"rsmi_dev_power_ave_get\0").map(|sym| *sym);
         let rsmi_dev_energy_count_get = __library
             .get(b"rsmi_dev_energy_count_get\0")
             .map(|sym| *sym);
         let rsmi_dev_power_cap_get = __library.get(b"rsmi_dev_power_cap_get\0").map(|sym| *sym);
+        let rsmi_dev_power_cap_default_get = __library
+            .get(b"rsmi_dev_power_cap_default_get\0")
+            .map(|sym| *sym);
+        let rsmi_dev_power_cap_range_get = __library
+            .get(b"rsmi_dev_power_cap_range_get\0")
+            .map(|sym| *sym);
         let rsmi_dev_memory_total_get = __library
             .get(b"rsmi_dev_memory_total_get\0")
             .map(|sym| *sym);
@@ -194,29 +272,45 @@ impl RocmSmi {
         let rsmi_dev_memory_busy_percent_get = __library
             .get(b"rsmi_dev_memory_busy_percent_get\0")
             .map(|sym| *sym);
+        let rsmi_dev_fan_rpms_get = __library.get(b"rsmi_dev_fan_rpms_get\0").map(|sym| *sym);
         let rsmi_dev_temp_metric_get = __library.get(b"rsmi_dev_temp_metric_get\0").map(|sym| *sym);
+        let rsmi_dev_volt_metric_get = __library.get(b"rsmi_dev_volt_metric_get\0").map(|sym| *sym);
         let rsmi_dev_busy_percent_get = __library
             .get(b"rsmi_dev_busy_percent_get\0")
             .map(|sym| *sym);
         let rsmi_version_get = __library.get(b"rsmi_version_get\0").map(|sym| *sym);
+        let rsmi_dev_vbios_version_get = __library
+            .get(b"rsmi_dev_vbios_version_get\0")
+            .map(|sym| *sym);
         let rsmi_dev_ecc_count_get = __library.get(b"rsmi_dev_ecc_count_get\0").map(|sym| *sym);
+        let rsmi_topo_get_numa_node_number = __library
+            .get(b"rsmi_topo_get_numa_node_number\0")
+            .map(|sym| *sym);
         Ok(RocmSmi {
             __library,
             rsmi_init,
             rsmi_shut_down,
             rsmi_num_monitor_devices,
             rsmi_dev_name_get,
+            rsmi_dev_serial_number_get,
             rsmi_dev_pci_id_get,
+            rsmi_dev_pci_replay_counter_get,
             rsmi_dev_power_ave_get,
             rsmi_dev_energy_count_get,
             rsmi_dev_power_cap_get,
+            rsmi_dev_power_cap_default_get,
+            rsmi_dev_power_cap_range_get,
             rsmi_dev_memory_total_get,
             rsmi_dev_memory_usage_get,
             rsmi_dev_memory_busy_percent_get,
+            rsmi_dev_fan_rpms_get,
             rsmi_dev_temp_metric_get,
+            rsmi_dev_volt_metric_get,
             rsmi_dev_busy_percent_get,
             rsmi_version_get,
+            rsmi_dev_vbios_version_get,
             rsmi_dev_ecc_count_get,
+            rsmi_topo_get_numa_node_number,
         })
     }
     pub unsafe fn rsmi_init(&self, init_flags: u64) -> rsmi_status_t {
@@ -248,11 +342,32 @@ impl RocmSmi {
             .as_ref()
             .expect("Expected function, got error."))(dv_ind, name, len)
     }
+    pub unsafe fn rsmi_dev_serial_number_get(
+        &self,
+        dv_ind: u32,
+        serial_num: *mut ::core::ffi::c_char,
+        len: u32,
+    ) -> rsmi_status_t {
+        (self
+            .rsmi_dev_serial_number_get
+            .as_ref()
+            .expect("Expected function, got error."))(dv_ind, serial_num, len)
+    }
     pub unsafe fn rsmi_dev_pci_id_get(&self, dv_ind: u32, bdfid: *mut u64) -> rsmi_status_t {
         (self
             .rsmi_dev_pci_id_get
             .as_ref()
             .expect("Expected function, got error."))(dv_ind, bdfid)
+    }
+    pub unsafe fn rsmi_dev_pci_replay_counter_get(
+        &self,
+        dv_ind: u32,
+        counter: *mut u64,
+    ) -> rsmi_status_t {
+        (self
+            .rsmi_dev_pci_replay_counter_get
+            .as_ref()
+            .expect("Expected function, got error."))(dv_ind, counter)
     }
     pub unsafe fn rsmi_dev_power_ave_get(
         &self,
@@ -290,6 +405,28 @@ impl RocmSmi {
             .as_ref()
             .expect("Expected function, got error."))(dv_ind, sensor_ind, cap)
     }
+    pub unsafe fn rsmi_dev_power_cap_default_get(
+        &self,
+        dv_ind: u32,
+        default_cap: *mut u64,
+    ) -> rsmi_status_t {
+        (self
+            .rsmi_dev_power_cap_default_get
+            .as_ref()
+            .expect("Expected function, got error."))(dv_ind, default_cap)
+    }
+    pub unsafe fn rsmi_dev_power_cap_range_get(
+        &self,
+        dv_ind: u32,
+        sensor_ind: u32,
+        max: *mut u64,
+        min: *mut u64,
+    ) -> rsmi_status_t {
+        (self
+            .rsmi_dev_power_cap_range_get
+            .as_ref()
+            .expect("Expected function, got error."))(dv_ind, sensor_ind, max, min)
+    }
     pub unsafe fn rsmi_dev_memory_total_get(
         &self,
         dv_ind: u32,
@@ -322,6 +459,17 @@ impl RocmSmi {
             .as_ref()
             .expect("Expected function, got error."))(dv_ind, busy_percent)
     }
+    pub unsafe fn rsmi_dev_fan_rpms_get(
+        &self,
+        dv_ind: u32,
+        sensor_ind: u32,
+        speed: *mut i64,
+    ) -> rsmi_status_t {
+        (self
+            .rsmi_dev_fan_rpms_get
+            .as_ref()
+            .expect("Expected function, got error."))(dv_ind, sensor_ind, speed)
+    }
     pub unsafe fn rsmi_dev_temp_metric_get(
         &self,
         dv_ind: u32,
@@ -335,6 +483,18 @@ impl RocmSmi {
             .expect("Expected function, got error."))(
             dv_ind, sensor_type, metric, temperature
         )
+    }
+    pub unsafe fn rsmi_dev_volt_metric_get(
+        &self,
+        dv_ind: u32,
+        sensor_type: rsmi_voltage_type_t,
+        metric: rsmi_voltage_metric_t,
+        voltage: *mut i64,
+    ) -> rsmi_status_t {
+        (self
+            .rsmi_dev_volt_metric_get
+            .as_ref()
+            .expect("Expected function, got error."))(dv_ind, sensor_type, metric, voltage)
     }
     pub unsafe fn rsmi_dev_busy_percent_get(
         &self,
@@ -352,6 +512,17 @@ impl RocmSmi {
             .as_ref()
             .expect("Expected function, got error."))(version)
     }
+    pub unsafe fn rsmi_dev_vbios_version_get(
+        &self,
+        dv_ind: u32,
+        vbios: *mut ::core::ffi::c_char,
+        len: u32,
+    ) -> rsmi_status_t {
+        (self
+            .rsmi_dev_vbios_version_get
+            .as_ref()
+            .expect("Expected function, got error."))(dv_ind, vbios, len)
+    }
     pub unsafe fn rsmi_dev_ecc_count_get(
         &self,
         dv_ind: u32,
@@ -362,5 +533,15 @@ impl RocmSmi {
             .rsmi_dev_ecc_count_get
             .as_ref()
             .expect("Expected function, got error."))(dv_ind, block, ec)
+    }
+    pub unsafe fn rsmi_topo_get_numa_node_number(
+        &self,
+        dv_ind: u32,
+        numa_node: *mut u32,
+    ) -> rsmi_status_t {
+        (self
+            .rsmi_topo_get_numa_node_number
+            .as_ref()
+            .expect("Expected function, got error."))(dv_ind, numa_node)
     }
 }

@@ -1,24 +1,24 @@
 //! One device of the amdgpu driver, as its files under `/sys` show it.
 //!
-//! Decides which file means what (Linux, `Documentation/gpu/amdgpu/driver-misc.rst`,
-//! `thermal.rst` and `ras.rst`); refuses to know about libraries. Two files are never read:
-//! `pcie_bw`, which lasts a second, and anything of a device that sleeps, since reading wakes it.
+//! Decides who a device is and when it is read; refuses to know which file tells a figure
+//! ([`super::figures`]), and about libraries. Nothing is read of a device that sleeps, since
+//! reading wakes it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::figures::{Figures, faults};
 use super::files::Folder;
-use super::metrics;
-use crate::telemetry::{
-    Clocks, DeviceId, DeviceMemory, Identity, MemoryFaults, Pcie, Power, Reading, Thermal, Vendor,
-};
+use super::metrics::Metrics;
+use crate::telemetry::{DeviceId, Identity, MemoryFaults, Reading, Vendor};
 
 /// One device.
 #[derive(Debug)]
 pub(super) struct Card {
     pub(super) identity: Identity,
-    device: Folder,
-    hwmon: Option<Folder>,
+    figures: Figures,
+    metrics: Metrics,
+    was_lost: bool,
     faults: MemoryFaults,
     faults_read_at: Option<Instant>,
 }
@@ -35,17 +35,17 @@ pub(super) fn find(sysfs: &Path) -> Vec<Card> {
     numbers.sort_unstable();
     let folders = numbers
         .into_iter()
-        .map(|n| drm.folder(&format!("card{n}")).folder("device"));
-    let ours = folders.filter(|device| device.text("vendor").as_deref() == Some("0x1002"));
-    ours.filter(is_amdgpu)
+        .map(|n| (n, drm.folder(&format!("card{n}")).folder("device")));
+    let ours = folders.filter(|(_, device)| device.text("vendor").as_deref() == Some("0x1002"));
+    ours.filter(|(_, device)| is_amdgpu(device))
         .zip(0..)
-        .map(|(device, index)| Card::detect(device, index, sysfs))
+        .map(|((number, device), index)| Card::detect(&device, number, index, sysfs))
         .collect()
 }
 
 impl Card {
-    fn detect(device: Folder, index: u32, sysfs: &Path) -> Self {
-        let pci_bus_id = event_value(&device, "PCI_SLOT_NAME=");
+    fn detect(device: &Folder, number: u32, index: u32, sysfs: &Path) -> Self {
+        let pci_bus_id = event_value(device, "PCI_SLOT_NAME=");
         let uuid = device
             .text("unique_id")
             .filter(|id| id.bytes().any(|b| b != b'0'));
@@ -60,6 +60,8 @@ impl Card {
             name: device.text("product_name"),
             uuid,
             serial: device.text("serial_number"),
+            part_number: device.text("product_number"),
+            minor_number: Some(number),
             driver_version: Folder::new(sysfs.join("module/amdgpu")).text("version"),
             library_version: None,
             cuda_version: None,
@@ -68,22 +70,23 @@ impl Card {
                 .as_deref()
                 .and_then(|bus| architecture(sysfs, bus)),
             vbios_version: device.text("vbios_version"),
+            gsp_firmware_version: None,
             cores: None,
             memory_bus_bits: None,
             // -1 says that the machine has one node only; it is no `u64`, as it should.
             numa_node: device
                 .number("numa_node")
                 .and_then(|n| u32::try_from(n).ok()),
+            memory_numa_node: None,
+            cpus: device.text("local_cpulist"),
             pci_bus_id,
         };
-        let monitors = device.folder("hwmon");
-        let hwmon = monitors.names().first().map(|name| monitors.folder(name));
-        let faults = MemoryFaults::default();
         Self {
             identity,
-            device,
-            hwmon,
-            faults,
+            figures: Figures::new(device.apart()),
+            metrics: Metrics::default(),
+            was_lost: false,
+            faults: MemoryFaults::default(),
             faults_read_at: None,
         }
     }
@@ -95,152 +98,78 @@ impl Card {
 
     /// Whether the device may be asked without waking it.
     pub(super) fn is_awake(&self) -> bool {
-        self.device.text("power/runtime_status").as_deref() != Some("suspended")
+        self.figures.device.text("power/runtime_status").as_deref() != Some("suspended")
     }
 
     /// Reads what changes.
     pub(super) fn read(&mut self, now: Instant) -> Reading {
-        let lost = |reason: &str| Reading {
-            lost: Some(reason.to_owned()),
-            ..Reading::default()
-        };
-        if !self.device.exists() {
-            return lost("the driver no longer shows the device");
-        }
-        if !self.is_awake() {
+        let device = &self.figures.device;
+        device.begin(now);
+        if let Some(reason) = lost(device) {
+            self.was_lost = true;
             return Reading {
-                memory: self.memory_sizes(),
+                lost: Some(reason.to_owned()),
                 ..Reading::default()
             };
         }
-        // A device that fell off the bus answers every read with ones (PCI 3.0, 6.1).
-        if self
-            .device
-            .bytes("config")
-            .is_some_and(|c| c.starts_with(&[0xff, 0xff]))
-        {
-            return lost("the device does not answer on the PCI bus");
+        if std::mem::take(&mut self.was_lost) {
+            device.forget();
+            self.figures.find_sensors();
+            self.metrics = Metrics::default();
+            self.faults_read_at = None;
         }
+        if !self.is_awake() {
+            return Reading {
+                memory: self.figures.memory_sizes(),
+                ..Reading::default()
+            };
+        }
+        let figures = &self.figures;
+        let device = &figures.device;
         let due = |at: Instant| now.saturating_duration_since(at) >= FAULTS_EVERY;
         if self.faults_read_at.is_none_or(due) {
-            self.faults = faults(&self.device.folder("ras"));
+            self.faults = faults(&device.folder("ras"));
             self.faults_read_at = Some(now);
         }
+        let table = device.bytes("gpu_metrics").unwrap_or_default();
+        self.metrics = Metrics::read(&table, &self.metrics);
+        let metrics = &self.metrics;
         Reading {
-            utilisation_percent: self.device.percent("gpu_busy_percent"),
-            memory_busy_percent: self.device.percent("mem_busy_percent"),
-            memory: self.memory(),
-            power: self.power(),
-            thermal: self.thermal(),
-            clocks: self.clocks(),
-            pcie: self.pcie(),
+            utilisation_percent: device.percent("gpu_busy_percent"),
+            memory_busy_percent: device.percent("mem_busy_percent"),
+            video_percent: device.percent("vcn_busy_percent").or(metrics.video_percent),
+            jpeg_percent: metrics.jpeg_percent,
+            memory: figures.memory(),
+            power: figures.power(metrics),
+            thermal: figures.thermal(),
+            clocks: figures.clocks(metrics),
+            pcie: figures.pcie(),
+            links: metrics.links.clone(),
             faults: self.faults.clone(),
             ..Reading::default()
         }
     }
+}
 
-    fn memory_sizes(&self) -> DeviceMemory {
-        DeviceMemory {
-            memory_total_bytes: self.device.number("mem_info_vram_total"),
-            window_total_bytes: self.device.number("mem_info_vis_vram_total"),
-            shared_total_bytes: self.device.number("mem_info_gtt_total"),
-            ..DeviceMemory::default()
-        }
+/// Why the device cannot be asked, when it cannot.
+fn lost(device: &Folder) -> Option<&'static str> {
+    if !device.exists() {
+        return Some("the driver no longer shows the device");
     }
-
-    fn memory(&self) -> DeviceMemory {
-        let sizes = self.memory_sizes();
-        let used = self.device.number("mem_info_vram_used");
-        DeviceMemory {
-            memory_used_bytes: used,
-            memory_free_bytes: free(sizes.memory_total_bytes, used),
-            window_used_bytes: self.device.number("mem_info_vis_vram_used"),
-            shared_used_bytes: self.device.number("mem_info_gtt_used"),
-            ..sizes
-        }
-    }
-
-    fn power(&self) -> Power {
-        let Some(hwmon) = &self.hwmon else {
-            return Power::default();
-        };
-        Power {
-            power_watts: hwmon
-                .watts("power1_average")
-                .or_else(|| hwmon.watts("power1_input")),
-            limit_watts: hwmon.watts("power1_cap"),
-            limit_max_watts: hwmon.watts("power1_cap_max"),
-            energy_joules: hwmon
-                .number("energy1_input")
-                .map(|microjoules| microjoules as f64 / 1e6),
-        }
-    }
-
-    fn thermal(&self) -> Thermal {
-        let Some(hwmon) = &self.hwmon else {
-            return Thermal::default();
-        };
-        // Chips leave sensors out, so the label decides; the first without one is the edge.
-        let sensor = |label: &str| {
-            (1..=3).find(|n| hwmon.text(&format!("temp{n}_label")).as_deref() == Some(label))
-        };
-        let input = |n: u32| hwmon.celsius(&format!("temp{n}_input"));
-        let edge = sensor("edge").unwrap_or(1);
-        let pwm = hwmon.number("pwm1").filter(|&n| n <= 255);
-        Thermal {
-            chip_celsius: input(edge),
-            hotspot_celsius: sensor("junction").and_then(input),
-            memory_celsius: sensor("mem").and_then(input),
-            slowdown_celsius: hwmon.celsius(&format!("temp{edge}_crit")),
-            shutdown_celsius: hwmon.celsius(&format!("temp{edge}_emergency")),
-            fan_percent: pwm.map(|n| n as f32 / 255.0 * 100.0),
-            fan_rpm: hwmon
-                .number("fan1_input")
-                .and_then(|n| u32::try_from(n).ok()),
-        }
-    }
-
-    fn clocks(&self) -> Clocks {
-        let (core, core_max) = self.device.clock_table("pp_dpm_sclk");
-        let (memory, memory_max) = self.device.clock_table("pp_dpm_mclk");
-        let hertz = |name| {
-            let hertz = self.hwmon.as_ref()?.number(name)?;
-            u32::try_from(hertz / 1_000_000).ok()
-        };
-        let table = self.device.bytes("gpu_metrics").unwrap_or_default();
-        Clocks {
-            core_mhz: hertz("freq1_input").or(core),
-            core_max_mhz: core_max,
-            memory_mhz: hertz("freq2_input").or(memory),
-            memory_max_mhz: memory_max,
-            performance_state: None,
-            throttles: metrics::throttles(&table),
-        }
-    }
-
-    fn pcie(&self) -> Pcie {
-        let lanes = |name| self.device.number(name).and_then(|n| u32::try_from(n).ok());
-        let generation = |name| generation(&self.device.text(name)?);
-        Pcie {
-            generation: generation("current_link_speed"),
-            generation_max: generation("max_link_speed"),
-            lanes: lanes("current_link_width"),
-            lanes_max: lanes("max_link_width"),
-            received_bytes_per_s: None,
-            sent_bytes_per_s: None,
-            replays: self.device.number("pcie_replay_count"),
-        }
-    }
+    // A device that fell off the bus answers every read with ones (PCI 3.0, 6.1); so does one that
+    // sleeps deeply, which is left asleep all the same.
+    let asleep = device.text("power/runtime_status").as_deref() == Some("suspended");
+    let ones = || {
+        device
+            .bytes("config")
+            .is_some_and(|c| c.starts_with(&[0xff, 0xff]))
+    };
+    (!asleep && ones()).then_some("the device does not answer on the PCI bus")
 }
 
 /// Each count asks the device's firmware, so not at every sample; a fault is to be known within
 /// three seconds all the same.
 const FAULTS_EVERY: Duration = Duration::from_secs(2);
-
-/// What is free of `total`; a driver that claims more used than there is has told nothing.
-pub(super) fn free(total: Option<u64>, used: Option<u64>) -> Option<u64> {
-    total?.checked_sub(used?)
-}
 
 fn is_amdgpu(device: &Folder) -> bool {
     event_value(device, "DRIVER=").as_deref() == Some("amdgpu")
@@ -251,54 +180,6 @@ fn event_value(device: &Folder, key: &str) -> Option<String> {
     text.lines()
         .find_map(|line| line.strip_prefix(key))
         .map(str::to_owned)
-}
-
-/// `16.0 GT/s PCIe` is generation 4: PCI Express Base Specification, link speeds.
-fn generation(speed: &str) -> Option<u32> {
-    match speed.split_whitespace().next()? {
-        "2.5" => Some(1),
-        "5.0" | "5" => Some(2),
-        "8.0" | "8" => Some(3),
-        "16.0" | "16" => Some(4),
-        "32.0" | "32" => Some(5),
-        "64.0" | "64" => Some(6),
-        _ => None,
-    }
-}
-
-fn faults(ras: &Folder) -> MemoryFaults {
-    let mut faults = MemoryFaults::default();
-    for name in ras
-        .names()
-        .iter()
-        .filter(|name| name.ends_with("_err_count"))
-    {
-        let Some(text) = ras.text(name) else { continue };
-        let count = |key| {
-            text.lines()
-                .find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok())
-        };
-        let add = |sum: &mut Option<u64>, more: Option<u64>| {
-            if let Some(more) = more {
-                *sum = Some(sum.unwrap_or(0).saturating_add(more));
-            }
-        };
-        add(&mut faults.uncorrected, count("ue:"));
-        add(&mut faults.corrected, count("ce:"));
-        faults.ecc_enabled = faults.corrected.map(|_| true);
-    }
-    if let Some(pages) = ras.text("gpu_vram_bad_pages") {
-        let state = |wanted| {
-            pages
-                .lines()
-                .filter(|l| l.trim_end().ends_with(wanted))
-                .count()
-        };
-        faults.retired = Some(state(": R") as u64);
-        faults.retirement_pending = Some(state(": P") > 0);
-        faults.retirement_failed = Some(state(": F") > 0);
-    }
-    faults
 }
 
 /// The chip's name for compilers, as `gfx942`, from the compute driver's list of devices, where
@@ -353,13 +234,5 @@ mod tests {
         ] {
             assert_eq!(bus_numbers(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn link_speeds_are_generations() {
-        assert_eq!(generation("16.0 GT/s PCIe"), Some(4));
-        assert_eq!(generation("2.5 GT/s"), Some(1));
-        assert_eq!(generation("Unknown"), None);
-        assert_eq!(generation(""), None);
     }
 }

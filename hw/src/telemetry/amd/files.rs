@@ -1,32 +1,73 @@
 //! Reading the small files that the kernel shows.
 //!
 //! Decides what a file must look like to count: short, and a number where a number is wanted.
-//! Everything else is `None`, since a driver of another year may write anything, or nothing.
+//! Everything else is `None`, since a driver of another year may write anything, or nothing. A file
+//! whose reading the driver refuses is not opened again for a while: some of them ask the device's
+//! firmware only to be told no.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Read;
-use std::path::PathBuf;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// A folder of such files.
+use rustix::io::Errno;
+
+/// A folder of such files. It and the folders in it remember together what was refused.
 #[derive(Clone, Debug)]
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder {
+    path: PathBuf,
+    refused: Arc<Mutex<Refused>>,
+}
 
 impl Folder {
     pub(super) fn new(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self {
+            path: path.into(),
+            refused: Arc::default(),
+        }
     }
 
     pub(super) fn exists(&self) -> bool {
-        self.0.is_dir()
+        self.path.is_dir()
     }
 
     pub(super) fn folder(&self, name: &str) -> Self {
-        Self(self.0.join(name))
+        Self {
+            path: self.path.join(name),
+            refused: self.refused.clone(),
+        }
+    }
+
+    /// The same folder with a memory of its own, as each device has.
+    pub(super) fn apart(&self) -> Self {
+        Self::new(self.path.clone())
+    }
+
+    /// Forgets refusals that are old.
+    pub(super) fn begin(&self, now: Instant) {
+        self.with_refused(|refused| {
+            let since = *refused.since.get_or_insert(now);
+            if now.saturating_duration_since(since) >= FORGET_REFUSALS_AFTER {
+                *refused = Refused::default();
+            }
+        });
+    }
+
+    /// Forgets every refusal: the device was gone.
+    pub(super) fn forget(&self) {
+        self.with_refused(|refused| *refused = Refused::default());
+    }
+
+    fn with_refused<T>(&self, work: impl FnOnce(&mut Refused) -> T) -> T {
+        // What is in it is whole at every moment, so a panic elsewhere spoils nothing.
+        work(&mut self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Names in the folder, sorted; none when it cannot be listed.
     pub(super) fn names(&self) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(&self.0) else {
+        let Ok(entries) = fs::read_dir(&self.path) else {
             return Vec::new();
         };
         let mut names: Vec<_> = entries
@@ -39,10 +80,18 @@ impl Folder {
 
     /// The file's bytes, up to the largest that such a file may have.
     pub(super) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let file = File::open(self.0.join(name)).ok()?;
-        file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
-        Some(bytes)
+        let path = self.path.join(name);
+        if self.with_refused(|refused| refused.files.contains(&path)) {
+            return None;
+        }
+        match read(&path) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if is_refusal(&error) => {
+                self.with_refused(|refused| refused.remember(path));
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     /// The file's text without space around it; `None` when empty or no UTF-8.
@@ -76,6 +125,12 @@ impl Folder {
         Some((millionths as f64 / 1e6) as f32)
     }
 
+    /// A voltage in thousandths of a volt, as hwmon tells it.
+    pub(super) fn volts(&self, name: &str) -> Option<f32> {
+        let thousandths = self.number(name).filter(|&n| n <= MAX_MILLIVOLTS)?;
+        Some(thousandths as f32 / 1000.0)
+    }
+
     /// The current and the highest clock in a table such as `1: 2482Mhz *`.
     pub(super) fn clock_table(&self, name: &str) -> (Option<u32>, Option<u32>) {
         let Some(text) = self.text(name) else {
@@ -103,6 +158,48 @@ impl Folder {
     }
 }
 
+/// Files that the driver refused to let be read.
+#[derive(Debug, Default)]
+struct Refused {
+    files: BTreeSet<PathBuf>,
+    since: Option<Instant>,
+}
+
+impl Refused {
+    fn remember(&mut self, path: PathBuf) {
+        if self.files.len() < MAX_ENTRIES {
+            self.files.insert(path);
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Whether it would be the same the next time. A file that is not there costs nothing and may come;
+/// `EPERM` and `EBUSY` are what amdgpu answers while the device is reset or wakes.
+fn is_refusal(error: &io::Error) -> bool {
+    [
+        Errno::OPNOTSUPP,
+        Errno::INVAL,
+        Errno::NOSYS,
+        Errno::NODEV,
+        Errno::ACCESS,
+    ]
+    .iter()
+    .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// As for what NVIDIA's library refuses.
+const FORGET_REFUSALS_AFTER: Duration = Duration::from_secs(600);
+
+/// Ten volts; chips run at about one.
+const MAX_MILLIVOLTS: u64 = 10_000;
+
 /// The largest of these files, the list of bad pages, stays far below it.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -121,6 +218,42 @@ mod tests {
         fs::write(dir.path().join("f"), content).unwrap();
         let folder = Folder::new(dir.path());
         (dir, folder)
+    }
+
+    #[test]
+    fn what_is_refused_is_not_opened_again_for_a_while() {
+        let (dir, folder) = folder(b"7");
+        let path = dir.path().join("sub/refuses");
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        // Nobody may read this one: `EINVAL` for the superuser, `EACCES` for others.
+        std::os::unix::fs::symlink("/proc/self/clear_refs", &path).unwrap();
+        let start = Instant::now();
+        let number_at = |s| {
+            folder.begin(start + Duration::from_secs(s));
+            folder.folder("sub").number("refuses")
+        };
+        assert_eq!(number_at(0), None);
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "5").unwrap();
+        assert_eq!(number_at(1), None);
+        assert_eq!(folder.number("f"), Some(7));
+        assert_eq!(folder.apart().folder("sub").number("refuses"), Some(5));
+        assert_eq!(number_at(599), None);
+        assert_eq!(number_at(600), Some(5));
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_busy_is_asked_again() {
+        for (errno, expect) in [
+            (Errno::OPNOTSUPP, true),
+            (Errno::INVAL, true),
+            (Errno::NOENT, false),
+            (Errno::BUSY, false),
+            (Errno::PERM, false),
+            (Errno::IO, false),
+        ] {
+            assert_eq!(is_refusal(&errno.into()), expect, "{errno}");
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! Decides which calls are made and keeps them safe; refuses to know what the files said, except
 //! that it fills in nothing that is already known. Each function is looked up by itself, since
-//! every release of the library has its own set. A call that a device refuses is not made again:
-//! the library may print when it fails.
+//! every release of the library has its own set. A call that a device refuses is not made again for
+//! a while: the library may print when it fails. One call is never made: `rsmi_dev_pci_throughput_get`
+//! lasts a second.
 
 #![allow(
     unsafe_code,
@@ -13,12 +14,19 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::ptr;
+use std::time::{Duration, Instant};
 
-use libloading::Error;
-
+use self::calls::{
+    BUSY, CRITICAL, CURRENT, EMERGENCY, Function, INTERRUPTED, NO_DATA, Roomy, SUCCESS, Status,
+    Told, amount, energy, errors, fan_rpm, number32, number64, percent, power_range, temperature,
+    text, text32, voltage,
+};
 use super::bindings::{self, RocmSmi};
-use super::card::{bus_numbers, free};
-use crate::telemetry::Reading;
+use super::card::bus_numbers;
+use super::figures::free;
+use crate::telemetry::{Identity, Reading};
+
+mod calls;
 
 /// The library, started.
 pub(super) struct Rocm {
@@ -27,6 +35,7 @@ pub(super) struct Rocm {
     /// Domain and place on the bus of each of the library's devices, by its index.
     places: Vec<Option<(u64, u64)>>,
     refused: HashSet<(u32, &'static str)>,
+    refused_since: Option<Instant>,
 }
 
 impl Rocm {
@@ -55,6 +64,7 @@ impl Rocm {
             version: None,
             places: Vec::new(),
             refused: HashSet::new(),
+            refused_since: None,
         };
         rocm.version = rocm.read_version();
         rocm.places = (0..rocm.count()).map(|index| rocm.place(index)).collect();
@@ -66,19 +76,36 @@ impl Rocm {
         self.version.clone()
     }
 
-    /// The product name of the device at that place on the bus.
-    pub(super) fn name(&self, bus: &str) -> Option<String> {
-        let index = self.index(bus)?;
-        let call = self.library.rsmi_dev_name_get.as_ref().ok()?;
-        let mut buffer = [0_u8; 256];
-        // SAFETY: the signature is the header's; the library writes at most the length it is
-        // given, which is one less than the buffer's, so that a zero always ends it.
-        let status = unsafe { call(index, buffer.as_mut_ptr().cast(), buffer.len() - 1) };
-        if status != SUCCESS {
-            return None;
+    /// Forgets refusals that are old.
+    pub(super) fn begin(&mut self, now: Instant) {
+        let since = *self.refused_since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= FORGET_REFUSALS_AFTER {
+            self.refused.clear();
+            self.refused_since = Some(now);
         }
-        let name = std::ffi::CStr::from_bytes_until_nul(&buffer).ok()?;
-        Some(name.to_str().ok()?.trim().to_owned()).filter(|name| !name.is_empty())
+    }
+
+    /// Fills in what `identity` lacks of the device at its place on the bus.
+    pub(super) fn identify(&self, identity: &mut Identity) {
+        identity.library_version.clone_from(&self.version);
+        let bus = identity.pci_bus_id.as_deref().unwrap_or_default();
+        let Some(index) = self.index(bus) else { return };
+        let library = &self.library;
+        let fill = |value: &mut Option<String>, told: Told<String>| {
+            if value.is_none() {
+                *value = told.ok();
+            }
+        };
+        fill(&mut identity.name, text(&library.rsmi_dev_name_get, index));
+        let serial = text32(&library.rsmi_dev_serial_number_get, index);
+        fill(&mut identity.serial, serial);
+        if identity.vbios_version.is_none() {
+            identity.vbios_version = text32(&library.rsmi_dev_vbios_version_get, index).ok();
+        }
+        if identity.numa_node.is_none() {
+            let node = number32(&library.rsmi_topo_get_numa_node_number, index);
+            identity.numa_node = node.ok();
+        }
     }
 
     /// Fills in what `reading` lacks.
@@ -114,23 +141,53 @@ impl Rocm {
         memory.memory_free_bytes = free(memory.memory_total_bytes, memory.memory_used_bytes);
 
         let power = &mut reading.power;
-        let watts = |call| Some(amount(call, index, 0)? as f32 / 1e6);
+        let watts = |microwatts: u64| microwatts as f32 / 1e6;
         ask.fill(&mut power.power_watts, "power", || {
-            watts(&library.rsmi_dev_power_ave_get)
+            amount(&library.rsmi_dev_power_ave_get, index, 0).map(watts)
         });
         ask.fill(&mut power.limit_watts, "limit", || {
-            watts(&library.rsmi_dev_power_cap_get)
+            amount(&library.rsmi_dev_power_cap_get, index, 0).map(watts)
         });
+        ask.fill(&mut power.limit_default_watts, "default limit", || {
+            number64(&library.rsmi_dev_power_cap_default_get, index).map(watts)
+        });
+        if power.limit_max_watts.is_none() || power.limit_min_watts.is_none() {
+            let mut range = None;
+            ask.fill(&mut range, "limits", || power_range(library, index));
+            let (least, most) = range.map(|(l, m)| (watts(l), watts(m))).unzip();
+            power.limit_min_watts = power.limit_min_watts.or(least);
+            power.limit_max_watts = power.limit_max_watts.or(most);
+        }
         ask.fill(&mut power.energy_joules, "energy", || {
             energy(library, index)
+        });
+        ask.fill(&mut power.voltage_volts, "voltage", || {
+            voltage(library, index)
         });
 
         let thermal = &mut reading.thermal;
         // `rsmi_temperature_type_t`: edge, junction, memory.
-        let celsius = |sensor| temperature(library, index, sensor);
-        ask.fill(&mut thermal.chip_celsius, "edge", || celsius(0));
-        ask.fill(&mut thermal.hotspot_celsius, "junction", || celsius(1));
-        ask.fill(&mut thermal.memory_celsius, "memory", || celsius(2));
+        let celsius = |sensor, metric| temperature(library, index, sensor, metric);
+        ask.fill(&mut thermal.chip_celsius, "edge", || celsius(0, CURRENT));
+        ask.fill(&mut thermal.hotspot_celsius, "junction", || {
+            celsius(1, CURRENT)
+        });
+        ask.fill(&mut thermal.memory_celsius, "memory", || {
+            celsius(2, CURRENT)
+        });
+        ask.fill(&mut thermal.memory_max_celsius, "memory limit", || {
+            celsius(2, CRITICAL)
+        });
+        ask.fill(&mut thermal.slowdown_celsius, "slowdown", || {
+            celsius(0, CRITICAL)
+        });
+        ask.fill(&mut thermal.shutdown_celsius, "shutdown", || {
+            celsius(0, EMERGENCY)
+        });
+        ask.fill(&mut thermal.fan_rpm, "fan", || fan_rpm(library, index));
+        ask.fill(&mut reading.pcie.replays, "replays", || {
+            number64(&library.rsmi_dev_pci_replay_counter_get, index)
+        });
 
         let faults = &mut reading.faults;
         if faults.uncorrected.is_none() {
@@ -224,40 +281,24 @@ impl Asking<'_> {
         &mut self,
         value: &mut Option<T>,
         what: &'static str,
-        call: impl FnOnce() -> Option<T>,
+        call: impl FnOnce() -> Told<T>,
     ) {
         if value.is_some() || self.refused.contains(&(self.device, what)) {
             return;
         }
-        *value = call();
-        if value.is_none() {
-            self.refused.insert((self.device, what));
+        match call() {
+            Ok(told) => *value = Some(told),
+            // Another time it may work.
+            Err(Status(BUSY | INTERRUPTED | NO_DATA)) => {}
+            Err(_) => {
+                self.refused.insert((self.device, what));
+            }
         }
     }
 }
 
-/// A structure that the library fills, with room behind it: its structures grow between releases
-/// under unchanged names, and a newer library would otherwise write past the end of ours.
-#[repr(C)]
-struct Roomy<T> {
-    value: T,
-    room: [u64; 32],
-}
-
-impl<T> Roomy<T> {
-    fn new(value: T) -> Self {
-        Self {
-            value,
-            room: [0; 32],
-        }
-    }
-}
-
-type Function<F> = Result<F, Error>;
-type Percent = unsafe extern "C" fn(u32, *mut u32) -> u32;
-type Amount = unsafe extern "C" fn(u32, u32, *mut u64) -> u32;
-
-const SUCCESS: u32 = bindings::rsmi_status_t_RSMI_STATUS_SUCCESS;
+/// As for the driver's files.
+const FORGET_REFUSALS_AFTER: Duration = Duration::from_secs(600);
 
 /// More than any one machine holds; the count comes from outside.
 const MAX_DEVICES: u32 = 256;
@@ -266,57 +307,4 @@ fn found<F>(function: &Function<F>) -> Result<&F, String> {
     function
         .as_ref()
         .map_err(|_| "`librocm_smi64` lacks functions that it must have".to_owned())
-}
-
-fn percent(function: &Function<Percent>, device: u32) -> Option<f32> {
-    let call = function.as_ref().ok()?;
-    let mut value = 0_u32;
-    // SAFETY: the signature is the header's; the pointer is to a number that outlives the call.
-    let status = unsafe { call(device, &raw mut value) };
-    (status == SUCCESS && value <= 100).then_some(value as f32)
-}
-
-fn amount(function: &Function<Amount>, device: u32, which: u32) -> Option<u64> {
-    let call = function.as_ref().ok()?;
-    let mut value = 0_u64;
-    // SAFETY: as for `percent`; an unknown `which` is answered with an error.
-    let status = unsafe { call(device, which, &raw mut value) };
-    (status == SUCCESS).then_some(value)
-}
-
-/// The library counts in steps whose size, in millionths of a joule, it tells.
-fn energy(library: &RocmSmi, device: u32) -> Option<f64> {
-    let call = library.rsmi_dev_energy_count_get.as_ref().ok()?;
-    let (mut steps, mut step, mut time) = (0_u64, 0_f32, 0_u64);
-    // SAFETY: as for `percent`, with three pointers.
-    let status = unsafe { call(device, &raw mut steps, &raw mut step, &raw mut time) };
-    let joules = steps as f64 * f64::from(step) / 1e6;
-    (status == SUCCESS && joules.is_finite() && joules > 0.0).then_some(joules)
-}
-
-/// In thousandths of a degree.
-fn temperature(library: &RocmSmi, device: u32, sensor: u32) -> Option<f32> {
-    let call = library.rsmi_dev_temp_metric_get.as_ref().ok()?;
-    let mut value = 0_i64;
-    let current = bindings::rsmi_temperature_metric_t_RSMI_TEMP_CURRENT;
-    // SAFETY: as for `percent`; an unknown sensor is answered with an error.
-    let status = unsafe { call(device, sensor, current, &raw mut value) };
-    let sane = (-273_000..=1_000_000).contains(&value);
-    (status == SUCCESS && sane).then_some(value as f32 / 1000.0)
-}
-
-/// Corrected and uncorrected errors of the memory controllers.
-fn errors(library: &RocmSmi, device: u32) -> Option<(u64, u64)> {
-    let call = library.rsmi_dev_ecc_count_get.as_ref().ok()?;
-    let block = bindings::rsmi_gpu_block_t_RSMI_GPU_BLOCK_UMC;
-    let none = bindings::rsmi_error_count_t {
-        correctable_err: 0,
-        uncorrectable_err: 0,
-    };
-    let mut count = Roomy::new(none);
-    // SAFETY: the signature is the header's; there is room behind the structure for what a later
-    // release may add.
-    let status = unsafe { call(device, block, (&raw mut count).cast()) };
-    let count = count.value;
-    (status == SUCCESS).then_some((count.correctable_err, count.uncorrectable_err))
 }

@@ -3,36 +3,56 @@
 //! Decides what each error of the library means for the questions that follow; refuses to know
 //! what is asked.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use nvml_wrapper::error::NvmlError;
 
 /// What may be asked. A field that a device refuses is not asked again for a while.
-#[derive(Clone, Copy, Debug)]
-#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Field {
     Utilisation,
     Encoder,
     Decoder,
+    Jpeg,
+    OpticalFlow,
+    /// All of GPM; its parts are the metrics.
+    Gpm,
     Memory,
     Window,
     Power,
     PowerLimit,
-    PowerLimitMax,
+    PowerLimitSet,
+    PowerLimitDefault,
+    PowerLimitRange,
     Energy,
     ChipTemperature,
     MemoryTemperature,
     Fan,
     FanRpm,
     CoreClock,
+    GraphicsClock,
+    VideoClock,
     MemoryClock,
     PerformanceState,
     Throttles,
+    /// Its parts are the reasons.
+    HeldBack,
     LinkGeneration,
     LinkWidth,
     Replays,
     ReceivedRate,
     SentRate,
+    /// Of NVLink; the parts of all that follow are the links.
+    NvLinkCount,
+    NvLinkState,
+    NvLinkVersion,
+    NvLinkReceived,
+    NvLinkSent,
+    NvLinkReplays,
+    NvLinkRecoveries,
+    NvLinkCrcFlit,
+    NvLinkCrcData,
     EccMode,
     EccCorrected,
     EccUncorrected,
@@ -42,14 +62,30 @@ pub(super) enum Field {
     RetiredDouble,
     RetirementPending,
     RemappedRows,
+    ComputeMode,
+    Persistence,
+    Confidential,
+    MigMode,
+    MigCount,
+    /// Its parts are the partitions, as are those of all that follow.
+    MigDevice,
+    MigUuid,
+    MigGpuInstance,
+    MigComputeInstance,
+    MigAttributes,
+    MigMemory,
+    Accounting,
+    AccountingStats,
     ComputeProcesses,
     GraphicsProcesses,
+    ProcessUtilisation,
 }
 
 /// What one device has refused, and whether it still answers.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    refused: u64,
+    /// No more than there are fields, times the links, partitions or metrics of one.
+    refused: BTreeSet<(Field, u32)>,
     refused_since: Option<Instant>,
     lost: Option<String>,
 }
@@ -60,7 +96,7 @@ impl Answers {
         self.lost = None;
         let since = *self.refused_since.get_or_insert(now);
         if now.saturating_duration_since(since) >= FORGET_REFUSALS_AFTER {
-            self.refused = 0;
+            self.refused.clear();
             self.refused_since = Some(now);
         }
     }
@@ -71,15 +107,41 @@ impl Answers {
         field: Field,
         call: impl FnOnce() -> Result<T, NvmlError>,
     ) -> Option<T> {
-        let bit = 1_u64 << field as u8;
-        if self.lost.is_some() || self.refused & bit != 0 {
+        self.ask_part(field, WHOLE, call)
+    }
+
+    /// The same of one link, partition or metric among those of the device.
+    pub(super) fn ask_part<T>(
+        &mut self,
+        field: Field,
+        part: u32,
+        call: impl FnOnce() -> Result<T, NvmlError>,
+    ) -> Option<T> {
+        if !self.may_ask(field, part) {
             return None;
         }
-        match call() {
+        self.heard(field, part, call())
+    }
+
+    /// Whether there is sense in asking.
+    pub(super) fn may_ask(&self, field: Field, part: u32) -> bool {
+        self.lost.is_none() && !self.refused.contains(&(field, part))
+    }
+
+    /// Takes an answer in, also one of several to a single call.
+    pub(super) fn heard<T>(
+        &mut self,
+        field: Field,
+        part: u32,
+        answer: Result<T, NvmlError>,
+    ) -> Option<T> {
+        match answer {
             Ok(value) => Some(value),
             Err(error) => {
                 match Meaning::of(&error) {
-                    Meaning::Refused => self.refused |= bit,
+                    Meaning::Refused => {
+                        self.refused.insert((field, part));
+                    }
                     Meaning::Lost => self.lost = Some(error.to_string()),
                     Meaning::NotNow => {}
                 }
@@ -98,6 +160,9 @@ impl Answers {
 /// ECC) that decides what a device can tell.
 const FORGET_REFUSALS_AFTER: Duration = Duration::from_secs(600);
 
+/// The part that stands for the field itself.
+const WHOLE: u32 = u32::MAX;
+
 enum Meaning {
     /// This device will not tell this.
     Refused,
@@ -111,6 +176,8 @@ impl Meaning {
     fn of(error: &NvmlError) -> Self {
         match error {
             NvmlError::NotSupported
+            // Of a link or a partition that there is not.
+            | NvmlError::InvalidArg
             | NvmlError::FunctionNotFound
             | NvmlError::FailedToLoadSymbol(_)
             | NvmlError::NoPermission => Self::Refused,

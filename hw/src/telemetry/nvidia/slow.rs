@@ -1,49 +1,65 @@
-//! The figures of an NVIDIA device that cost milliseconds: memory faults, processes, link rates.
+//! The figures of an NVIDIA device that cost milliseconds, or hardly ever change: link rates, links
+//! to other devices, memory faults, modes, partitions, processes.
 //!
 //! Decides what they mean in our words; refuses to know how rarely it is called.
 
+use std::time::Instant;
+
 use nvml_wrapper::Device as NvmlDevice;
-use nvml_wrapper::enum_wrappers::device::{
-    EccCounter, MemoryError, PcieUtilCounter, RetirementCause,
-};
-use nvml_wrapper::enums::device::UsedGpuMemory;
+use nvml_wrapper::enum_wrappers::device::{EccCounter, MemoryError, PcieUtilCounter};
 use nvml_wrapper::error::NvmlError;
-use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::sys_exports::field_id;
+use nvml_wrapper_sys::bindings as sys;
 
 use super::ask::{Answers, Field};
-use super::figures::one_value;
-use crate::telemetry::{MemoryFaults, Process, ProcessKind};
+use super::links::NvLinks;
+use super::modes::{modes, partitions};
+use super::processes::processes;
+use super::raw;
+use crate::telemetry::{Links, MemoryFaults, Modes, Partition, Process};
 
-/// Figures that cost milliseconds, kept between the rare times they are read.
+/// These figures, kept between the rare times they are read.
 #[derive(Debug, Default)]
 pub(super) struct Slow {
     pub(super) received_bytes_per_s: Option<u64>,
     pub(super) sent_bytes_per_s: Option<u64>,
+    pub(super) links: Option<Links>,
     pub(super) faults: MemoryFaults,
+    pub(super) modes: Modes,
+    pub(super) partitions: Option<Vec<Partition>>,
     pub(super) processes: Option<Vec<Process>>,
+    /// The driver's time of the newest sample of a process that was seen.
+    process_seen_us: u64,
 }
 
 impl Slow {
     /// Reads all of it.
-    pub(super) fn read(answers: &mut Answers, device: &NvmlDevice<'_>) -> Self {
+    pub(super) fn read(
+        &mut self,
+        answers: &mut Answers,
+        device: &NvmlDevice<'_>,
+        links: &mut NvLinks,
+        now: Instant,
+    ) {
         let mut rate = |field, counter| {
             let kilobytes = answers.ask(field, || device.pcie_throughput(counter))?;
             Some(u64::from(kilobytes) * 1000)
         };
-        Self {
-            received_bytes_per_s: rate(Field::ReceivedRate, PcieUtilCounter::Receive),
-            sent_bytes_per_s: rate(Field::SentRate, PcieUtilCounter::Send),
-            faults: faults(answers, device),
-            processes: processes(answers, device),
-        }
+        self.received_bytes_per_s = rate(Field::ReceivedRate, PcieUtilCounter::Receive);
+        self.sent_bytes_per_s = rate(Field::SentRate, PcieUtilCounter::Send);
+        self.links = links.read(answers, device, now);
+        self.faults = faults(answers, device);
+        self.modes = modes(answers, device);
+        self.partitions = match self.modes.partitioned {
+            Some(true) => partitions(answers, device),
+            _ => None,
+        };
+        let accounting = self.modes.accounting == Some(true);
+        self.processes = processes(answers, device, &mut self.process_seen_us, accounting);
     }
 }
 
-/// More processes than a person reads; a fork bomb must not fill our memory too.
-const MAX_PROCESSES: usize = 256;
-
-pub(super) fn faults(answers: &mut Answers, device: &NvmlDevice<'_>) -> MemoryFaults {
+fn faults(answers: &mut Answers, device: &NvmlDevice<'_>) -> MemoryFaults {
     let mut errors =
         |field, kind, counter| answers.ask(field, || device.total_ecc_errors(kind, counter));
     use EccCounter::{Aggregate, Volatile};
@@ -55,24 +71,21 @@ pub(super) fn faults(answers: &mut Answers, device: &NvmlDevice<'_>) -> MemoryFa
         uncorrected_lifetime: errors(Field::EccUncorrectedLifetime, Uncorrected, Aggregate),
         ..MemoryFaults::default()
     };
-    faults.ecc_enabled = answers
-        .ask(Field::EccMode, || device.is_ecc_enabled())
-        .map(|ecc| ecc.currently_enabled);
+    let mode = answers.ask(Field::EccMode, || device.is_ecc_enabled());
+    faults.ecc_enabled = mode.as_ref().map(|ecc| ecc.currently_enabled);
+    faults.ecc_enabled_pending = mode.map(|ecc| ecc.pending_enabled);
 
     // Cards up to Volta take whole pages out of use; later ones replace single rows.
-    let mut pages = |field, cause| answers.ask(field, || device.retired_pages(cause));
-    let single = pages(
-        Field::RetiredSingle,
-        RetirementCause::MultipleSingleBitEccErrors,
-    );
-    let double = pages(Field::RetiredDouble, RetirementCause::DoubleBitEccError);
+    let mut pages = |field, cause| answers.ask(field, || raw::retired_pages(device, cause));
+    let single = pages(Field::RetiredSingle, MANY_SINGLE_BIT);
+    let double = pages(Field::RetiredDouble, DOUBLE_BIT);
     let pending = answers.ask(Field::RetirementPending, || {
         device.are_pages_pending_retired()
     });
     let rows = answers.ask(Field::RemappedRows, || remapped_rows(device));
     if single.is_some() || double.is_some() {
-        let pages = single.map_or(0, |p| p.len()) + double.map_or(0, |p| p.len());
-        faults.retired = Some(pages as u64);
+        let pages = single.unwrap_or(0).saturating_add(double.unwrap_or(0));
+        faults.retired = Some(pages);
     }
     faults.retirement_pending = pending;
     if let Some(rows) = rows {
@@ -90,51 +103,24 @@ struct Rows {
 }
 
 fn remapped_rows(device: &NvmlDevice<'_>) -> Result<Rows, NvmlError> {
-    let corrected = one_value(device, field_id::NVML_FI_DEV_REMAPPED_COR)?;
-    let uncorrected = one_value(device, field_id::NVML_FI_DEV_REMAPPED_UNC)?;
+    let [corrected, uncorrected, pending, failed] = raw::fields(
+        device,
+        [
+            (field_id::NVML_FI_DEV_REMAPPED_COR, 0),
+            (field_id::NVML_FI_DEV_REMAPPED_UNC, 0),
+            (field_id::NVML_FI_DEV_REMAPPED_PENDING, 0),
+            (field_id::NVML_FI_DEV_REMAPPED_FAILURE, 0),
+        ],
+    )?;
     Ok(Rows {
-        replaced: corrected.saturating_add(uncorrected),
-        pending: one_value(device, field_id::NVML_FI_DEV_REMAPPED_PENDING)? != 0,
-        failed: one_value(device, field_id::NVML_FI_DEV_REMAPPED_FAILURE)? != 0,
+        replaced: corrected?.saturating_add(uncorrected?),
+        pending: pending? != 0,
+        failed: failed? != 0,
     })
 }
 
-/// Both lists in one: a process that computes and draws counts as computing.
-pub(super) fn processes(answers: &mut Answers, device: &NvmlDevice<'_>) -> Option<Vec<Process>> {
-    let compute = answers.ask(Field::ComputeProcesses, || {
-        device.running_compute_processes()
-    });
-    let graphics = answers.ask(Field::GraphicsProcesses, || {
-        device.running_graphics_processes()
-    });
-    if compute.is_none() && graphics.is_none() {
-        return None;
-    }
-    let process = |kind| {
-        move |info: ProcessInfo| {
-            let memory_bytes = match info.used_gpu_memory {
-                UsedGpuMemory::Used(bytes) => Some(bytes),
-                UsedGpuMemory::Unavailable => None,
-            };
-            Process {
-                pid: info.pid,
-                memory_bytes,
-                kind,
-            }
-        }
-    };
-    let compute = compute
-        .into_iter()
-        .flatten()
-        .map(process(ProcessKind::Compute));
-    let graphics = graphics
-        .into_iter()
-        .flatten()
-        .map(process(ProcessKind::Graphics));
-    let mut all: Vec<_> = compute.chain(graphics).collect();
-    all.sort_by_key(|p| (p.pid, p.kind == ProcessKind::Graphics));
-    all.dedup_by_key(|p| p.pid);
-    all.sort_by_key(|p| std::cmp::Reverse(p.memory_bytes));
-    all.truncate(MAX_PROCESSES);
-    Some(all)
-}
+const MANY_SINGLE_BIT: sys::nvmlPageRetirementCause_t =
+    sys::nvmlPageRetirementCause_enum_NVML_PAGE_RETIREMENT_CAUSE_MULTIPLE_SINGLE_BIT_ECC_ERRORS;
+
+const DOUBLE_BIT: sys::nvmlPageRetirementCause_t =
+    sys::nvmlPageRetirementCause_enum_NVML_PAGE_RETIREMENT_CAUSE_DOUBLE_BIT_ECC_ERROR;

@@ -29,6 +29,8 @@ impl Fault {
             Self::UncorrectedErrors { .. } => "uncorrected_errors",
             Self::RetirementPending => "retirement_pending",
             Self::RetirementFailed => "retirement_failed",
+            Self::LinkDown { link } => return format!("link_{link}_down"),
+            Self::LinkErrors { link } => return format!("link_{link}_errors"),
             Self::Xid { number } => return format!("xid_{number}"),
         };
         code.to_owned()
@@ -60,6 +62,7 @@ impl Fault {
                 let retired = known(memory.retired, "");
                 format!("{} pages or rows replaced so far", retired.trim_end())
             }
+            Self::LinkDown { link } | Self::LinkErrors { link } => link_errors(reading, *link),
             Self::Xid { number } => reading
                 .xids
                 .iter()
@@ -67,6 +70,17 @@ impl Fault {
                 .map_or_else(|| format!("Xid {number}"), xid),
         }
     }
+}
+
+fn link_errors(reading: &Reading, number: u32) -> String {
+    let mut links = reading.links.iter().flat_map(|links| &links.links);
+    let Some(link) = links.find(|link| link.number == number) else {
+        return format!("link {number}");
+    };
+    let rate = known(link.crc_errors_per_s, "in a second");
+    let replays = known(link.replays, "packets");
+    let recoveries = known(link.recoveries, "times");
+    format!("wrong checksums: {rate}; {replays} sent again, trained anew {recoveries}")
 }
 
 fn xid(xid: &Xid) -> String {
@@ -92,6 +106,7 @@ fn known<T: std::fmt::Display>(figure: Option<T>, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::{Link, Links};
 
     #[test]
     fn evidence_has_the_figures_of_the_fault() {
@@ -112,5 +127,21 @@ mod tests {
         );
         assert_eq!(Verdict::Healthy.evidence(&reading), None);
         assert_eq!(Fault::Xid { number: 48 }.code(), "xid_48");
+        reading.links = Some(Links {
+            links: vec![Link {
+                number: 3,
+                crc_errors_per_s: Some(250.0),
+                replays: Some(7),
+                ..Link::default()
+            }],
+            ..Links::default()
+        });
+        let fault = Fault::LinkErrors { link: 3 };
+        assert_eq!(
+            fault.evidence(&reading),
+            "wrong checksums: 250 in a second; 7 packets sent again, \
+             trained anew an unknown figure"
+        );
+        assert_eq!(fault.code(), "link_3_errors");
     }
 }
