@@ -36,8 +36,9 @@ pub struct Plan {
     buffers: Vec<Zeroed>,
     places: batch::Places,
     engine: How,
-    /// Output rows of the last successful run.
+    /// Output rows of the last successful run, and whether they are here and not on a card.
     ready: usize,
+    here: bool,
 }
 
 /// How ops are computed.
@@ -104,6 +105,7 @@ impl Plan {
             places,
             engine,
             ready: 0,
+            here: false,
         })
     }
 
@@ -113,6 +115,19 @@ impl Plan {
     /// [`RunError`] when the batch does not fit; nothing has been written then, and the rows of
     /// the last run are no longer there.
     pub fn run(&mut self, batch: &Batch<'_>) -> Result<(), RunError> {
+        self.run_ranked(batch, &[])
+    }
+
+    /// The same, for outputs whose largest numbers will be asked for by [`Plan::top`] with these temperatures, one for each:
+    /// a card ranks them then, and their rows stay there.
+    ///
+    /// # Errors
+    /// As of [`Plan::run`].
+    pub fn run_ranked(
+        &mut self,
+        batch: &Batch<'_>,
+        temperatures: &[f32],
+    ) -> Result<(), RunError> {
         self.ready = 0;
         self.places.check(&self.graph, batch)?;
         let facts = self.places.facts(batch);
@@ -133,9 +148,9 @@ impl Plan {
                 engine.run(&mut lead, &self.groups, &mut values, &mut around);
             }
             How::Card(engine) => {
-                if let Some(out) = values.last_buffer() {
-                    engine.run(&self.graph, &self.layout, &facts, out)?;
-                }
+                let ranked = temperatures.iter().all(|t| *t > 0.0 && t.is_finite());
+                let temperatures = if ranked { temperatures } else { &[] };
+                engine.run(&self.graph, &self.layout, &facts, temperatures)?;
             }
             How::Reference => {
                 let mut around = Surroundings {
@@ -147,23 +162,41 @@ impl Plan {
             }
         }
         self.ready = batch.outputs.len();
+        self.here = !matches!(self.engine, How::Card(_));
         Ok(())
     }
 
-    /// An output row of the last successful run, by its place in that run's `outputs`.
-    #[must_use]
-    pub fn row(&self, output: usize) -> Option<&[f32]> {
+    /// An output row of the last successful run, by its place in that run's `outputs`. Brings all rows here if they are on a
+    /// card.
+    ///
+    /// # Errors
+    /// [`RunError::Card`] when they cannot be brought.
+    pub fn row(&mut self, output: usize) -> Result<Option<&[f32]>, RunError> {
         if output >= self.ready {
-            return None;
+            return Ok(None);
         }
-        let view = self.layout.views.last()?;
-        let row = if self.graph.ends_in_sequences() {
-            self.places.picked(output)?
-        } else {
-            output
+        let Some(view) = self.layout.views.last() else {
+            return Ok(None);
         };
-        let matrix = view.matrix(self.buffers.get(view.buffer)?, row + 1);
-        Some(matrix.row(row))
+        let row = if self.graph.ends_in_sequences() {
+            self.places.picked(output)
+        } else {
+            Some(output)
+        };
+        let Some(buffer) = self.buffers.get_mut(view.buffer) else {
+            return Ok(None);
+        };
+        if let (false, How::Card(engine)) = (self.here, &self.engine) {
+            let rows = if self.graph.ends_in_sequences() {
+                self.places.sequences()
+            } else {
+                self.ready
+            };
+            engine.fetch(&self.layout, rows, buffer)?;
+            self.here = true;
+        }
+        let buffer = &*buffer;
+        Ok(row.map(|row| view.matrix(buffer, row + 1).row(row)))
     }
 
     /// The `count` largest numbers of an output row with their columns into `into`, largest first,
@@ -171,21 +204,33 @@ impl Plan {
     /// whole row. A NaN counts as less than every number, and makes the sum NaN.
     ///
     /// `None`, with `into` empty, when there is no such row or `temperature` is not above zero.
+    ///
+    /// # Errors
+    /// As of [`Plan::row`].
     pub fn top(
-        &self,
+        &mut self,
         output: usize,
         count: usize,
         temperature: f32,
         into: &mut Vec<(u32, f32)>,
-    ) -> Option<f32> {
+    ) -> Result<Option<f32>, RunError> {
         into.clear();
         if !(temperature > 0.0 && temperature.is_finite()) {
-            return None;
+            return Ok(None);
         }
-        let row = self.row(output)?;
+        if let (How::Card(engine), true) = (&self.engine, output < self.ready) {
+            let ranks = engine.ranks();
+            let found = ranks.and_then(|ranks| ranks.top(output, count, temperature, into));
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
         let level = self.device.level();
+        let Some(row) = self.row(output)? else {
+            return Ok(None);
+        };
         top::largest(level, row, count, into);
-        Some(top::log_sum_exp(level, row, temperature))
+        Ok(Some(top::log_sum_exp(level, row, temperature)))
     }
 
     /// Bytes of the buffers.
@@ -248,12 +293,6 @@ pub(crate) struct Values<'a> {
 }
 
 impl Values<'_> {
-    /// The buffer of the last value.
-    fn last_buffer(&mut self) -> Option<&mut Zeroed> {
-        let view = self.layout.views.last()?;
-        self.buffers.get_mut(view.buffer)
-    }
-
     /// The buffer that the value of op `index` lies in.
     #[expect(
         clippy::indexing_slicing,

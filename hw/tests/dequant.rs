@@ -65,7 +65,7 @@ fn read(dtype: Dtype, blocks: &[u8], count: usize, isa: Isa) -> Vec<f32> {
         outputs: &[0],
     })
     .unwrap();
-    plan.row(0).unwrap().to_vec()
+    plan.row(0).unwrap().unwrap().to_vec()
 }
 
 fn records() -> Vec<(Dtype, Vec<u8>, Vec<f32>)> {

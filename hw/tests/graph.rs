@@ -431,7 +431,7 @@ fn batches_that_do_not_fit_are_refused() {
         }) {
             Ok(()) => "ran".to_owned(),
             Err(error) => {
-                assert!(plan.row(0).is_none(), "rows of a run that did not happen");
+                assert!(plan.row(0).unwrap().is_none(), "rows of a run that did not happen");
                 error.to_string()
             }
         };
@@ -531,9 +531,9 @@ fn pooled_outputs_are_sequences() {
         outputs: &[1, 0],
     })
     .unwrap();
-    assert_eq!(plan.row(0), Some(&[6.0][..]));
-    assert_eq!(plan.row(1), Some(&[2.0][..]));
-    assert_eq!(plan.row(2), None);
+    assert_eq!(plan.row(0).unwrap(), Some(&[6.0][..]));
+    assert_eq!(plan.row(1).unwrap(), Some(&[2.0][..]));
+    assert_eq!(plan.row(2).unwrap(), None);
     let late = [Sequence {
         tokens: 1,
         start: 10,

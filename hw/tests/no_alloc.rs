@@ -111,7 +111,7 @@ fn assert_none(plan: &mut Plan, batch: &Batch<'_>, what: &str) {
     let mut top = Vec::with_capacity(256);
     let before = ALLOCATIONS.load(Ordering::SeqCst);
     plan.run(batch).unwrap();
-    let _ = plan.top(0, 8, 1.0, &mut top).unwrap();
+    let _ = plan.top(0, 8, 1.0, &mut top).unwrap().unwrap();
     let made = ALLOCATIONS.load(Ordering::SeqCst) - before;
     assert_eq!(made, 0, "{what}");
 }

@@ -216,7 +216,7 @@ fn run(model: &Path, packed: &Path) -> (Vec<u32>, Region) {
             outputs: &[0],
         };
         plan.run(&batch).unwrap();
-        bits.extend(plan.row(0).unwrap().iter().map(|x| x.to_bits()));
+        bits.extend(plan.row(0).unwrap().unwrap().iter().map(|x| x.to_bits()));
     }
     (bits, region)
 }

@@ -428,7 +428,7 @@ fn a_row_does_not_depend_on_its_batch() {
                     })
                     .unwrap();
                     for (row, token) in tokens.iter().enumerate() {
-                        let found = bits(&[plan.row(row).unwrap().to_vec()]);
+                        let found = bits(&[plan.row(row).unwrap().unwrap().to_vec()]);
                         assert_eq!(
                             found[0],
                             all[*token as usize],
@@ -542,7 +542,7 @@ fn chunked(plan: &mut skep_hw::Plan, step: usize, from: usize, all: &[Vec<u32>],
         })
         .unwrap();
         for (output, place) in (*start..end).enumerate() {
-            let found = bits(&[plan.row(output).unwrap().to_vec()]);
+            let found = bits(&[plan.row(output).unwrap().unwrap().to_vec()]);
             assert_eq!(found[0], all[place], "{what}: position {place}");
         }
     }

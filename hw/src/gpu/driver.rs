@@ -9,7 +9,8 @@ pub(crate) trait Driver: std::fmt::Debug + Send + Sync {
     /// What the driver calls the card.
     fn name(&self) -> &str;
 
-    /// Whether its kernels take quantised weights in planes ([`super::planes`]), and have `tile_` ones for many rows.
+    /// Whether its kernels take quantised weights in planes ([`super::planes`]), and have `tile_` ones for many
+    /// rows, and `rank_rows`.
     fn has_planes(&self) -> bool;
 
     /// The card's name that stays the same over restarts, as telemetry has it; none if the driver has no such name.

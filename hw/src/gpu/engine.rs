@@ -11,7 +11,7 @@ use super::driver::GpuError;
 use super::facts::Lists;
 use super::memory::Memory;
 use super::recording::Recording;
-use super::room::{Room, partial_bytes};
+use super::room::{Room, partial_bytes, ranked_rows};
 use crate::cpu::mapping::Zeroed;
 use crate::graph::Graph;
 use crate::op::Op;
@@ -21,9 +21,11 @@ use crate::turn::Turn;
 mod attend;
 mod launch;
 mod names;
+mod rank;
 
 pub(super) use self::attend::SPAN;
-use self::launch::Run;
+use self::launch::{Run, Value};
+pub(crate) use self::rank::Ranks;
 
 /// A graph on a card.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub(crate) struct Engine {
     rounded: [Memory; 3],
     /// What blocks of threads that share a row's attention give.
     partials: Memory,
+    /// None if the card does not rank.
+    ranks: Option<Ranks>,
     /// By numbers of tokens, sequences, outputs and spans, on which alone the launches depend; none of what came once.
     recordings: HashMap<[usize; 4], Option<Recording>>,
 }
@@ -92,18 +96,21 @@ impl Engine {
             lists: Lists::with_room(card, words)?,
             rounded: [allocate(bytes)?, allocate(scales)?, allocate(sums)?],
             partials: allocate(partial_bytes(card, graph))?,
+            ranks: ranked_rows(card, graph)
+                .map(|rows| Ranks::with_room(card, rows))
+                .transpose()?,
             recordings: HashMap::new(),
             card: Arc::clone(card),
         })
     }
 
-    /// Runs all ops of `graph` and copies the rows of the last value into `out`.
+    /// Runs all ops of `graph`, and ranks the rows of the last value if there is a temperature for each.
     pub(crate) fn run(
         &mut self,
         graph: &Graph,
         layout: &Layout,
         facts: &Facts<'_>,
-        out: &mut Zeroed,
+        temperatures: &[f32],
     ) -> Result<(), GpuError> {
         let (places, moved) = self.lists.send(&self.card, facts, &self.turns)?;
         if moved || self.recordings.len() > RECORDINGS_MAX {
@@ -129,13 +136,40 @@ impl Engine {
             Run::of(self, graph, layout, facts, &places).all()?;
             self.recordings.insert(kind, None);
         }
-        let Some(view) = layout.views.last() else {
+        let (Some(ranks), Some(view)) = (self.ranks.as_mut(), layout.views.last()) else {
             return self.card.wait();
         };
-        let words = facts.rows(view.rows) * view.stride;
+        ranks.clear();
+        if temperatures.is_empty() || temperatures.len() != facts.rows(view.rows) {
+            return self.card.wait();
+        }
+        let x = Value {
+            at: self.buffers[view.buffer].at(view.start * 4),
+            stride: view.stride as u64,
+            width: view.width,
+            rows: temperatures.len(),
+        };
+        ranks.make(&self.card, x, temperatures)
+    }
+
+    /// Copies `rows` rows of the last value into `out`.
+    pub(crate) fn fetch(
+        &self,
+        layout: &Layout,
+        rows: usize,
+        out: &mut Zeroed,
+    ) -> Result<(), GpuError> {
+        let Some(view) = layout.views.last() else {
+            return Ok(());
+        };
         let to = out.f32_mut();
-        let words = words.min(to.len());
+        let words = (rows * view.stride).min(to.len());
         self.buffers[view.buffer].read(0, &mut to[..words])
+    }
+
+    /// What the last run ranked.
+    pub(crate) fn ranks(&self) -> Option<&Ranks> {
+        self.ranks.as_ref()
     }
 
     /// Spans of places that the longest sequence of a batch may see, to the next power of two, so that recordings are few.

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use super::card::Card;
-use super::engine::SPAN;
+use super::engine::{Ranks, SPAN};
 use crate::graph::Graph;
 use crate::op::Op;
 use crate::plan::most_rows;
@@ -54,6 +54,8 @@ impl Room {
         let Self { words, rounded } = Self::of(graph, &turns);
         let mut sum = whole(words * 4) + rounded.map(whole).iter().sum::<u64>();
         sum += whole(partial_bytes(card, graph));
+        let rows = ranked_rows(card, graph).unwrap_or_default();
+        sum += Ranks::bytes(rows).map(whole).iter().sum::<u64>();
         let mut largest = 0;
         let (mut weights, mut vectors) = (HashSet::new(), HashSet::new());
         for op in &graph.ops {
@@ -72,6 +74,12 @@ impl Room {
         }
         sum + whole(largest)
     }
+}
+
+/// Rows that the card may have to rank; none if it does not, or if a graph's rows are not logits.
+pub(super) fn ranked_rows(card: &Card, graph: &Graph) -> Option<usize> {
+    let logits = card.driver().has_planes() && !graph.ends_in_sequences();
+    logits.then_some(graph.bounds.outputs as usize)
 }
 
 /// Bytes of what is given to be joined, at most.

@@ -223,6 +223,11 @@ impl Places {
         self.picked.get(output).map(|row| *row as usize)
     }
 
+    /// Sequences of the last run.
+    pub(super) fn sequences(&self) -> usize {
+        self.firsts.len()
+    }
+
     pub(super) fn facts<'a>(&'a self, batch: &Batch<'a>) -> Facts<'a> {
         Facts {
             batch: *batch,

@@ -207,7 +207,7 @@ pub(crate) fn a_row_alone_is_the_same_row(card: Card) {
             outputs: &outputs,
         })
         .unwrap();
-        found.extend((0..count as usize).map(|row| plan.row(row).unwrap().to_vec()));
+        found.extend((0..count as usize).map(|row| plan.row(row).unwrap().unwrap().to_vec()));
     }
     assert!(bits(&found) == together);
 }
@@ -255,7 +255,7 @@ pub(crate) fn recorded_launches_are_the_same_launches(
                 outputs: &[0],
             })
             .unwrap();
-            found.push(plan.row(0).unwrap().to_vec());
+            found.push(plan.row(0).unwrap().unwrap().to_vec());
         }
     });
     assert!(bits(&found) == together);

@@ -207,7 +207,7 @@ pub(crate) fn all_rows(plan: &mut Plan, lengths: &[u32], pooled: bool) -> Vec<Ve
     })
     .unwrap();
     (0..count)
-        .map(|row| plan.row(row).unwrap().to_vec())
+        .map(|row| plan.row(row).unwrap().unwrap().to_vec())
         .collect()
 }
 

@@ -189,8 +189,11 @@ impl wit::HostPlan for State {
         plan: Resource<HeldPlan>,
         output: u32,
     ) -> Result<Result<Vec<f32>, types::Error>> {
-        let held = self.table.get(&plan)?;
-        Ok(held.row(output).map_err(Into::into))
+        match self.table.get_mut(&plan)?.row(output) {
+            Ok(row) => Ok(Ok(row)),
+            Err(Failure::Told(error)) => Ok(Err(error.into())),
+            Err(Failure::Device(fault)) => Err(fault.into()),
+        }
     }
 
     fn last_run_ns(&mut self, plan: Resource<HeldPlan>) -> Result<u64> {

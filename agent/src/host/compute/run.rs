@@ -39,8 +39,15 @@ impl HeldPlan {
             sequences: &sequences,
             outputs: &rows,
         };
+        let ranked = batch.outputs.iter().map(|output| match output.want {
+            wit::Want::Row => None,
+            wit::Want::Top(want) => Some(want.temperature),
+        });
+        let temperatures: Option<Vec<_>> = ranked.collect();
         let started = Instant::now();
-        let ran = self.plan.run(&batch_of_ours);
+        let ran = self
+            .plan
+            .run_ranked(&batch_of_ours, temperatures.as_deref().unwrap_or_default());
         clock.add_kernels(started.elapsed());
         ran.map_err(|error| failed(&error))?;
 
@@ -49,7 +56,8 @@ impl HeldPlan {
         for (index, output) in batch.outputs.iter().enumerate() {
             returned.push(match &output.want {
                 wit::Want::Row => {
-                    let row = self.plan.row(index).ok_or_else(|| no_row(index))?;
+                    let row = self.plan.row(index).map_err(|error| failed(&error))?;
+                    let row = row.ok_or_else(|| no_row(index))?;
                     bytes += size_of_val(row);
                     if bytes > RUN_ROWS_BYTES {
                         return Err(invalid(
@@ -67,20 +75,21 @@ impl HeldPlan {
         Ok(returned)
     }
 
-    pub(super) fn row(&self, output: u32) -> Result<Vec<f32>, Error> {
+    pub(super) fn row(&mut self, output: u32) -> Result<Vec<f32>, Failure> {
         let row = self
             .plan
             .row(output as usize)
-            .ok_or_else(|| no_row(output as usize))?;
-        Ok(row.to_vec())
+            .map_err(|error| failed(&error))?;
+        Ok(row.ok_or_else(|| no_row(output as usize))?.to_vec())
     }
 
-    fn top(&self, index: usize, want: wit::TopWant) -> Result<wit::Top, Error> {
+    fn top(&mut self, index: usize, want: wit::TopWant) -> Result<wit::Top, Failure> {
         let mut largest = Vec::new();
         let count = want.count.min(TOP_COUNT) as usize;
         let log_sum_exp = self
             .plan
             .top(index, count, want.temperature, &mut largest)
+            .map_err(|error| failed(&error))?
             .ok_or_else(|| no_row(index))?;
         let (indices, values) = largest.into_iter().unzip();
         Ok(wit::Top {
