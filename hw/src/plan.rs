@@ -123,11 +123,7 @@ impl Plan {
     ///
     /// # Errors
     /// As of [`Plan::run`].
-    pub fn run_ranked(
-        &mut self,
-        batch: &Batch<'_>,
-        temperatures: &[f32],
-    ) -> Result<(), RunError> {
+    pub fn run_ranked(&mut self, batch: &Batch<'_>, temperatures: &[f32]) -> Result<(), RunError> {
         self.ready = 0;
         self.places.check(&self.graph, batch)?;
         let facts = self.places.facts(batch);

@@ -108,6 +108,18 @@ fn extreme_numbers_agree_with_the_reference() {
 }
 
 #[test]
+fn long_attention_is_the_same_however_it_is_shared() {
+    let _shared = fake::shared();
+    card::long_attention_is_the_same_however_it_is_shared(fake::card);
+}
+
+#[test]
+fn ranks_agree_with_the_processor() {
+    let _shared = fake::shared();
+    card::ranks_agree_with_the_processor(fake::card);
+}
+
+#[test]
 fn a_row_alone_is_the_same_row() {
     let _shared = fake::shared();
     card::a_row_alone_is_the_same_row(fake::card);
@@ -161,7 +173,11 @@ fn everything(
         outputs: &tokens,
     };
     // The second run records, the third starts what it recorded.
-    (0..3).try_for_each(|_| plan.run(&batch).map_err(|e: RunError| words(&e)))
+    (0..3).try_for_each(|_| {
+        let words = |e: RunError| words(&e);
+        plan.run(&batch).map_err(words)?;
+        plan.row(0).map(drop).map_err(words)
+    })
 }
 
 /// Every function of the driver fails once in turn: each time with an error that names it, and what was taken is given back.

@@ -431,7 +431,10 @@ fn batches_that_do_not_fit_are_refused() {
         }) {
             Ok(()) => "ran".to_owned(),
             Err(error) => {
-                assert!(plan.row(0).unwrap().is_none(), "rows of a run that did not happen");
+                assert!(
+                    plan.row(0).unwrap().is_none(),
+                    "rows of a run that did not happen"
+                );
                 error.to_string()
             }
         };

@@ -109,6 +109,20 @@ fn extreme_numbers_agree_with_the_reference() {
 }
 
 #[test]
+fn long_attention_is_the_same_however_it_is_shared() {
+    if found() {
+        card::long_attention_is_the_same_however_it_is_shared(open);
+    }
+}
+
+#[test]
+fn ranks_agree_with_the_processor() {
+    if found() {
+        card::ranks_agree_with_the_processor(open);
+    }
+}
+
+#[test]
 fn a_row_alone_is_the_same_row() {
     if found() {
         card::a_row_alone_is_the_same_row(open);

@@ -180,7 +180,7 @@ fn top(
     })?;
     let mut found = Vec::new();
     let time = clock.time(budget, || {
-        std::hint::black_box(plan.top(0, count, 1.0, &mut found));
+        let _ = std::hint::black_box(plan.top(0, count, 1.0, &mut found));
     });
     Ok(time.as_nanos() as f64)
 }

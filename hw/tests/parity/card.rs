@@ -260,3 +260,112 @@ pub(crate) fn recorded_launches_are_the_same_launches(
     });
     assert!(bits(&found) == together);
 }
+
+/// More places than a span has: a row's spans may be computed by one block of threads or by several, with the same bits.
+pub(crate) fn long_attention_is_the_same_however_it_is_shared(card: Card) {
+    for (cached, window) in [(Dtype::F16, None), (Dtype::Q8_0, Some(290))] {
+        let shape = ops::Attention {
+            heads: 6,
+            kv_heads: 1,
+            key_width: 32,
+            value_width: 32,
+            cached: Some(cached),
+            causal: true,
+            window,
+            softcap: None,
+        };
+        let mut random = Random::new(17);
+        let (tokens, pages) = (530_u32, (0..34).collect::<Vec<u32>>());
+        let fed = finish(ops::attention(&mut random, tokens as usize, shape), false);
+        let run = |device: &Device, parts: &[u32]| {
+            let mut plan = fed.compile(device, bounds(tokens as usize));
+            let mut found = Vec::new();
+            let mut start = 0;
+            for count in parts {
+                let all: Vec<u32> = (start..start + count).collect();
+                let last = [count - 1];
+                let sequences = [Sequence {
+                    tokens: *count,
+                    start,
+                    pages: &pages,
+                }];
+                plan.run(&Batch {
+                    tokens: &all,
+                    sequences: &sequences,
+                    outputs: &last,
+                })
+                .unwrap();
+                found.push(plan.row(0).unwrap().unwrap().to_vec());
+                start += count;
+            }
+            found
+        };
+        let card = card();
+        let shared = run(&card, &[513, 1, 15, 1]);
+        let together = run(&card, &[530]);
+        assert!(bits(&shared[3..]) == bits(&together), "{}", cached.name());
+        let expect = run(&device(Isa::Reference, 1), &[530]);
+        let what = format!("530 places in {}", cached.name());
+        assert_close(&what, &shared[3..], &expect, 1e-5);
+    }
+}
+
+pub(crate) fn ranks_agree_with_the_processor(card: Card) {
+    let card = card();
+    for (seed, width) in [1, 5, 255, 256, 257, 1000, 9000].into_iter().enumerate() {
+        let mut random = Random::new(seed as u64);
+        let rows = 4;
+        let mut x = random.normals(rows * width);
+        // Equal numbers, zeros of both signs, and what is no number.
+        for (i, value) in x.iter_mut().enumerate() {
+            let row = i / width;
+            *value = match (row, i % 7) {
+                (1, _) => (*value * 3.0).round(),
+                (2, 3) => f32::NAN,
+                (3, 2) if width > 300 => f32::NEG_INFINITY,
+                (3, 5) if i % width == 5 && width == 257 => f32::INFINITY,
+                _ => *value,
+            };
+        }
+        let fed = finish(Fed::with(&x, width), false);
+        let outputs: Vec<u32> = (0..rows as u32).collect();
+        let temperatures = [1.0, 0.3, 2.0, 0.7];
+        let top = |device: &Device, count: usize, asked: &[f32]| {
+            let mut plan = fed.compile(device, bounds(rows));
+            let sequences = [Sequence {
+                tokens: rows as u32,
+                start: 0,
+                pages: &[],
+            }];
+            let batch = Batch {
+                tokens: &outputs,
+                sequences: &sequences,
+                outputs: &outputs,
+            };
+            plan.run_ranked(&batch, asked).unwrap();
+            let mut found = Vec::new();
+            for (row, temperature) in temperatures.iter().enumerate() {
+                let mut largest = Vec::new();
+                let sum = plan.top(row, count, *temperature, &mut largest);
+                let largest: Vec<_> = largest.iter().map(|(c, x)| (*c, x.to_bits())).collect();
+                found.push((largest, sum.unwrap().unwrap()));
+            }
+            found
+        };
+        for count in [1, 40, 256, 300] {
+            let expect = top(&device(Isa::Reference, 1), count, &[]);
+            // As asked, and otherwise.
+            for asked in [&temperatures[..], &[0.5; 4], &[]] {
+                let found = top(&card, count, asked);
+                for (found, expect) in found.iter().zip(&expect) {
+                    assert_eq!(found.0, expect.0, "{count} of {width}");
+                    let (found, expect) = (found.1, expect.1);
+                    let same = found.to_bits() == expect.to_bits()
+                        || (found.is_nan() && expect.is_nan())
+                        || (found - expect).abs() <= 3e-6 * expect.abs().max(1.0);
+                    assert!(same, "{count} of {width}: {found} for {expect}");
+                }
+            }
+        }
+    }
+}

@@ -82,9 +82,12 @@ impl Ranks {
         // SAFETY: the parameters are those of `rank.cu`; a row's numbers lie in the buffer of its value, and what is written
         // has room for as many rows as the plan has outputs.
         unsafe { card.launch("rank_rows", [rows, 1, 1], THREADS, &mut parameters) }?;
-        self.columns.read(0, &mut self.found_columns[..rows * RANKED])?;
-        self.values.read(0, &mut self.found_values[..rows * RANKED])?;
-        self.weights.read(0, &mut self.found_weights[..rows * WEIGHTS])?;
+        self.columns
+            .read(0, &mut self.found_columns[..rows * RANKED])?;
+        self.values
+            .read(0, &mut self.found_values[..rows * RANKED])?;
+        self.weights
+            .read(0, &mut self.found_weights[..rows * WEIGHTS])?;
         self.asked.extend_from_slice(temperatures);
         Ok(())
     }
