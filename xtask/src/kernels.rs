@@ -4,6 +4,7 @@
 //! as they are, so that a normal build needs no compiler for GPUs. Refuses to replace any of it
 //! before all of it was built.
 
+mod amd;
 mod compile;
 mod manifest;
 mod ptxas;
@@ -34,6 +35,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         [flag] if flag == "--check" => step("kernels for GPUs against their sources", check),
         _ => bail!("`kernels` takes `--check` or nothing"),
     }
+}
+
+/// The same as [`check`], with the compilers wherever they can be installed.
+pub(crate) fn check_all() -> Result<()> {
+    let installed = tools::install()
+        .map(drop)
+        .and_then(|()| slang::install().map(drop));
+    if let Err(why) = installed {
+        eprintln!("!!! compilers of kernels for GPUs: SKIPPED, only hashes are compared: {why:#}");
+    }
+    check()
 }
 
 /// Compares sources and outputs with the manifest, and with what the compiler makes of them where
@@ -122,7 +134,9 @@ fn rebuild(manifest: &Manifest, sources: &Digests) -> Result<Vec<String>> {
 
 fn rebuild_portable(manifest: &Manifest, sources: &Digests) -> Result<Vec<String>> {
     let Some(tools) = Tools::find()? else {
-        eprintln!("    only hashes were compared: clang-19 and lld-19 are not installed");
+        eprintln!(
+            "    only hashes were compared: clang-19, lld-19 and llvm-19 are not all installed"
+        );
         return Ok(Vec::new());
     };
     let here = tools.versions();

@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         }
     }
     if part.is_none() {
-        step("kernels for GPUs against their sources", kernels::check)?;
+        step("kernels for GPUs against their sources", kernels::check_all)?;
     }
     plugins::build()?;
     let binary = step("everything, with its tests", everything)?;

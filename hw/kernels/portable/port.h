@@ -18,6 +18,12 @@
 #else
 #define UNROLL
 #endif
+// Loops of `dot4`: where that is no instruction, there would be too much of it at a time.
+#if defined(__gfx900__)
+#define UNROLL_DOT4 _Pragma("nounroll")
+#else
+#define UNROLL_DOT4 UNROLL
+#endif
 
 typedef unsigned char u8;
 typedef signed char i8;
@@ -118,8 +124,14 @@ DEVICE Quad load16(const void *from) {
     return __builtin_bit_cast(Quad, *(const Four *)from);
 }
 DEVICE i32 dot4(u32 a, u32 b, i32 sum) {
+#if defined(__gfx1100__) || defined(__gfx1201__)
+    return __builtin_amdgcn_sudot4(true, (i32)a, true, (i32)b, sum, false);
+#elif !defined(__gfx900__)
+    return __builtin_amdgcn_sdot4((i32)a, (i32)b, sum, false);
+#else
     for (u32 i = 0; i < 4; i++) sum += (i32)(i8)(a >> (8 * i)) * (i32)(i8)(b >> (8 * i));
     return sum;
+#endif
 }
 
 #else

@@ -87,7 +87,10 @@ DEVICE void products(i32 (&out)[Halves][4], const Tile<Halves> &tile, u32 which,
         const u32 *weights = tile.weights[first_weight + g + i / 2 * 8] + which * 8;
         const u32 *x = tile.x[first_x + t * 2 + i % 2] + which * 8;
         UNROLL
-        for (u32 k = 0; k < 8; k++) out[k * Halves / 8][i] = dot4(weights[k], x[k], out[k * Halves / 8][i]);
+        for (u32 h = 0; h < Halves; h++) {
+            UNROLL_DOT4
+            for (u32 k = h * 8 / Halves; k < (h + 1) * 8 / Halves; k++) out[h][i] = dot4(weights[k], x[k], out[h][i]);
+        }
     }
 #endif
 }

@@ -13,6 +13,7 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
+use super::amd;
 use super::ptxas;
 use super::slang::SLANG;
 use super::tools::{CLANG, PTXAS};
@@ -176,7 +177,13 @@ fn make(target: Target, ptxas: Option<&Path>) -> Result<Vec<String>> {
                     .stdin(unit)
                     .current_dir(root()),
             )?;
-            Ok(Vec::new())
+            let Target::Amd(architecture) = target else {
+                return Ok(Vec::new());
+            };
+            let kept = amd::examine(architecture, &target.file())?.into_iter();
+            Ok(kept
+                .map(|(kernel, bytes)| format!("{kernel} on {architecture}: {bytes} bytes"))
+                .collect())
         }
     }
 }

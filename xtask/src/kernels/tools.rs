@@ -1,4 +1,4 @@
-//! The compilers for GPUs: clang and its linker by Debian's packages, ptxas by NVIDIA's wheel.
+//! The compilers for GPUs: clang, its linker and what reads code back by Debian's packages, ptxas by NVIDIA's wheel.
 //!
 //! Decides where ptxas lies and what each tool calls itself. The wheel's version and the SHA-256 of
 //! its files stand in `ptxas.txt`, and pip refuses any other file.
@@ -10,6 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::amd::{OBJDUMP, READELF};
 use crate::step::{exists, output, root, target};
 use crate::{python, setup};
 
@@ -24,8 +25,10 @@ pub(super) struct Tools {
 pub(super) fn install() -> Result<Tools> {
     setup::debian(CLANG, CLANG, WHY)?;
     setup::debian(LINKER, LLD, WHY)?;
+    setup::debian(OBJDUMP, LLVM, WHY)?;
     python::environment(FOLDER, &root().join("xtask/src/kernels/ptxas.txt"), WHY)?;
-    let tools = Tools::find()?.context("clang-19 and lld-19 were installed and are not found")?;
+    let tools =
+        Tools::find()?.context("clang-19, lld-19 and llvm-19 were installed and are not found")?;
     tools.ptxas().with_context(|| {
         format!("the wheel in `{FOLDER}` of cargo's target folder has no ptxas")
     })?;
@@ -35,7 +38,8 @@ pub(super) fn install() -> Result<Tools> {
 impl Tools {
     /// What is there. None without clang or its linker.
     pub(super) fn find() -> Result<Option<Self>> {
-        if !exists(CLANG) || !exists(LINKER) {
+        let needed = [CLANG, LINKER, OBJDUMP, READELF];
+        if !needed.into_iter().all(exists) {
             return Ok(None);
         }
         let ptxas = match unpacked(&target().join(FOLDER)) {
@@ -92,6 +96,7 @@ fn version(tool: &Path, word: &str) -> Result<String> {
 
 pub(super) const CLANG: &str = "clang-19";
 pub(super) const LLD: &str = "lld-19";
+const LLVM: &str = "llvm-19";
 pub(super) const PTXAS: &str = "ptxas";
 
 /// As the package `lld-19` names it; clang finds it by itself.
