@@ -120,6 +120,12 @@ fn ranks_agree_with_the_processor() {
 }
 
 #[test]
+fn products_of_one_input_agree_with_the_reference() {
+    let _shared = fake::shared();
+    card::products_of_one_input_agree_with_the_reference(fake::card);
+}
+
+#[test]
 fn a_row_alone_is_the_same_row() {
     let _shared = fake::shared();
     card::a_row_alone_is_the_same_row(fake::card);

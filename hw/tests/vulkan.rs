@@ -123,6 +123,13 @@ fn ranks_agree_with_the_processor() {
 }
 
 #[test]
+fn products_of_one_input_agree_with_the_reference() {
+    if found() {
+        card::products_of_one_input_agree_with_the_reference(open);
+    }
+}
+
+#[test]
 fn a_row_alone_is_the_same_row() {
     if found() {
         card::a_row_alone_is_the_same_row(open);

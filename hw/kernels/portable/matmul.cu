@@ -49,6 +49,13 @@ struct Out {
     const float *bias;
 };
 
+/// One of up to three products of the same rows, which start together: small weights alone leave most of a card idle.
+struct Target {
+    Out out;
+    const u8 *weight;
+    u32 rows;
+};
+
 /// Adds up over the group, and one thread writes.
 DEVICE void put(Out out, u32 row, u32 column, float sum) {
     sum = group_sum_in_order(sum);
@@ -97,12 +104,18 @@ DEVICE void quantised(Out out, const u8 *weight, u32 weight_rows, u32 blocks, co
     }
 }
 
-/// Grid: weight rows by groups of a block of threads, rows of activations by `TOGETHER`.
-#define QUANTISED(T)                                                                                                \
+/// Grid: weight rows by groups of a block of threads, rows of activations by `TOGETHER`, products.
+#define QUANTISED(T)                                                                                                   \
     KERNEL(matmul_##T, (float *values, u32 stride, const float *bias, const u8 *weight, u64 row_bytes, u32 weight_rows, \
-                        u32 blocks, const u32 *bytes, const float *scales, const float *sums, u32 rows)) {          \
-        (void)row_bytes;                                                                                            \
-        quantised<T>(Out{values, stride, bias}, weight, weight_rows, blocks, bytes, scales, sums, rows);            \
+                        u32 blocks, const u32 *bytes, const float *scales, const float *sums, u32 rows,                \
+                        float *second_values, u32 second_stride, const float *second_bias, const u8 *second_weight,    \
+                        u32 second_rows, float *third_values, u32 third_stride, const float *third_bias,               \
+                        const u8 *third_weight, u32 third_rows)) {                                                     \
+        (void)row_bytes;                                                                                               \
+        Target target = {{values, stride, bias}, weight, weight_rows};                                                 \
+        if (block_z() == 1) target = {{second_values, second_stride, second_bias}, second_weight, second_rows};        \
+        if (block_z() == 2) target = {{third_values, third_stride, third_bias}, third_weight, third_rows};             \
+        quantised<T>(target.out, target.weight, target.rows, blocks, bytes, scales, sums, rows);                       \
     }
 EACH_QUANTISED(QUANTISED)
 

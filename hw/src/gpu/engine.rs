@@ -20,6 +20,7 @@ use crate::turn::Turn;
 
 mod attend;
 mod launch;
+mod multiply;
 mod names;
 mod rank;
 

@@ -71,6 +71,42 @@ pub(crate) fn matmul_agrees_with_the_reference(card: Card) {
     }
 }
 
+/// Products of one input that may start together, and those that may not.
+pub(crate) fn products_of_one_input_agree_with_the_reference(card: Card) {
+    for rows in [1_u32, 3, 9, 30] {
+        let mut random = Random::new(u64::from(rows));
+        let columns = 256;
+        let mut fed = Fed::with(&random.normals(rows as usize * columns), columns);
+        let mut made = Vec::new();
+        for (dtype, outputs) in [
+            (Dtype::Q4_0, 40),
+            (Dtype::Q4_0, 9),
+            (Dtype::Q4_0, 40),
+            (Dtype::Q4_0, 40),
+            (Dtype::Q8_0, 40),
+            (Dtype::F16, 40),
+        ] {
+            let weight = support::weight(&mut random, dtype, outputs, columns as u32);
+            let weight = fed.weight(weight);
+            made.push(fed.ops.len() as u32);
+            fed.then(Op::Matmul {
+                x: 0,
+                weight,
+                bias: None,
+            });
+        }
+        for b in [made[2], made[3], made[4], made[5]] {
+            let a = match b == made[2] {
+                true => made[0],
+                false => fed.ops.len() as u32 - 1,
+            };
+            fed.then(Op::Add { a, b });
+        }
+        let what = format!("six products of {rows} rows");
+        compare(card, &what, &finish(fed, false), &[rows], false, 1e-5);
+    }
+}
+
 pub(crate) fn embedding_rows_of_every_type_agree(card: Card) {
     for dtype in Dtype::ALL {
         let mut random = Random::new(7);

@@ -11,16 +11,6 @@ use crate::plan::{Facts, Layout};
 
 /// Threads of a block that works on a row.
 const ROW_THREADS: u32 = 256;
-/// Threads of a block whose groups have weight rows or blocks of activations, and how many groups that is.
-const GROUP_THREADS: u32 = 256;
-const GROUPS: usize = 8;
-/// Rows of activations that a group takes together, as `matmul.cu` says.
-const TOGETHER: usize = 8;
-/// Weight rows and rows of activations of a tile, as `tile.cu` says, and from how many of the latter on tiles pay: then
-/// weights would be read three times.
-const TILE: [usize; 2] = [128, 64];
-const TILES_FROM: usize = 2 * TOGETHER + 1;
-
 /// A value as a kernel takes it.
 #[derive(Clone, Copy)]
 pub(super) struct Value {
@@ -38,7 +28,7 @@ pub(super) struct Run<'a> {
     pub(super) facts: &'a Facts<'a>,
     pub(super) places: &'a Places,
     /// The value whose rounded rows are at hand.
-    rounded: Option<u32>,
+    pub(super) rounded: Option<u32>,
 }
 
 impl<'a> Run<'a> {
@@ -61,7 +51,17 @@ impl<'a> Run<'a> {
 
     /// All ops in order.
     pub(super) fn all(&mut self) -> Result<(), GpuError> {
-        (0..self.graph.ops.len()).try_for_each(|index| self.op(index))
+        let mut index = 0;
+        while index < self.graph.ops.len() {
+            index += match &self.graph.ops[index] {
+                Op::Matmul { x, weight, .. } => self.products(index, *x, *weight)?,
+                _ => {
+                    self.op(index)?;
+                    1
+                }
+            };
+        }
+        Ok(())
     }
 
     pub(super) fn value(&self, index: u32) -> Value {
@@ -142,7 +142,8 @@ impl<'a> Run<'a> {
                     &mut parameters,
                 )
             }
-            Op::Matmul { x, weight, bias } => self.matmul(out, *x, *weight, *bias),
+            // Of several at once, see `products`.
+            Op::Matmul { .. } => Ok(()),
             Op::RmsNorm {
                 x,
                 weight,
@@ -235,81 +236,13 @@ impl<'a> Run<'a> {
     }
 
     /// Where a weight is, and the bytes of its rows.
-    fn weight(&self, index: u32) -> [u64; 2] {
+    pub(super) fn weight(&self, index: u32) -> [u64; 2] {
         let memory = self.engine.weights[index as usize].as_ref();
         let weight = &self.graph.weights[index as usize];
         [
             memory.map_or(0, |memory| memory.at(0)),
             weight.bytes() / u64::from(weight.rows()),
         ]
-    }
-
-    fn matmul(
-        &mut self,
-        out: Value,
-        x: u32,
-        index: u32,
-        bias: Option<u32>,
-    ) -> Result<(), GpuError> {
-        let weight = &self.graph.weights[index as usize];
-        let input = self.value(x);
-        let bias = self.engine.vector(bias);
-        let [at, row_bytes] = self.weight(index);
-        let rows = u64::from(weight.rows());
-        let blocks = [
-            (weight.rows() as usize).div_ceil(GROUPS),
-            out.rows.div_ceil(TOGETHER),
-            1,
-        ];
-        let name = names::matmul(weight.dtype());
-        if !weight.dtype().is_quantised() {
-            let columns = u64::from(weight.columns());
-            let mut parameters = [
-                out.at,
-                out.stride,
-                bias,
-                at,
-                row_bytes,
-                rows,
-                columns,
-                input.at,
-                input.stride,
-                out.rows as u64,
-            ];
-            return self.launch(name, blocks, GROUP_THREADS, &mut parameters);
-        }
-        let parts = input.width / 32;
-        let [bytes, scales, sums] = self.engine.rounded.each_ref().map(|memory| memory.at(0));
-        if self.rounded != Some(x) {
-            let mut parameters = [bytes, scales, sums, input.at, input.stride, parts as u64];
-            let blocks = [input.rows, parts.div_ceil(GROUPS), 1];
-            self.launch("round_rows", blocks, GROUP_THREADS, &mut parameters)?;
-            self.rounded = Some(x);
-        }
-        let mut parameters = [
-            out.at,
-            out.stride,
-            bias,
-            at,
-            row_bytes,
-            rows,
-            parts as u64,
-            bytes,
-            scales,
-            sums,
-            out.rows as u64,
-        ];
-        match names::tile(weight.dtype()) {
-            Some(tile) if out.rows >= TILES_FROM && self.engine.card.driver().has_planes() => {
-                let blocks = [
-                    (weight.rows() as usize).div_ceil(TILE[0]),
-                    out.rows.div_ceil(TILE[1]),
-                    1,
-                ];
-                self.launch(tile, blocks, GROUP_THREADS, &mut parameters)
-            }
-            _ => self.launch(name, blocks, GROUP_THREADS, &mut parameters),
-        }
     }
 }
 

@@ -15,43 +15,32 @@ const THREADS: u32 = 256;
 /// What follows the ranks of a row: its largest number, a sum, and how many are NaN.
 const WEIGHTS: usize = 3;
 
-/// The ranks of the last run's rows, on the card and here.
+/// Numbers that a row's ranks take: columns, values, and what follows them.
+const ROW: usize = 2 * RANKED + WEIGHTS;
+
+/// The ranks of the last run's rows, on the card and here: all columns, all values, and what follows the ranks of each row.
 #[derive(Debug)]
 pub(crate) struct Ranks {
     temperatures: Memory,
-    columns: Memory,
-    values: Memory,
-    weights: Memory,
-    /// The same on this side, and what they were made with.
+    found: Memory,
+    here: Vec<f32>,
+    /// What they were made with.
     asked: Vec<f32>,
-    found_columns: Vec<f32>,
-    found_values: Vec<f32>,
-    found_weights: Vec<f32>,
 }
 
 impl Ranks {
     /// Bytes for so many rows on the card.
-    pub(crate) fn bytes(rows: usize) -> [usize; 4] {
-        [
-            rows * 4,
-            rows * RANKED * 4,
-            rows * RANKED * 4,
-            rows * WEIGHTS * 4,
-        ]
+    pub(crate) fn bytes(rows: usize) -> [usize; 2] {
+        [rows * 4, rows * ROW * 4]
     }
 
     pub(super) fn with_room(card: &Arc<Card>, rows: usize) -> Result<Self, GpuError> {
-        let [temperatures, columns, values, weights] = Self::bytes(rows);
-        let allocate = |bytes| Memory::allocate(card, bytes);
+        let [temperatures, found] = Self::bytes(rows);
         Ok(Self {
-            temperatures: allocate(temperatures)?,
-            columns: allocate(columns)?,
-            values: allocate(values)?,
-            weights: allocate(weights)?,
+            temperatures: Memory::allocate(card, temperatures)?,
+            found: Memory::allocate(card, found)?,
+            here: vec![0.0; rows * ROW],
             asked: Vec::with_capacity(rows),
-            found_columns: vec![0.0; rows * RANKED],
-            found_values: vec![0.0; rows * RANKED],
-            found_weights: vec![0.0; rows * WEIGHTS],
         })
     }
 
@@ -69,25 +58,20 @@ impl Ranks {
     ) -> Result<(), GpuError> {
         let bytes: Vec<u8> = temperatures.iter().flat_map(|t| t.to_ne_bytes()).collect();
         self.temperatures.write(0, &bytes)?;
+        let rows = temperatures.len();
         let mut parameters = [
-            self.columns.at(0),
-            self.values.at(0),
-            self.weights.at(0),
+            self.found.at(0),
+            self.found.at(rows * RANKED * 4),
+            self.found.at(rows * RANKED * 8),
             x.at,
             x.stride,
             x.width as u64,
             self.temperatures.at(0),
         ];
-        let rows = temperatures.len();
         // SAFETY: the parameters are those of `rank.cu`; a row's numbers lie in the buffer of its value, and what is written
         // has room for as many rows as the plan has outputs.
         unsafe { card.launch("rank_rows", [rows, 1, 1], THREADS, &mut parameters) }?;
-        self.columns
-            .read(0, &mut self.found_columns[..rows * RANKED])?;
-        self.values
-            .read(0, &mut self.found_values[..rows * RANKED])?;
-        self.weights
-            .read(0, &mut self.found_weights[..rows * WEIGHTS])?;
+        self.found.read(0, &mut self.here[..rows * ROW])?;
         self.asked.extend_from_slice(temperatures);
         Ok(())
     }
@@ -104,11 +88,13 @@ impl Ranks {
         if count > RANKED || asked.to_bits() != temperature.to_bits() {
             return None;
         }
-        let columns = self.found_columns[row * RANKED..][..count].iter();
-        let values = self.found_values[row * RANKED..][..count].iter();
+        let (columns, rest) = self.here.split_at(self.asked.len() * RANKED);
+        let (values, weights) = rest.split_at(self.asked.len() * RANKED);
+        let columns = columns[row * RANKED..][..count].iter();
+        let values = values[row * RANKED..][..count].iter();
         let ranked = columns.map(|bits| bits.to_bits()).zip(values.copied());
         into.extend(ranked.take_while(|(column, _)| *column != u32::MAX));
-        let [most, sum, nans] = self.found_weights.as_chunks::<WEIGHTS>().0[row];
+        let [most, sum, nans] = weights.as_chunks::<WEIGHTS>().0[row];
         Some(if most == f32::INFINITY {
             most
         } else if nans > 0.0 {
