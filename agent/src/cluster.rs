@@ -6,7 +6,7 @@
 //! know QUIC (`net`), the log's files (`store`) and how requests run (`router`).
 //!
 //! A node is in one cluster at a time. It founds one of its own at its first start; joining another is the
-//! end of that [`Life`](life::Life) and the beginning of the next.
+//! end of that `Life` and the beginning of the next.
 
 mod authorities;
 mod door;

@@ -1,6 +1,6 @@
 //! Diagnosing a card: in a process of its own, since a driver of a bad card may crash or hang whoever calls it.
 //!
-//! Decides how that process is started, watched and ended ([`run`]), what it does ([`child`]), and what is kept of the last
+//! Decides how that process is started, watched and ended ([`run`]), what it does (`child`), and what is kept of the last
 //! results ([`BurnIns`]), which telemetry holds against their cards. Refuses to know what the tests are; `skep_hw::diag`
 //! does.
 

@@ -1,8 +1,8 @@
 //! The machine as it is watched: readings, what they mean, and who hears of it.
 //!
 //! Decides when a verdict is believed and what the core is told of this node's devices. A reading
-//! is judged by `skep-hw`; here the judgement is given calm ([`calm`]), silence of a driver, models
-//! that fell back to the processor and faults that ended workers are added to it ([`judge`]), and every change is logged,
+//! is judged by `skep-hw`; here the judgement is given calm (`calm`), silence of a driver, models
+//! that fell back to the processor and faults that ended workers are added to it (`judge`), and every change is logged,
 //! counted and told to the core, whose scheduler obeys. Refuses to decide what moves where.
 
 mod calm;

@@ -2,7 +2,7 @@
 //!
 //! Decides which tests there are, in which order they run and what follows from them, as a [`Report`]. Refuses to know who
 //! asks, and what is done with a card that is bad. Everything is tried through the same few calls of a driver as plans are
-//! ([`bench`]); a driver that hangs, hangs the caller, which therefore is a process of its own.
+//! (`bench`); a driver that hangs, hangs the caller, which therefore is a process of its own.
 //!
 //! Times are by the clock of the wall, from before something is started to when it has been waited for.
 

@@ -10,7 +10,7 @@
 //! Lines of a device, a key and a value; `#` begins a comment. NVIDIA's devices are `0`, `1`, …,
 //! AMD's `amd0`, `amd1`, …; `*` is every device. `devices N` and `amd_devices N` say how many there
 //! are. A figure that is not named has the value of a healthy H100; `-` is a figure that the device
-//! does not support. Beside the figures (see [`nvml`] and [`rocm`]) there are:
+//! does not support. Beside the figures (see `nvml` and `rocm`) there are:
 //!
 //! | key | what happens |
 //! |---|---|
