@@ -44,6 +44,14 @@ pub struct Walls {
     pub file_bytes: u64,
 }
 
+/// A wall that can be tried alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wall {
+    Network,
+    Landlock,
+    Seccomp,
+}
+
 /// Which walls stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
@@ -123,6 +131,20 @@ impl Walls {
         die_with_parent()?;
         standing.note("seccomp", calls::filter(self));
         Ok(standing)
+    }
+}
+
+impl Walls {
+    /// Raises one of them alone, to show that it holds without the others.
+    ///
+    /// # Errors
+    /// What this system cannot do, as a clause.
+    pub fn raise_one(&self, wall: Wall) -> Result<(), String> {
+        match wall {
+            Wall::Network => network::leave(),
+            Wall::Landlock => files::restrict(self),
+            Wall::Seccomp => calls::filter(self),
+        }
     }
 }
 
