@@ -25,7 +25,7 @@ pub use fault::Fault;
 pub use files::SourceFile;
 pub(crate) use inspect::hex;
 pub use inspect::{InspectError, Inspection, inspect};
-pub(crate) use log::printable;
+pub(crate) use log::{Pen, printable};
 
 pub use runtime::{World, precompile};
 pub use scheduler::{Known, Scheduler, SchedulerLoadError};
