@@ -6,8 +6,10 @@
 use std::time::Duration;
 
 mod nodes;
+mod walls;
 
 pub use self::nodes::*;
+pub use self::walls::*;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;

@@ -1,7 +1,7 @@
 //! The process that diagnoses one card: tells how far it is and what it found, a line of JSON each, on standard output.
 //!
-//! Decides that it ends when nobody listens: when its standard input ends, or its output cannot be written. Refuses to
-//! judge.
+//! Decides that it ends when nobody listens: when its standard input ends, or its output cannot be written; and that the
+//! vendor's driver, which is all that it runs of others, may read whatever this user may and change nothing. Refuses to judge.
 
 use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
@@ -15,11 +15,17 @@ use skep_hw::diag::{self, Settings, Test};
 use skep_hw::telemetry::{self, Places, Vendor, VendorWatch};
 use skep_hw::{Device, DeviceError, GpuError};
 
+<<<<<<< HEAD
 use super::{Failed, Line, Wish, choose};
+=======
+use super::{Failed, Line, Wish};
+use crate::confine::{self, Walls};
+>>>>>>> walls
 
 /// Runs it. The exit status says nothing that the lines do not.
 #[must_use]
 pub fn main(wish: &Wish) -> ExitCode {
+<<<<<<< HEAD
     // It never outlives whoever asked.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     let last = if wish.choose {
@@ -29,6 +35,26 @@ pub fn main(wish: &Wish) -> ExitCode {
             Ok(report) => Line::Report(Box::new(report)),
             Err(failed) => Line::Failed(failed),
         }
+=======
+    let confined = confine::begin().and_then(|()| {
+        Walls {
+            // Its environment says where libraries are, so that may be anywhere.
+            read: vec!["/".into()],
+            devices: true,
+            ..Walls::default()
+        }
+        .raise()
+    });
+    let outcome = confined
+        .map_err(|error| Failed {
+            message: format!("could not confine the process: {}", chain(&error)),
+            absent: false,
+        })
+        .and_then(|_| diagnose(wish));
+    let last = match outcome {
+        Ok(report) => Line::Report(Box::new(report)),
+        Err(failed) => Line::Failed(failed),
+>>>>>>> walls
     };
     match say(&last) {
         ControlFlow::Continue(()) => ExitCode::SUCCESS,

@@ -24,3 +24,4 @@ mod failover;
 mod faults;
 mod http;
 mod start;
+mod walls;
