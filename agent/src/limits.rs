@@ -101,6 +101,15 @@ pub const RANDOM_BYTES: u64 = 64 * KIB as u64;
 /// How much of an error's text is kept. People read a sentence; the rest is a flood.
 pub const ERROR_TEXT_BYTES: usize = 2 * KIB;
 
+/// What a plugin says of itself: a page of text and some tens of settings.
+pub const MANIFEST_BYTES: usize = 64 * KIB;
+
+/// One text in it: what people read before they decide.
+pub const MANIFEST_TEXT_BYTES: usize = 2 * KIB;
+
+/// Entries of one of its lists.
+pub const MANIFEST_ITEMS: usize = 64;
+
 // === how long a plugin may run ===
 
 /// How often deadlines are looked at. A plugin stops at most one tick late.

@@ -3,6 +3,8 @@
 //! They are WebAssembly components, put in by `build.rs` from the folder where `cargo xtask build`
 //! leaves them. A binary without any builds and starts, and says that it can run no model.
 
+pub mod manifest;
+
 /// A component inside this binary.
 #[derive(Clone, Copy, Debug)]
 pub struct Embedded {

@@ -9,6 +9,7 @@ mod error;
 mod few;
 mod frame;
 mod message;
+mod service;
 mod work;
 mod yielded;
 
@@ -17,6 +18,10 @@ pub use frame::{Decoder, FrameError, encode};
 pub use message::{
     CardDriver, CardId, ComputesOn, Ending, FileSource, FromWorker, Line, LineLevel, Open, Opened,
     Tagged, Timeouts, ToWorker, WorkerStats,
+};
+pub use service::{
+    Alert, FromService, Offer, OpenService, PullProgress, Rights, SecretText, ServiceTimeouts,
+    ServiceUse, Severity, ToService,
 };
 pub use work::{CacheType, Continued, Generation, Message, Prompt, Sampling, Settings, Work};
 pub use yielded::{

@@ -28,7 +28,7 @@ pub mod bindings {
     });
 }
 
-pub use bindings::exports::skep::plugin::adapter::{Offer, Settings};
+pub use bindings::exports::skep::plugin::adapter::{Offer, Progress, Settings};
 /// Lines for the operator.
 pub use bindings::skep::plugin::log;
 pub use bindings::skep::plugin::model_types::{
@@ -41,12 +41,17 @@ pub use bindings::skep::plugin::types::{Error, Invalid};
 /// HTTP to granted hosts, as `wasi:http` 0.2 defines it.
 pub use bindings::wasi::http;
 
-use bindings::exports::skep::plugin::adapter::{Exchange as Handle, Guest, GuestExchange};
+use bindings::exports::skep::plugin::adapter::{
+    Exchange as Handle, Guest, GuestExchange, GuestPull, Pull as PullHandle,
+};
 
 /// A service that answers for models of its own.
 pub trait Upstream: 'static {
     /// One request in flight. Dropping it cancels the request at the upstream.
     type Exchange: Exchange;
+
+    /// A model on its way to the upstream; [`NoPull`] where upstreams of this kind cannot be asked to get one.
+    type Pull: Pull;
 
     /// The models that the upstream offers now.
     ///
@@ -66,6 +71,12 @@ pub trait Upstream: 'static {
         request: u64,
         work: Work,
     ) -> Result<Self::Exchange, Error>;
+
+    /// Has the upstream get a model.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where upstreams of this kind cannot be asked to, [`Error::Invalid`] when it knows no such model.
+    fn pull(settings: Settings, model: String) -> Result<Self::Pull, Error>;
 }
 
 /// One request in flight.
@@ -75,6 +86,25 @@ pub trait Exchange: 'static {
     /// # Errors
     /// The exchange is over then.
     fn next(&mut self) -> Result<Option<Event>, Error>;
+}
+
+/// A model on its way to the upstream.
+pub trait Pull: 'static {
+    /// Waits for the next news; none when the model is there.
+    ///
+    /// # Errors
+    /// It is over then.
+    fn next(&mut self) -> Result<Option<Progress>, Error>;
+}
+
+/// For upstreams that cannot be asked to get a model: there is none of these.
+#[derive(Clone, Copy, Debug)]
+pub enum NoPull {}
+
+impl Pull for NoPull {
+    fn next(&mut self) -> Result<Option<Progress>, Error> {
+        match *self {}
+    }
 }
 
 impl Error {
@@ -115,6 +145,7 @@ pub struct Component<U>(PhantomData<U>);
 
 impl<U: Upstream> Guest for Component<U> {
     type Exchange = InFlight<U>;
+    type Pull = Pulling<U>;
 
     fn models(settings: Settings) -> Result<Vec<Offer>, Error> {
         U::models(settings)
@@ -133,6 +164,22 @@ impl<U: Upstream> GuestExchange for InFlight<U> {
     }
 
     fn next(&self) -> Result<Option<Event>, Error> {
+        self.0.borrow_mut().next()
+    }
+}
+
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Pulling<U: Upstream>(RefCell<U::Pull>);
+
+impl<U: Upstream> GuestPull for Pulling<U> {
+    fn start(settings: Settings, model: String) -> Result<PullHandle, Error> {
+        Ok(PullHandle::new(Self(RefCell::new(U::pull(
+            settings, model,
+        )?))))
+    }
+
+    fn next(&self) -> Result<Option<Progress>, Error> {
         self.0.borrow_mut().next()
     }
 }

@@ -15,12 +15,27 @@ use skep_hw::diag::{self, Settings, Test};
 use skep_hw::telemetry::{self, Places, Vendor, VendorWatch};
 use skep_hw::{Device, DeviceError, GpuError};
 
+<<<<<<< HEAD
+use super::{Failed, Line, Wish, choose};
+=======
 use super::{Failed, Line, Wish};
 use crate::confine::{self, Walls};
+>>>>>>> walls
 
 /// Runs it. The exit status says nothing that the lines do not.
 #[must_use]
 pub fn main(wish: &Wish) -> ExitCode {
+<<<<<<< HEAD
+    // It never outlives whoever asked.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    let last = if wish.choose {
+        Line::Choice(choose::look(wish.library.as_deref()))
+    } else {
+        match diagnose(wish) {
+            Ok(report) => Line::Report(Box::new(report)),
+            Err(failed) => Line::Failed(failed),
+        }
+=======
     let confined = confine::begin().and_then(|()| {
         Walls {
             // Its environment says where libraries are, so that may be anywhere.
@@ -39,6 +54,7 @@ pub fn main(wish: &Wish) -> ExitCode {
     let last = match outcome {
         Ok(report) => Line::Report(Box::new(report)),
         Err(failed) => Line::Failed(failed),
+>>>>>>> walls
     };
     match say(&last) {
         ControlFlow::Continue(()) => ExitCode::SUCCESS,
@@ -93,10 +109,7 @@ fn open(wish: &Wish) -> Result<Device, Failed> {
         _ => Device::cuda(index, library),
     };
     let failed = |error: DeviceError| Failed {
-        absent: matches!(
-            error,
-            DeviceError::Card(GpuError::Library { .. } | GpuError::NoCard { .. })
-        ) || no_device(&error),
+        absent: is_absent(&error),
         message: chain(&error),
     };
     let first = number(wish.device);
@@ -123,9 +136,18 @@ fn open(wish: &Wish) -> Result<Device, Failed> {
     })
 }
 
-/// What drivers answer where there is none of their cards: `CUDA_ERROR_NO_DEVICE` and `hipErrorNoDevice` have one number.
-fn no_device(error: &DeviceError) -> bool {
-    matches!(error, DeviceError::Card(GpuError::Failed { code: 100, .. }))
+/// Whether there is no driver, or no such card.
+pub(super) fn is_absent(error: &DeviceError) -> bool {
+    matches!(
+        error,
+        DeviceError::Card(
+            GpuError::Library { .. }
+                | GpuError::NoCard { .. }
+                // What drivers answer where there is none of their cards: `CUDA_ERROR_NO_DEVICE` and `hipErrorNoDevice` have
+                // one number.
+                | GpuError::Failed { code: 100, .. }
+        )
+    )
 }
 
 /// The card's counters, from the vendor's management library.
@@ -183,7 +205,7 @@ fn say(line: &Line) -> ControlFlow<()> {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

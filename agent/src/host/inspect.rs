@@ -95,7 +95,7 @@ pub fn inspect(component: &[u8]) -> Result<Inspection, InspectError> {
             _ => {}
         }
     }
-    let world = [World::Engine, World::Scheduler, World::Upstream]
+    let world = World::ALL
         .into_iter()
         .find(|world| exports.iter().any(|export| export == world.export()));
     Ok(Inspection {
@@ -127,6 +127,12 @@ pub(super) fn is_granted(world: World, import: &str) -> bool {
             "skep:plugin/log",
             "skep:plugin/secrets",
             "skep:plugin/model-types",
+        ],
+        World::Notifier => &[
+            "skep:plugin/types",
+            "skep:plugin/log",
+            "skep:plugin/secrets",
+            "skep:plugin/mail",
         ],
     };
     (version == "0.1.0" && ours.contains(&interface))

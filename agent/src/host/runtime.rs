@@ -14,17 +14,28 @@ pub enum World {
     Engine,
     /// Where models and requests go, run in the agent.
     Scheduler,
-    /// An adapter to a service elsewhere.
+    /// An adapter to a service elsewhere, run in a worker.
     Upstream,
+    /// A way to tell people elsewhere what happens, run in a worker.
+    Notifier,
 }
 
 impl World {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Engine,
+        Self::Scheduler,
+        Self::Upstream,
+        Self::Notifier,
+    ];
+
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Engine => "engine",
             Self::Scheduler => "scheduler",
             Self::Upstream => "upstream",
+            Self::Notifier => "notifier",
         }
     }
 
@@ -34,6 +45,7 @@ impl World {
             Self::Engine => "skep:plugin/model@0.1.0",
             Self::Scheduler => "skep:plugin/policy@0.1.0",
             Self::Upstream => "skep:plugin/adapter@0.1.0",
+            Self::Notifier => "skep:plugin/notice@0.1.0",
         }
     }
 }
@@ -42,12 +54,12 @@ impl std::str::FromStr for World {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        [Self::Engine, Self::Scheduler, Self::Upstream]
+        Self::ALL
             .into_iter()
             .find(|world| world.name() == name)
             .ok_or_else(|| {
                 format!(
-                    "there is no world `{name}`; the worlds are `engine`, `scheduler`, `upstream`"
+                    "there is no world `{name}`; the worlds are `engine`, `scheduler`, `upstream`, `notifier`"
                 )
             })
     }
@@ -89,7 +101,7 @@ fn config(world: World) -> Config {
         .native_unwind_info(false);
     match world {
         // Wall time is what counts for a model, and epochs cost less than fuel.
-        World::Engine | World::Upstream => config.epoch_interruption(true),
+        World::Engine | World::Upstream | World::Notifier => config.epoch_interruption(true),
         // The same calls must give the same answers, also where they are cut off.
         World::Scheduler => config.consume_fuel(true),
     };
