@@ -20,6 +20,7 @@ mod calls;
 mod files;
 mod inherited;
 mod network;
+mod nodes;
 
 use std::io;
 use std::path::PathBuf;
@@ -111,6 +112,9 @@ impl Walls {
         let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
         if threads > 1 {
             return Err(ConfineError::Threads(threads));
+        }
+        if self.devices {
+            nodes::make();
         }
         let mut standing = Standing::default();
         bounds::set(self).map_err(ConfineError::system("limit this process"))?;

@@ -25,11 +25,8 @@ pub use fault::Fault;
 pub use files::SourceFile;
 pub(crate) use inspect::hex;
 pub use inspect::{InspectError, Inspection, inspect};
-<<<<<<< HEAD
-pub(crate) use log::printable;
-=======
 pub(crate) use log::Pen;
->>>>>>> walls
+pub use log::printable;
 
 pub use runtime::{World, precompile};
 pub use scheduler::{Known, Scheduler, SchedulerLoadError};

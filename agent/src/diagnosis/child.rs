@@ -15,27 +15,12 @@ use skep_hw::diag::{self, Settings, Test};
 use skep_hw::telemetry::{self, Places, Vendor, VendorWatch};
 use skep_hw::{Device, DeviceError, GpuError};
 
-<<<<<<< HEAD
 use super::{Failed, Line, Wish, choose};
-=======
-use super::{Failed, Line, Wish};
 use crate::confine::{self, Walls};
->>>>>>> walls
 
 /// Runs it. The exit status says nothing that the lines do not.
 #[must_use]
 pub fn main(wish: &Wish) -> ExitCode {
-<<<<<<< HEAD
-    // It never outlives whoever asked.
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
-    let last = if wish.choose {
-        Line::Choice(choose::look(wish.library.as_deref()))
-    } else {
-        match diagnose(wish) {
-            Ok(report) => Line::Report(Box::new(report)),
-            Err(failed) => Line::Failed(failed),
-        }
-=======
     let confined = confine::begin().and_then(|()| {
         Walls {
             // Its environment says where libraries are, so that may be anywhere.
@@ -45,16 +30,16 @@ pub fn main(wish: &Wish) -> ExitCode {
         }
         .raise()
     });
-    let outcome = confined
-        .map_err(|error| Failed {
+    let last = match confined {
+        Err(error) => Line::Failed(Failed {
             message: format!("could not confine the process: {}", chain(&error)),
             absent: false,
-        })
-        .and_then(|_| diagnose(wish));
-    let last = match outcome {
-        Ok(report) => Line::Report(Box::new(report)),
-        Err(failed) => Line::Failed(failed),
->>>>>>> walls
+        }),
+        Ok(_) if wish.choose => Line::Choice(choose::look(wish.library.as_deref())),
+        Ok(_) => match diagnose(wish) {
+            Ok(report) => Line::Report(Box::new(report)),
+            Err(failed) => Line::Failed(failed),
+        },
     };
     match say(&last) {
         ControlFlow::Continue(()) => ExitCode::SUCCESS,
