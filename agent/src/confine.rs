@@ -18,7 +18,9 @@
 mod bounds;
 mod calls;
 mod files;
+mod inherited;
 mod network;
+mod nodes;
 
 use std::io;
 use std::path::PathBuf;
@@ -85,13 +87,15 @@ impl ConfineError {
     }
 }
 
-/// What any child of the agent gives up before it looks at anything: it never outlives the agent, leaves no core dump of
-/// prompts, and stands back when the agent needs the processor.
+/// What any child of the agent gives up before it looks at anything: it never outlives the agent, keeps nothing open that
+/// whoever started the agent had open, leaves no core dump of prompts, and stands back when the agent needs the processor.
+/// It comes before the process opens anything of its own.
 ///
 /// # Errors
 /// When the system refuses what it never refuses.
 pub fn begin() -> Result<(), ConfineError> {
     die_with_parent()?;
+    inherited::close();
     bounds::no_core().map_err(ConfineError::system("forbid core dumps"))?;
     hide()?;
     // Some containers forbid it; the worker runs as well without.
@@ -108,6 +112,9 @@ impl Walls {
         let threads = std::fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
         if threads > 1 {
             return Err(ConfineError::Threads(threads));
+        }
+        if self.devices {
+            nodes::make();
         }
         let mut standing = Standing::default();
         bounds::set(self).map_err(ConfineError::system("limit this process"))?;

@@ -158,9 +158,6 @@ impl Sources {
                 open.files.len()
             )));
         }
-        if let ComputesOn::Card { card, .. } = &open.computes_on {
-            make_nodes(*card);
-        }
         let file = |source: &FileSource| -> Result<Source, Error> {
             let (path, packed) = match source {
                 FileSource::Path(path) => (path, None),
@@ -223,21 +220,6 @@ struct Files {
     draft: Option<SourceFile>,
     /// Those of which the packed form is kept.
     kept: Vec<Kept>,
-}
-
-/// NVIDIA's driver makes one of its nodes only when a first program asks for it, by a helper of the vendor that no worker
-/// may start once its walls are up.
-fn make_nodes(card: CardId) {
-    let there = |node: &str| Path::new(node).exists();
-    if card.driver == CardDriver::Cuda && there("/dev/nvidiactl") && !there("/dev/nvidia-uvm") {
-        // Where it cannot, opening the card says what is not there.
-        let _ = std::process::Command::new("/usr/bin/nvidia-modprobe")
-            .args(["-u", "-c", "0"])
-            .stdin(std::process::Stdio::null())
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .status();
-    }
 }
 
 /// A model file whose packed form is kept.

@@ -27,11 +27,6 @@ pub(super) fn try_all(attempts: &mut Attempts) {
         ("add_key", libc::SYS_add_key, [0, 0, 0, 0]),
         ("request_key", libc::SYS_request_key, [0, 0, 0, 0]),
         ("kexec_load", libc::SYS_kexec_load, [0, bad, 0, 0]),
-        (
-            "kexec_file_load",
-            libc::SYS_kexec_file_load,
-            [bad, bad, 0, 0],
-        ),
         ("init_module", libc::SYS_init_module, [0, 0, 0, 0]),
         ("finit_module", libc::SYS_finit_module, [bad, 0, 0, 0]),
         ("delete_module", libc::SYS_delete_module, [0, 0, 0, 0]),
@@ -118,6 +113,7 @@ pub(super) fn try_all(attempts: &mut Attempts) {
     #[cfg(target_arch = "x86_64")]
     for (name, call) in [
         ("ioperm", libc::SYS_ioperm),
+        ("kexec_file_load", libc::SYS_kexec_file_load),
         ("iopl", libc::SYS_iopl),
         ("modify_ldt", libc::SYS_modify_ldt),
     ] {
