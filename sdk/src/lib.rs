@@ -76,5 +76,11 @@ extern crate alloc;
 #[cfg(all(feature = "bare", target_arch = "wasm32"))]
 mod bare;
 pub mod engine;
+pub mod http;
+pub mod mail;
+pub mod notifier;
 pub mod scheduler;
+mod settings;
+#[doc(hidden)]
+pub mod shared;
 pub mod upstream;

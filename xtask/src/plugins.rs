@@ -10,6 +10,8 @@ use wasmparser::{Parser, Payload};
 use crate::setup::{self, TARGET};
 use crate::step::{cargo, execute, root, step, target};
 
+mod manifest;
+
 /// A built component.
 pub(crate) struct Built {
     pub(crate) name: String,
@@ -19,7 +21,8 @@ pub(crate) struct Built {
     imports: Vec<String>,
 }
 
-/// Builds every crate in `plugins/` into `target/plugins/NAME.wasm`, where the agent's build script finds it.
+/// Builds every crate in `plugins/` into `target/plugins/NAME.wasm`, with its `plugin.toml` inside, where the agent's build
+/// script finds it.
 pub(crate) fn build() -> Result<Vec<Built>> {
     step("Rust target for plugins", || setup::rust_target(TARGET))?;
     let into = folder();
@@ -28,7 +31,8 @@ pub(crate) fn build() -> Result<Vec<Built>> {
     for name in names(&root().join("plugins"))? {
         let made = step(&format!("plugin `{name}`"), || component(&name))?;
         let path = into.join(format!("{name}.wasm"));
-        place(&made, &path)?;
+        let manifest = root().join("plugins").join(&name).join("plugin.toml");
+        place_bytes(&manifest::embed(&fs::read(&made)?, &manifest)?, &path)?;
         built.push(inspect(name, path)?);
     }
     forget_others(&into, &built)?;
@@ -95,6 +99,10 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 /// Copies only what changed, so that the agent is not linked again for nothing.
 pub(crate) fn place(from: &Path, to: &Path) -> Result<()> {
     let new = fs::read(from).with_context(|| format!("could not read `{}`", from.display()))?;
+    place_bytes(&new, to)
+}
+
+fn place_bytes(new: &[u8], to: &Path) -> Result<()> {
     if fs::read(to).is_ok_and(|old| old == new) {
         return Ok(());
     }
