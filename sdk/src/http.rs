@@ -47,7 +47,8 @@
 //!
 //! [`HttpError`] tells apart what a plugin can do something about: a missing grant, a service that is not there (trying again is
 //! safe, since nothing was sent), one that is silent, and a connection that broke (trying again may do a thing twice).
-//! [`HttpError::is_unsent`] is the question to ask before a second try.
+//! [`HttpError::is_unsent`] is the question to ask before a second try; [`Request::send_patiently`] tries again by itself where that
+//! is safe.
 //!
 //! # Without this module
 //!
@@ -58,6 +59,7 @@ mod events;
 mod lines;
 mod request;
 mod response;
+mod retry;
 mod url;
 
 pub use error::{HttpError, quoted};

@@ -12,10 +12,14 @@ use crate::step::{cargo, execute, root, step, target};
 
 mod manifest;
 
+use self::manifest::Manifest;
+
 /// A built component.
 pub(crate) struct Built {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
+    /// As its manifest says.
+    pub(crate) world: String,
     bytes: u64,
     sha256: String,
     imports: Vec<String>,
@@ -31,9 +35,9 @@ pub(crate) fn build() -> Result<Vec<Built>> {
     for name in names(&root().join("plugins"))? {
         let made = step(&format!("plugin `{name}`"), || component(&name))?;
         let path = into.join(format!("{name}.wasm"));
-        let manifest = root().join("plugins").join(&name).join("plugin.toml");
-        place_bytes(&manifest::embed(&fs::read(&made)?, &manifest)?, &path)?;
-        built.push(inspect(name, path)?);
+        let manifest = Manifest::read(&root().join("plugins").join(&name).join("plugin.toml"))?;
+        place_bytes(&manifest.embed(&fs::read(&made)?)?, &path)?;
+        built.push(inspect(name, manifest.world()?, path)?);
     }
     forget_others(&into, &built)?;
     Ok(built)
@@ -42,7 +46,7 @@ pub(crate) fn build() -> Result<Vec<Built>> {
 /// Builds and prints.
 pub(crate) fn build_and_print() -> Result<()> {
     for plugin in build()? {
-        println!("{}", plugin.name);
+        println!("{} ({})", plugin.name, plugin.world);
         println!("  size    {} bytes", plugin.bytes);
         println!("  sha256  {}", plugin.sha256);
         println!("  path    {}", plugin.path.display());
@@ -56,7 +60,7 @@ pub(crate) fn build_and_print() -> Result<()> {
     Ok(())
 }
 
-/// The plugins of the world `scheduler`; the others are engines.
+/// The plugins of the world `scheduler`.
 pub(crate) const SCHEDULERS: [&str; 2] = ["spread", "pack"];
 
 /// Where the agent's build script looks.
@@ -119,7 +123,7 @@ fn forget_others(folder: &Path, built: &[Built]) -> Result<()> {
     Ok(())
 }
 
-fn inspect(name: String, path: PathBuf) -> Result<Built> {
+fn inspect(name: String, world: String, path: PathBuf) -> Result<Built> {
     let bytes = fs::read(&path)?;
     let mut imports = Vec::new();
     let mut depth = 0_usize;
@@ -142,6 +146,7 @@ fn inspect(name: String, path: PathBuf) -> Result<Built> {
     Ok(Built {
         name,
         path,
+        world,
         bytes: bytes.len() as u64,
         sha256,
         imports,

@@ -85,7 +85,7 @@ impl Embed {
         }
         let ask = ask::embedding(&self.model, some)?;
         let response = send(
-            || self.config.post(ask.path, &ask.json),
+            self.config.post(ask.path, &ask.json),
             Asked {
                 model: Some(&self.model),
                 key: self.config.key_name(),

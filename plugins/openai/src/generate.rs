@@ -30,11 +30,9 @@ impl Generate {
     ) -> Result<Self, Error> {
         let ask = ask::generation(model, work, config.dialect)?;
         let response = send(
-            || {
-                config
-                    .post(ask.path, &ask.json)
-                    .header("accept", "text/event-stream, application/json")
-            },
+            config
+                .post(ask.path, &ask.json)
+                .header("accept", "text/event-stream, application/json"),
             Asked {
                 model: Some(model),
                 key: config.key_name(),

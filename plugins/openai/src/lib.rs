@@ -1,8 +1,9 @@
 //! An adapter to OpenAI and what speaks like it: vLLM, llama-server, LM Studio, another skep.
 //!
-//! Decides how a request is said in OpenAI's words ([`ask`]), what the service's answer means ([`answer`], [`refusal`], [`models`]),
-//! and when it is safe to try again ([`send`]): before anything of an answer has come, and never after. Refuses to know
-//! keys, which the host puts into headers, and everything that a request of ours does not carry: tools, images, audio.
+//! Decides how a request is said in OpenAI's words (`ask`) and what the service's answer means (`answer`, `refusal`, `models`).
+//! A request is sent again only before anything of an answer has come, and never after. Refuses to know keys, which the
+//! host puts into headers, and everything that a request of ours does not carry: tools, images, audio, and what a
+//! model thinks apart from its answer.
 #![warn(missing_docs)]
 
 mod answer;

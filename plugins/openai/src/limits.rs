@@ -1,4 +1,4 @@
-//! The bounds of what a service may send, and of what is tried again.
+//! The bounds of what a service may send.
 
 use std::time::Duration;
 
@@ -12,11 +12,5 @@ pub(crate) const MODELS_BYTES: usize = 4 << 20;
 pub(crate) const REFUSAL_BYTES: usize = 64 << 10;
 /// How many texts are sent to be embedded in one request, so that the answer stays below [`ANSWER_BYTES`].
 pub(crate) const INPUTS_AT_ONCE: usize = 64;
-/// How often a request is sent at most.
-pub(crate) const TRIES: u32 = 3;
-/// The longest wait that a service may ask for and get; the caller decides about longer ones.
-pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// The first wait where a service asks for none; it doubles.
-pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// Until a connection stands.
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);

@@ -35,7 +35,7 @@ struct Meta {
 /// Asks for the list.
 pub(crate) fn list(config: &Config) -> Result<Vec<Offer>, Error> {
     let response = send(
-        || config.get("models"),
+        config.get("models"),
         Asked {
             model: None,
             key: config.key_name(),

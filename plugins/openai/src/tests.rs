@@ -1,7 +1,6 @@
 //! What is asked and what answers mean, tried with the texts that services send and with damaged ones.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use skep_sdk::http::Events;
@@ -12,7 +11,6 @@ use skep_sdk::upstream::{
 use crate::answer::Answer;
 use crate::config::{Dialect, dialect};
 use crate::refusal::{Asked, Refusal};
-use crate::send::{Heard, pause};
 use crate::{ask, embed, models};
 
 fn generation() -> Generation {
@@ -345,22 +343,6 @@ fn refusals_say_what_is_wrong_and_whose_it_is() {
     ] {
         assert!(matches!(refused(400, odd), Error::Invalid(_)), "{odd}");
     }
-}
-
-#[test]
-fn tries_again_only_where_it_is_safe_and_soon() {
-    let ms = |tried, heard| pause(tried, &heard).map(|time| time.as_millis());
-    assert_eq!(ms(1, Heard::Nothing), Some(250));
-    assert_eq!(ms(2, Heard::Nothing), Some(500));
-    assert_eq!(ms(3, Heard::Nothing), None);
-    assert_eq!(ms(1, Heard::Status(429, Some(2))), Some(2000));
-    assert_eq!(ms(1, Heard::Status(429, Some(60))), None);
-    assert_eq!(ms(1, Heard::Status(503, None)), Some(250));
-    for other in [200, 400, 401, 404, 408, 500, 504] {
-        assert_eq!(ms(1, Heard::Status(other, Some(1))), None, "{other}");
-    }
-    assert_eq!(ms(1, Heard::Other), None);
-    assert!(pause(1, &Heard::Status(502, Some(5))) <= Some(Duration::from_secs(5)));
 }
 
 #[test]

@@ -85,7 +85,11 @@ impl Lines {
     /// What has come of a line without an end.
     #[must_use]
     pub fn rest(&self) -> &[u8] {
-        self.buffer.get(self.start..).unwrap_or_default()
+        let rest = self.buffer.get(self.start..).unwrap_or_default();
+        match rest.strip_prefix(b"\n") {
+            Some(rest) if self.after_return => rest,
+            _ => rest,
+        }
     }
 }
 
