@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use skep_sdk::http::Request;
-//! use skep_sdk::notifier::{Alert, Error, Notifier, Settings};
+//! use skep_sdk::notifier::{Alert, Error, Notifier, Settings, accepted};
 //!
 //! struct Bell;
 //!
@@ -16,14 +16,10 @@
 //!     fn notify(settings: Settings, alert: Alert) -> Result<(), Error> {
 //!         let response = Request::post(settings.need("url")?)
 //!             .header("content-type", "text/plain; charset=utf-8")
-//!             .body(format!("{}: {}", alert.headline(), alert.text))
+//!             .body(format!("{}\n\n{}", alert.headline(), alert.plain()))
 //!             .send()?;
-//!         match response.status() {
-//!             200..=299 => Ok(()),
-//!             429 => Err(Error::Exhausted("the bell asks to come back later".into())),
-//!             status @ 500.. => Err(Error::Other(format!("the bell answered {status}"))),
-//!             status => Err(Error::Unsupported(format!("the bell answered {status}"))),
-//!         }
+//!         accepted(response, "the bell", "url")?;
+//!         Ok(())
 //!     }
 //! }
 //!
@@ -32,8 +28,10 @@
 //!
 //! The plugins `webhook`, `slack`, `discord`, `telegram` and `email` in the repository are five that are used.
 
-use alloc::string::String;
 use core::marker::PhantomData;
+
+mod alert;
+mod delivery;
 
 #[doc(hidden)]
 #[allow(
@@ -74,7 +72,9 @@ pub use crate::shared::bindings::skep::plugin::log;
 /// Secrets that can be used but not read.
 pub use crate::shared::bindings::skep::plugin::secrets::Secret;
 pub use crate::shared::bindings::skep::plugin::types::{Error, Invalid};
+pub use alert::{cut, escaped};
 pub use bindings::exports::skep::plugin::notice::{Alert, Settings, Severity};
+pub use delivery::{accepted, refusal};
 
 use bindings::exports::skep::plugin::notice::Guest;
 
@@ -88,46 +88,6 @@ pub trait Notifier: 'static {
 }
 
 crate::settings::lookup!(Settings);
-
-impl Severity {
-    /// A word for people: `info`, `warning` or `critical`.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
-
-impl Alert {
-    /// The title with what it is before it: `[critical] node b is down`, or `[resolved] node b is down`.
-    #[must_use]
-    pub fn headline(&self) -> String {
-        let word = if self.resolved {
-            "resolved"
-        } else {
-            self.severity.word()
-        };
-        alloc::format!("[{word}] {}", self.title)
-    }
-}
-
-/// Text of at most `limit` characters, with `…` at its end where something was cut off.
-///
-/// ```
-/// assert_eq!(skep_sdk::notifier::cut("node b is down", 7), "node b…");
-/// assert_eq!(skep_sdk::notifier::cut("node b", 7), "node b");
-/// ```
-#[must_use]
-pub fn cut(text: &str, limit: usize) -> String {
-    if text.chars().nth(limit).is_none() {
-        return text.into();
-    }
-    let kept = text.chars().take(limit.saturating_sub(1));
-    kept.chain(core::iter::once('…')).collect()
-}
 
 /// Exports a [`Notifier`] as the component's only content.
 #[macro_export]
