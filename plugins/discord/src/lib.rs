@@ -31,11 +31,7 @@ impl Notifier for Discord {
             // Discord asks for this form.
             .header(
                 "user-agent",
-                concat!(
-                    "DiscordBot (skep, ",
-                    env!("CARGO_PKG_VERSION"),
-                    ")"
-                ),
+                concat!("DiscordBot (skep, ", env!("CARGO_PKG_VERSION"), ")"),
             )
             .json(message(&alert).to_string())
             .send()?;

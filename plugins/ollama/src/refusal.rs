@@ -6,9 +6,17 @@ use skep_sdk::upstream::{Error, Invalid};
 
 use crate::limits::REFUSAL_BYTES;
 
+/// Some forks say it as OpenAI does, with a `message` inside.
 #[derive(Deserialize)]
-struct Shape {
-    error: String,
+#[serde(untagged)]
+enum Shape {
+    Text { error: String },
+    Object { error: Inner },
+}
+
+#[derive(Deserialize)]
+struct Inner {
+    message: String,
 }
 
 /// Sends, again where that is safe; an answer is one of success.
@@ -38,7 +46,10 @@ pub(crate) fn refusal(
     let is_shaped = shape.is_ok();
     let said = shape.map_or_else(
         |_| quoted(&String::from_utf8_lossy(body)),
-        |shape| quoted(&shape.error),
+        |shape| match shape {
+            Shape::Text { error } => quoted(&error),
+            Shape::Object { error } => quoted(&error.message),
+        },
     );
     match status {
         300..=399 => Error::invalid(
@@ -59,7 +70,8 @@ pub(crate) fn refusal(
             None => format!("the server wants a key (set `key` to the name of a secret): {said}"),
         }),
         404 if is_shaped => Error::invalid("model", format!("the server says: {said}")),
-        404 | 405 | 501 => Error::Unsupported(format!(
+        501 => Error::Unsupported(format!("the server does not do this: {said}")),
+        404 | 405 => Error::Unsupported(format!(
             "the server knows no such request (is `base-url` right, and is it an Ollama?): {said}"
         )),
         // A full queue is a 503 here, not a failure.

@@ -239,6 +239,8 @@ fn refusals_say_what_is_wrong_and_whose_it_is() {
         refused(400, "{\"error\":\"\\\"m\\\" does not support chat\"}"),
         Error::Unsupported(_)
     ));
+    let object = refused(501, "{\"error\":{\"message\":\"no pulling\",\"code\":501}}");
+    assert!(matches!(object, Error::Unsupported(text) if text.ends_with(": no pulling")));
     assert!(matches!(refused(401, ""), Error::Denied(_)));
     assert!(matches!(refused(500, ""), Error::Other(_)));
 }

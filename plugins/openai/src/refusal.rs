@@ -138,7 +138,8 @@ impl Refusal {
             404 if self.shaped && asked.model.is_some() => {
                 Error::invalid("model", format!("the service says: {said}"))
             }
-            404 | 405 | 501 => Error::Unsupported(format!(
+            501 => Error::Unsupported(format!("the service does not do this: {said}")),
+            404 | 405 => Error::Unsupported(format!(
                 "the service knows no such request (is `base-url` right?): {said}"
             )),
             402 | 408 | 409 | 429 => Error::Exhausted(match self.retry_after_s {

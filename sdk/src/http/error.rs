@@ -95,7 +95,7 @@ impl core::fmt::Display for HttpError {
             | Self::Unreachable(text)
             | Self::Timeout(text)
             | Self::Lost(text) => f.write_str(text),
-            Self::TooLong(limit) => write!(f, "the service's answer is longer than {limit} bytes"),
+            Self::TooLong(limit) => write!(f, "what the service sent is longer than {limit} bytes"),
         }
     }
 }
