@@ -47,6 +47,8 @@ mod delivery;
     reason = "generated from wit/"
 )]
 pub mod bindings {
+    pub use crate::shared::bindings::{skep, wasi};
+
     wit_bindgen::generate!({
         path: "../wit",
         world: "notifier",

@@ -109,6 +109,8 @@ use core::marker::PhantomData;
     reason = "generated from wit/"
 )]
 pub mod bindings {
+    pub use crate::shared::bindings::{skep, wasi};
+
     wit_bindgen::generate!({
         path: "../wit",
         world: "upstream",

@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use crate::shared::bindings::skep::plugin::types::{Error, Invalid};
-use crate::shared::bindings::wasi::http::types::ErrorCode;
+use crate::shared::bindings::wasi::http::types::{DnsErrorPayload, ErrorCode};
 
 /// Why there is no answer, or not the rest of it.
 ///
@@ -40,7 +40,9 @@ impl HttpError {
         use ErrorCode as C;
 
         match code {
-            C::HttpRequestDenied => Self::Denied(format!("requests to `{host}` are not granted")),
+            C::HttpRequestDenied => Self::Denied(format!(
+                "requests to `{host}` are not granted, or would carry a secret that is not, or without TLS"
+            )),
             C::DestinationIpProhibited => Self::Denied(format!(
                 "`{host}` has an address that is not granted: grant it as `http-local:` if it is in your own network"
             )),
