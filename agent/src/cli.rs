@@ -77,6 +77,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     let client = || connect(paths().ok().as_ref());
     match command {
         Command::Worker => return Ok(crate::worker::main()),
+        Command::Service => return Ok(crate::service::main()),
         Command::Compile { arguments } => return Ok(crate::compiler::main(arguments)),
         Command::Up(up) => return up::up(home.as_deref(), &up),
         Command::Diagnose(wish) => return Ok(crate::diagnosis::main(&wish)),

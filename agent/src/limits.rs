@@ -6,8 +6,10 @@
 use std::time::Duration;
 
 mod nodes;
+mod services;
 
 pub use self::nodes::*;
+pub use self::services::*;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;

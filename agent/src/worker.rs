@@ -6,7 +6,7 @@
 //! One thread does everything that is not a kernel: it waits for a message while no request lives, and takes what
 //! has arrived between two steps while one does. What a step yielded leaves as one frame.
 
-mod confine;
+pub(crate) mod confine;
 mod drive;
 mod link;
 mod open;

@@ -110,6 +110,10 @@ pub(super) enum Command {
     /// Run one model for an agent, over the socket that is standard input
     #[command(hide = true)]
     Worker,
+
+    /// Run an adapter or a notifier for an agent
+    #[command(hide = true)]
+    Service,
     /// Diagnose one card for an agent or `skep doctor --gpu`
     #[command(hide = true)]
     Diagnose(crate::diagnosis::Wish),

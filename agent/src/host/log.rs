@@ -8,7 +8,7 @@ use crate::protocol::{Line, LineLevel};
 
 /// What a plugin writes with. Keeps lines until they are taken.
 #[derive(Debug)]
-pub(super) struct Pen {
+pub(crate) struct Pen {
     lines: Vec<Line>,
     second: Instant,
     written: u32,
@@ -16,7 +16,7 @@ pub(super) struct Pen {
 }
 
 impl Pen {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             lines: Vec::new(),
             second: Instant::now(),
@@ -26,7 +26,7 @@ impl Pen {
     }
 
     /// Writes one line, or counts it as dropped.
-    pub(super) fn write(&mut self, level: LineLevel, text: &str) {
+    pub(crate) fn write(&mut self, level: LineLevel, text: &str) {
         let now = Instant::now();
         if now.duration_since(self.second) >= Duration::from_secs(1) {
             self.second = now;
@@ -45,8 +45,13 @@ impl Pen {
     }
 
     /// The lines since the last time.
-    pub(super) fn take(&mut self) -> Vec<Line> {
+    pub(crate) fn take(&mut self) -> Vec<Line> {
         std::mem::take(&mut self.lines)
+    }
+
+    /// So many lines were taken and came nowhere.
+    pub(crate) fn lost(&mut self, lines: u64) {
+        self.dropped += lines;
     }
 }
 

@@ -6,7 +6,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 /// Lower priority than the agent's, so that the gateway answers while every core computes.
 const NICE: i32 = 5;
 
-pub(super) fn this_process() -> rustix::io::Result<()> {
+pub(crate) fn this_process() -> rustix::io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::thread::set_no_new_privs(true)?;
     rustix::process::setrlimit(
