@@ -130,7 +130,9 @@ impl Egress {
         scope: &Scope,
         target: &Target,
     ) -> Result<(Box<dyn Stream>, bool), EgressError> {
-        let reached = self.reach(Way::Http, &target.host, target.port, scope).await?;
+        let reached = self
+            .reach(Way::Http, &target.host, target.port, scope)
+            .await?;
         if !target.tls {
             return Ok((Box::new(reached.stream), reached.public));
         }
@@ -161,10 +163,9 @@ impl Target {
             None => 80,
             Some(port) => port.as_u16(),
         };
-        let host: Host = authority
-            .host()
-            .parse()
-            .map_err(|_| EgressError::Malformed("its host is none, or is written in another way"))?;
+        let host: Host = authority.host().parse().map_err(|_| {
+            EgressError::Malformed("its host is none, or is written in another way")
+        })?;
         let target = Self { host, port, tls };
         target.is_all_of(authority)?;
         Ok(target)
@@ -181,7 +182,9 @@ impl Target {
         if plain && !wildcard && self.port != 0 {
             Ok(())
         } else {
-            Err(EgressError::Malformed("it names more than a host and a port"))
+            Err(EgressError::Malformed(
+                "it names more than a host and a port",
+            ))
         }
     }
 
@@ -211,7 +214,11 @@ fn check(method: &Method, headers: &HeaderMap) -> Result<(), EgressError> {
         if name != header::HOST && FORBIDDEN_HEADERS.contains(name) {
             return Err(EgressError::Header(name.to_string()));
         }
-        if value.as_bytes().iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        if value
+            .as_bytes()
+            .iter()
+            .any(|byte| matches!(byte, b'\r' | b'\n' | 0))
+        {
             return Err(EgressError::Header(name.to_string()));
         }
     }

@@ -122,8 +122,9 @@ impl Egress {
                 }
                 let gone = |_| EgressError::SecretGone(name.as_str().to_owned());
                 let text = self.secret(name).map_err(gone)?;
-                *value = filled(value.as_bytes(), at, stand_in.len(), &text)
-                    .ok_or(EgressError::Malformed("a header with a secret in it is none"))?;
+                *value = filled(value.as_bytes(), at, stand_in.len(), &text).ok_or(
+                    EgressError::Malformed("a header with a secret in it is none"),
+                )?;
             }
         }
         Ok(())

@@ -180,8 +180,8 @@ impl ServicePlugin {
         imports::link(&mut linker, parts.world).map_err(unfit)?;
         let pre = linker.instantiate_pre(&component).map_err(unfit)?;
         let world = Loaded::new(parts.world, pre).map_err(unfit)?;
-        let ticker = Ticker::start(engine.clone(), SERVICE_TICK)
-            .map_err(|error| unfit(error.into()))?;
+        let ticker =
+            Ticker::start(engine.clone(), SERVICE_TICK).map_err(|error| unfit(error.into()))?;
         Ok(Self {
             name: plugin,
             settings: parts.settings,

@@ -17,6 +17,8 @@ pub(crate) struct Outcome {
     /// By choice.
     pub(crate) texts: Vec<String>,
     pub(crate) finishes: Vec<Finish>,
+    /// How many of all choices together.
+    pub(crate) logprobs: usize,
     pub(crate) vectors: Vec<Vec<f32>>,
     pub(crate) usage: Option<Usage>,
     pub(crate) error: Option<Error>,
@@ -65,10 +67,14 @@ pub(crate) fn chat() -> Generation {
 }
 
 pub(crate) async fn run(service: &mut Service, work: Work) -> Outcome {
+    run_for(service, "m", work).await
+}
+
+pub(crate) async fn run_for(service: &mut Service, model: &str, work: Work) -> Outcome {
     let request = service.id();
     let submit = ToService::Submit {
         request,
-        model: "m".to_owned(),
+        model: model.to_owned(),
         work: Arc::new(work),
     };
     service.send(&submit).await;
@@ -83,6 +89,7 @@ pub(crate) async fn run(service: &mut Service, work: Work) -> Outcome {
                 }
                 outcome.texts[choice].push_str(&gain.text);
                 outcome.finishes.extend(gain.finish);
+                outcome.logprobs += gain.logprobs.len();
             }
             Event::Embedded(embedding) => {
                 assert_eq!(embedding.index as usize, outcome.vectors.len());

@@ -15,6 +15,7 @@ mod call;
 mod notifiers;
 mod ollama;
 mod openai;
+mod own;
 #[path = "../services/servers.rs"]
 #[allow(dead_code, reason = "what is tried here needs a part of it")]
 mod servers;

@@ -42,7 +42,12 @@ async fn told(
     })
     .await;
     let call = service.id();
-    service.send(&ToService::Notify { call, alert: alert() }).await;
+    service
+        .send(&ToService::Notify {
+            call,
+            alert: alert(),
+        })
+        .await;
     match service.of(call).await {
         FromService::Done { result, .. } => result,
         other => panic!("{other:?}"),
@@ -57,20 +62,40 @@ async fn each_asks_its_service_in_its_own_way() {
     })
     .await;
     let signed = |prefix: &str| format!("authorization: {prefix}{KEY}");
-    told("webhook", &web, ("url", "/hook"), &[("key", "mine")]).await.unwrap();
+    told("webhook", &web, ("url", "/hook"), &[("key", "mine")])
+        .await
+        .unwrap();
     let asked = web.last();
-    assert!(asked.starts_with("POST /hook ") && asked.contains(&signed("Bearer ")), "{asked}");
+    assert!(
+        asked.starts_with("POST /hook ") && asked.contains(&signed("Bearer ")),
+        "{asked}"
+    );
     let set = [("token", "mine"), ("channel", "42")];
-    told("slack", &web, ("base-url", "/slack"), &set).await.unwrap();
+    told("slack", &web, ("base-url", "/slack"), &set)
+        .await
+        .unwrap();
     let asked = web.last();
-    assert!(asked.starts_with("POST /slack/chat.postMessage ") && asked.contains(&signed("Bearer ")), "{asked}");
-    told("discord", &web, ("base-url", "/api"), &set).await.unwrap();
+    assert!(
+        asked.starts_with("POST /slack/chat.postMessage ") && asked.contains(&signed("Bearer ")),
+        "{asked}"
+    );
+    told("discord", &web, ("base-url", "/api"), &set)
+        .await
+        .unwrap();
     let asked = web.last();
-    assert!(asked.starts_with("POST /api/channels/42/messages ") && asked.contains(&signed("Bot ")), "{asked}");
+    assert!(
+        asked.starts_with("POST /api/channels/42/messages ") && asked.contains(&signed("Bot ")),
+        "{asked}"
+    );
     let set = [("token", "mine"), ("chat", "-100")];
-    told("telegram", &web, ("base-url", "/"), &set).await.unwrap();
+    told("telegram", &web, ("base-url", "/"), &set)
+        .await
+        .unwrap();
     let asked = web.last();
-    assert!(asked.starts_with(&format!("POST /bot{KEY}/sendMessage ")), "{asked}");
+    assert!(
+        asked.starts_with(&format!("POST /bot{KEY}/sendMessage ")),
+        "{asked}"
+    );
 }
 
 #[tokio::test]

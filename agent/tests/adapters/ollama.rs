@@ -47,9 +47,14 @@ async fn chats_models_vectors_and_pulls() {
     let offers = models(&mut service).await.unwrap();
     assert_eq!(offers.len(), 2);
     let info = offers[0].info.as_ref().unwrap();
-    assert_eq!((info.architecture.as_str(), info.context_tokens), ("llama", 4096));
+    assert_eq!(
+        (info.architecture.as_str(), info.context_tokens),
+        ("llama", 4096)
+    );
 
-    let inputs = ["a", "b"].map(|text| Prompt::Text(text.to_owned())).to_vec();
+    let inputs = ["a", "b"]
+        .map(|text| Prompt::Text(text.to_owned()))
+        .to_vec();
     let outcome = run(&mut service, Work::Embed(inputs)).await;
     assert_eq!(outcome.vectors, [[1.0], [2.0]], "{outcome:?}");
 
@@ -60,23 +65,34 @@ async fn chats_models_vectors_and_pulls() {
 
 #[tokio::test]
 async fn whatever_a_server_does_ends_in_an_error_that_says_so() {
-    let one = || vec![streamed("application/x-ndjson"), bytes(&line("one", ",\"done\":false"))];
+    let one = || {
+        vec![
+            streamed("application/x-ndjson"),
+            bytes(&line("one", ",\"done\":false")),
+        ]
+    };
     let with = move |piece: Piece| {
         let mut all = one();
         all.push(piece);
         all
     };
-    let web = Web::start(move |path| match path.split('/').nth(1).unwrap_or_default() {
-        "cut" => one(),
-        "slow" => with(Piece::Hang),
-        "wrong" => with(bytes("<html>\n")),
-        "endless" => with(Piece::Endless(vec![b'x'; 1 << 16])),
-        "inside" => with(bytes("{\"error\":\"gpu on fire\"}\n")),
-        "model" => text("404 Not Found", "", "{\"error\":\"model 'm' not found\"}"),
-        "busy" => text("503 Service Unavailable", "retry-after: 60\r\n", "{\"error\":\"server busy\"}"),
-        "other" => text("404 Not Found", "", "404 page not found"),
-        other => panic!("{other}"),
-    })
+    let web = Web::start(
+        move |path| match path.split('/').nth(1).unwrap_or_default() {
+            "cut" => one(),
+            "slow" => with(Piece::Hang),
+            "wrong" => with(bytes("<html>\n")),
+            "endless" => with(Piece::Endless(vec![b'x'; 1 << 16])),
+            "inside" => with(bytes("{\"error\":\"gpu on fire\"}\n")),
+            "model" => text("404 Not Found", "", "{\"error\":\"model 'm' not found\"}"),
+            "busy" => text(
+                "503 Service Unavailable",
+                "retry-after: 60\r\n",
+                "{\"error\":\"server busy\"}",
+            ),
+            "other" => text("404 Not Found", "", "404 page not found"),
+            other => panic!("{other}"),
+        },
+    )
     .await;
     for (base, came, expected) in [
         ("/cut", true, "not all of it"),
@@ -98,7 +114,10 @@ async fn whatever_a_server_does_ends_in_an_error_that_says_so() {
     let mut service = adapter("ollama", &web, "/cut", &[]).await;
     let mut echo = chat();
     echo.echo = true;
-    assert!(matches!(fails(&mut service, Work::Generate(echo)).await, Error::Unsupported(_)));
+    assert!(matches!(
+        fails(&mut service, Work::Generate(echo)).await,
+        Error::Unsupported(_)
+    ));
     let (_, result) = pull(&mut service).await;
     assert!(result.is_err());
 }

@@ -39,17 +39,32 @@ async fn a_chat_is_streamed_and_signed() {
     let usage = outcome.usage.unwrap();
     assert_eq!((usage.prompt_tokens, usage.completion_tokens), (9, 2));
     let asked = web.last();
-    assert!(asked.starts_with("POST /v1/chat/completions HTTP/1.1"), "{asked}");
-    assert!(asked.contains(&format!("authorization: Bearer {KEY}")), "{asked}");
+    assert!(
+        asked.starts_with("POST /v1/chat/completions HTTP/1.1"),
+        "{asked}"
+    );
+    assert!(
+        asked.contains(&format!("authorization: Bearer {KEY}")),
+        "{asked}"
+    );
 }
 
 #[tokio::test]
 async fn models_and_vectors_are_read() {
     let web = Web::start(|path| match path {
-        "/v1/models" => text("200 OK", "", "{\"data\":[{\"id\":\"a\"},{\"id\":\"b\",\"max_model_len\":64}]}"),
+        "/v1/models" => text(
+            "200 OK",
+            "",
+            "{\"data\":[{\"id\":\"a\"},{\"id\":\"b\",\"max_model_len\":64}]}",
+        ),
         _ => {
-            let vectors: Vec<_> = (0..64).map(|n| format!("{{\"index\":{n},\"embedding\":[{n}]}}")).collect();
-            let body = format!("{{\"data\":[{}],\"usage\":{{\"prompt_tokens\":64}}}}", vectors.join(","));
+            let vectors: Vec<_> = (0..64)
+                .map(|n| format!("{{\"index\":{n},\"embedding\":[{n}]}}"))
+                .collect();
+            let body = format!(
+                "{{\"data\":[{}],\"usage\":{{\"prompt_tokens\":64}}}}",
+                vectors.join(",")
+            );
             text("200 OK", "content-type: application/json\r\n", &body)
         }
     })
@@ -66,7 +81,10 @@ async fn models_and_vectors_are_read() {
     assert_eq!(outcome.vectors.len(), 128, "{outcome:?}");
     assert_eq!(outcome.usage.unwrap().prompt_tokens, 128);
     // More vectors than texts.
-    assert!(matches!(fails(&mut service, inputs(3)).await, Error::Malformed(_)));
+    assert!(matches!(
+        fails(&mut service, inputs(3)).await,
+        Error::Malformed(_)
+    ));
 }
 
 #[tokio::test]
@@ -78,9 +96,17 @@ async fn tries_again_before_anything_came_and_never_after() {
         match path.split('/').nth(1).unwrap_or_default() {
             "busy" if tried == 0 => text("429 Too Many Requests", "retry-after: 1\r\n", "{}"),
             "busy" => good(),
-            "busier" => text("429 Too Many Requests", "retry-after: 60\r\n", "{\"error\":{\"message\":\"slow down\"}}"),
+            "busier" => text(
+                "429 Too Many Requests",
+                "retry-after: 60\r\n",
+                "{\"error\":{\"message\":\"slow down\"}}",
+            ),
             "down" => text("503 Service Unavailable", "", "{}"),
-            "broken" => text("500 Internal Server Error", "", "{\"error\":{\"message\":\"boom\"}}"),
+            "broken" => text(
+                "500 Internal Server Error",
+                "",
+                "{\"error\":{\"message\":\"boom\"}}",
+            ),
             _ => vec![streamed("text/event-stream"), bytes(&chunk("one", "null"))],
         }
     })
