@@ -269,7 +269,7 @@ async fn policies(fleet: &Fleet, source: &scheduling::Source) -> Result<Policies
 fn engines() -> Vec<crate::fleet::Plugin> {
     plugins::EMBEDDED
         .iter()
-        .filter(|plugin| !scheduling::EMBEDDED.contains(&plugin.name))
+        .filter(|plugin| plugin.is_engine() && !scheduling::EMBEDDED.contains(&plugin.name))
         .map(for_fleet)
         .collect()
 }

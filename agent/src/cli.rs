@@ -78,6 +78,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     match command {
         Command::Worker { walls: false } => return Ok(crate::worker::main()),
         Command::Worker { walls: true } => return Ok(crate::worker::try_walls()),
+        Command::Service => return Ok(crate::service::main()),
         Command::Compile { arguments } => return Ok(crate::compiler::main(arguments)),
         Command::Up(up) => return up::up(home.as_deref(), &up),
         Command::Diagnose(wish) => return Ok(crate::diagnosis::main(&wish)),

@@ -5,7 +5,8 @@
 //!
 //! An engine component runs in a worker (`Model`), under epochs, with `log`, `files`, `compute` and
 //! an empty WASI. A scheduler component runs in the agent (`Scheduler`), under fuel, with no imports
-//! at all. Both are compiled ahead by `compiler`, in another process.
+//! at all. An adapter or notifier runs in a service (`ServicePlugin`), one store for each call, with `log`, `secrets`,
+//! `mail`, and HTTP that leaves by `egress`. All are compiled ahead by `compiler`, in another process.
 
 mod compute;
 mod engine;
@@ -16,6 +17,7 @@ mod load;
 mod log;
 mod runtime;
 pub mod scheduler;
+mod service;
 mod state;
 mod ticker;
 mod wasi;
@@ -30,3 +32,4 @@ pub use log::printable;
 
 pub use runtime::{World, precompile};
 pub use scheduler::{Known, Scheduler, SchedulerLoadError};
+pub use service::{CallError, Exchange, Pulling, ServiceLoadError, ServiceParts, ServicePlugin};

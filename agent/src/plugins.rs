@@ -3,6 +3,8 @@
 //! They are WebAssembly components, put in by `build.rs` from the folder where `cargo xtask build`
 //! leaves them. A binary without any builds and starts, and says that it can run no model.
 
+use crate::host::World;
+
 pub mod manifest;
 
 /// A component inside this binary.
@@ -13,6 +15,15 @@ pub struct Embedded {
     pub bytes: &'static [u8],
     /// SHA-256 of the bytes, in hex.
     pub sha256: &'static str,
+}
+
+impl Embedded {
+    /// Whether it is a model backend: its manifest says so, or it has none.
+    #[must_use]
+    pub fn is_engine(&self) -> bool {
+        manifest::extract(self.bytes)
+            .map_or(true, |manifest| manifest.world == World::Engine.name())
+    }
 }
 
 /// Every plugin, by name.

@@ -24,19 +24,26 @@ pub mod bindings {
         world: "engine",
         pub_export_macro: true,
         default_bindings_module: "skep_sdk::engine::bindings",
+        with: {
+            "skep:plugin/types@0.1.0": crate::shared::bindings::skep::plugin::types,
+            "skep:plugin/log@0.1.0": crate::shared::bindings::skep::plugin::log,
+            "skep:plugin/model-types@0.1.0": crate::shared::bindings::skep::plugin::model_types,
+            "skep:plugin/files@0.1.0": generate,
+            "skep:plugin/compute@0.1.0": generate,
+        },
     });
 }
 
-/// The native kernels: weights, caches, graphs and plans.
-pub use bindings::skep::plugin::compute;
-pub use bindings::skep::plugin::files::File;
 /// Lines for the operator.
-pub use bindings::skep::plugin::log;
-pub use bindings::skep::plugin::model_types::{
+pub use crate::shared::bindings::skep::plugin::log;
+pub use crate::shared::bindings::skep::plugin::model_types::{
     Abilities, CacheType, Candidate, Continued, Embedding, EmbeddingRequest, Event, Finish, Gain,
     Generation, Load, Message, ModelInfo, Prompt, Sampling, Settings, TokenLogprob, Usage, Work,
 };
-pub use bindings::skep::plugin::types::{Error, Invalid};
+pub use crate::shared::bindings::skep::plugin::types::{Error, Invalid};
+/// The native kernels: weights, caches, graphs and plans.
+pub use bindings::skep::plugin::compute;
+pub use bindings::skep::plugin::files::File;
 
 use bindings::exports::skep::plugin::model::{Guest, GuestInstance, Instance};
 
@@ -83,16 +90,6 @@ pub trait Engine: Sized + 'static {
     /// # Errors
     /// [`Error::Invalid`] for an id outside of the vocabulary.
     fn detokenize(&self, tokens: &[u32]) -> Result<String, Error>;
-}
-
-impl Error {
-    /// A wrong request, blamed on one of its fields.
-    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid(Invalid {
-            field: Some(field.into()),
-            message: message.into(),
-        })
-    }
 }
 
 /// Exports an [`Engine`] as the component's only content.

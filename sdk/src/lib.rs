@@ -1,8 +1,18 @@
 //! Write a skep plugin in Rust: one trait and one macro for each world of `skep:plugin`.
 //!
-//! A plugin is a WebAssembly component. It is built by plain cargo and runs in a sandbox: it can do
-//! what its world's imports allow, and nothing else. This is a whole one, a scheduler that
-//! sends each request to the first ready replica of its model:
+//! A plugin is a WebAssembly component. Plain cargo builds it, and it runs in a sandbox: it can do what its world's imports
+//! allow and what an operator granted, and nothing else. There are four worlds:
+//!
+//! | world | what it is | trait | macro | runs in |
+//! |---|---|---|---|---|
+//! | `engine` | a model backend | [`engine::Engine`] | [`engine!`] | a worker, one store for each loaded model |
+//! | `scheduler` | says where models and requests go | [`scheduler::Scheduler`] | [`scheduler!`] | the agent, one store that lives long |
+//! | `upstream` | an adapter to a service elsewhere | [`upstream::Upstream`] | [`upstream!`] | a worker, one store for each request |
+//! | `notifier` | tells people of alerts | [`notifier::Notifier`] | [`notifier!`] | a worker, one store for each call |
+//!
+//! # A first plugin
+//!
+//! This is a whole one, a scheduler that sends each request to the first ready replica of its model:
 //!
 //! ```
 //! use skep_sdk::scheduler::{
@@ -56,16 +66,57 @@
 //! skep-sdk = "0.1"
 //! ```
 //!
-//! and `cargo build --release --target wasm32-wasip2` makes it. A scheduler's world imports nothing, not even
-//! WASI, so a scheduler that is to be installed is a `#![no_std]` crate with
-//! `skep-sdk = { version = "0.1", default-features = false, features = ["bare"] }`;
-//! the plugins `spread` and `pack` in the repository are two, and [`scheduler::Cluster`] does the greater part of their work.
+//! and `cargo build --release --target wasm32-wasip2` makes it; `skep plugin new` writes all of this for you.
 //!
-//! | world | trait | macro | runs in |
-//! |---|---|---|---|
-//! | `engine`, a model backend | [`engine::Engine`] | [`engine!`] | a worker, one store per loaded model |
-//! | `scheduler` | [`scheduler::Scheduler`] | [`scheduler!`] | the agent, one long-lived store |
-//! | `upstream`, a service elsewhere | [`upstream::Upstream`] | [`upstream!`] | a worker, one store per request |
+//! # The manifest
+//!
+//! `plugin.toml`, beside `Cargo.toml`, says what the plugin is and what it wants to touch, each with a reason that the operator
+//! reads before agreeing. `skep plugin build` puts it into the component.
+//!
+//! ```toml
+//! name = "first"
+//! version = "0.1.0"
+//! world = "scheduler"
+//! title = "The first that is ready"
+//! licence = "MIT OR Apache-2.0"
+//! authors = ["Somebody <somebody@example.org>"]
+//! ```
+//!
+//! Plugins that reach out add capabilities and settings; [`upstream`] shows how.
+//!
+//! # Chapters
+//!
+//! - [`scheduler`]: a policy is an order of what is eligible; [`scheduler::Cluster`] does the rest.
+//! - [`engine`]: a state machine that the host drives, with the kernels of [`engine::compute`].
+//! - [`upstream`]: the models of a service elsewhere, and what it says to a request.
+//! - [`notifier`]: one alert, delivered, with [`notifier::Alert::plain`] and its kin for the words.
+//! - [`http`]: requests to granted hosts, answers that come in pieces, and what can go wrong with them.
+//! - [`mail`]: a message through a granted server.
+//!
+//! # Errors
+//!
+//! All worlds but `scheduler` share one [`Error`](engine::Error), and callers decide by its case: what is wrong with the request
+//! (`Invalid`, `TooLong`), what a plugin does not do (`Unsupported`), what came damaged (`Malformed`), what may work later
+//! (`Exhausted`), what an operator must grant (`Denied`), and the rest (`Other`). Its text is one sentence for people: lower
+//! case, no full stop, the cause first.
+//!
+//! # Secrets
+//!
+//! A plugin opens a secret by name and puts a stand-in for it into a header ([`http::Request::secret`]); the host puts the text
+//! in on the way to a granted host. So a plugin cannot leak a key that it never had.
+//!
+//! # Without the standard library
+//!
+//! A scheduler's world imports nothing, not even WASI, so a scheduler that is to be installed is a `#![no_std]` crate with
+//! `skep-sdk = { version = "0.1", default-features = false, features = ["bare"] }`;
+//! the plugins `spread` and `pack` in the repository are two. In the other worlds the standard library may be used: the parts of
+//! WASI that it asks for are linked, without files, sockets, arguments or environment behind them.
+//!
+//! # Tests
+//!
+//! What a plugin decides is best kept apart from what it calls, and tested natively with `cargo test`: the parsers of
+//! [`http`] take bytes, and every record of the contract is a plain struct. Functions of the host exist inside of a
+//! component only; calling one elsewhere panics. `skep plugin test` runs the component itself against its world.
 //!
 //! This crate decides nothing: it maps the generated bindings of `wit/` to traits.
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -76,5 +127,11 @@ extern crate alloc;
 #[cfg(all(feature = "bare", target_arch = "wasm32"))]
 mod bare;
 pub mod engine;
+pub mod http;
+pub mod mail;
+pub mod notifier;
 pub mod scheduler;
+mod settings;
+#[doc(hidden)]
+pub mod shared;
 pub mod upstream;

@@ -1,4 +1,94 @@
 //! The world `upstream`: an adapter to a service elsewhere.
+//!
+//! Such a plugin answers three questions: which models the service has ([`Upstream::models`]), what it says to a request
+//! ([`Upstream::start`] and then [`Exchange::next`] until the end), and, where that can be asked for, that it gets a model
+//! ([`Upstream::pull`]). It reaches the service by [`crate::http`], and nothing but the hosts that the operator granted.
+//! Each request has an instance of its own, so what an adapter remembers is gone with the request.
+//!
+//! This is a whole one, for a service that answers `POST /say` with text:
+//!
+//! ```
+//! use skep_sdk::http::{join, Body, Request};
+//! use skep_sdk::upstream::{
+//!     Error, Event, Exchange, Finish, Gain, NoPull, Offer, Prompt, Settings, Upstream, Usage, Work,
+//! };
+//!
+//! struct Say;
+//!
+//! struct Saying {
+//!     request: u64,
+//!     body: Body,
+//!     ended: bool,
+//! }
+//!
+//! impl Upstream for Say {
+//!     type Exchange = Saying;
+//!     type Pull = NoPull;
+//!
+//!     fn models(_: Settings) -> Result<Vec<Offer>, Error> {
+//!         Ok(vec![Offer { id: "say".into(), info: None }])
+//!     }
+//!
+//!     fn start(settings: Settings, _: String, request: u64, work: Work) -> Result<Saying, Error> {
+//!         let Work::Generate(work) = work else {
+//!             return Err(Error::Unsupported("this service makes no embeddings".into()));
+//!         };
+//!         let Prompt::Text(text) = work.prompt else {
+//!             return Err(Error::Unsupported("this service takes plain text alone".into()));
+//!         };
+//!         let url = join(settings.need("base-url")?, "say");
+//!         let response = Request::post(url).body(text).send()?;
+//!         if !response.is_success() {
+//!             return Err(Error::Other(format!("the service answered {}", response.status())));
+//!         }
+//!         Ok(Saying { request, body: response.body(), ended: false })
+//!     }
+//!
+//!     fn pull(_: Settings, _: String) -> Result<NoPull, Error> {
+//!         Err(Error::Unsupported("this service gets no models".into()))
+//!     }
+//! }
+//!
+//! impl Exchange for Saying {
+//!     fn next(&mut self) -> Result<Option<Event>, Error> {
+//!         if self.ended {
+//!             let usage = Usage { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 };
+//!             return Ok(Some(Event::Done((self.request, usage))));
+//!         }
+//!         let piece = self.body.read()?;
+//!         self.ended = piece.is_none();
+//!         Ok(Some(Event::Gained(Gain {
+//!             request: self.request,
+//!             choice: 0,
+//!             text: String::from_utf8_lossy(&piece.unwrap_or_default()).into_owned(),
+//!             tokens: Vec::new(),
+//!             logprobs: Vec::new(),
+//!             finish: self.ended.then_some(Finish::Stop),
+//!         })))
+//!     }
+//! }
+//!
+//! skep_sdk::upstream!(Say);
+//! ```
+//!
+//! Its `plugin.toml` asks for what it needs, with reasons that are shown when somebody installs it:
+//!
+//! ```toml
+//! name = "say"
+//! version = "0.1.0"
+//! world = "upstream"
+//!
+//! [[capability]]
+//! wants = "http:${base-url}"
+//! reason = "sends requests there"
+//!
+//! [[setting]]
+//! name = "base-url"
+//! kind = "url"
+//! required = true
+//! ```
+//!
+//! The plugins `openai` and `ollama` in the repository are two that are used.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -19,27 +109,38 @@ use core::marker::PhantomData;
     reason = "generated from wit/"
 )]
 pub mod bindings {
+    pub use crate::shared::bindings::{skep, wasi};
+
     wit_bindgen::generate!({
         path: "../wit",
         world: "upstream",
         pub_export_macro: true,
         default_bindings_module: "skep_sdk::upstream::bindings",
-        generate_all,
+        with: {
+            "skep:plugin/types@0.1.0": crate::shared::bindings::skep::plugin::types,
+            "skep:plugin/log@0.1.0": crate::shared::bindings::skep::plugin::log,
+            "skep:plugin/secrets@0.1.0": crate::shared::bindings::skep::plugin::secrets,
+            "skep:plugin/model-types@0.1.0": crate::shared::bindings::skep::plugin::model_types,
+            "wasi:io/error@0.2.12": crate::shared::bindings::wasi::io::error,
+            "wasi:io/poll@0.2.12": crate::shared::bindings::wasi::io::poll,
+            "wasi:io/streams@0.2.12": crate::shared::bindings::wasi::io::streams,
+            "wasi:clocks/monotonic-clock@0.2.12": crate::shared::bindings::wasi::clocks::monotonic_clock,
+            "wasi:http/types@0.2.12": crate::shared::bindings::wasi::http::types,
+            "wasi:http/outgoing-handler@0.2.12": crate::shared::bindings::wasi::http::outgoing_handler,
+        },
     });
 }
 
-pub use bindings::exports::skep::plugin::adapter::{Offer, Progress, Settings};
 /// Lines for the operator.
-pub use bindings::skep::plugin::log;
-pub use bindings::skep::plugin::model_types::{
-    Abilities, Candidate, Embedding, EmbeddingRequest, Event, Finish, Gain, Generation, Message,
-    ModelInfo, Prompt, Sampling, TokenLogprob, Usage, Work,
+pub use crate::shared::bindings::skep::plugin::log;
+pub use crate::shared::bindings::skep::plugin::model_types::{
+    Abilities, Candidate, Continued, Embedding, EmbeddingRequest, Event, Finish, Gain, Generation,
+    Message, ModelInfo, Prompt, Sampling, TokenLogprob, Usage, Work,
 };
 /// Secrets that can be used but not read.
-pub use bindings::skep::plugin::secrets::Secret;
-pub use bindings::skep::plugin::types::{Error, Invalid};
-/// HTTP to granted hosts, as `wasi:http` 0.2 defines it.
-pub use bindings::wasi::http;
+pub use crate::shared::bindings::skep::plugin::secrets::Secret;
+pub use crate::shared::bindings::skep::plugin::types::{Error, Invalid};
+pub use bindings::exports::skep::plugin::adapter::{Offer, Progress, Settings};
 
 use bindings::exports::skep::plugin::adapter::{
     Exchange as Handle, Guest, GuestExchange, GuestPull, Pull as PullHandle,
@@ -107,15 +208,7 @@ impl Pull for NoPull {
     }
 }
 
-impl Error {
-    /// A wrong request, blamed on one of its fields.
-    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Invalid(Invalid {
-            field: Some(field.into()),
-            message: message.into(),
-        })
-    }
-}
+crate::settings::lookup!(Settings);
 
 /// Exports an [`Upstream`] as the component's only content.
 #[macro_export]

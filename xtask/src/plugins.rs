@@ -10,16 +10,23 @@ use wasmparser::{Parser, Payload};
 use crate::setup::{self, TARGET};
 use crate::step::{cargo, execute, root, step, target};
 
+mod manifest;
+
+use self::manifest::Manifest;
+
 /// A built component.
 pub(crate) struct Built {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
+    /// As its manifest says.
+    pub(crate) world: String,
     bytes: u64,
     sha256: String,
     imports: Vec<String>,
 }
 
-/// Builds every crate in `plugins/` into `target/plugins/NAME.wasm`, where the agent's build script finds it.
+/// Builds every crate in `plugins/` into `target/plugins/NAME.wasm`, with its `plugin.toml` inside, where the agent's build
+/// script finds it.
 pub(crate) fn build() -> Result<Vec<Built>> {
     step("Rust target for plugins", || setup::rust_target(TARGET))?;
     let into = folder();
@@ -28,8 +35,9 @@ pub(crate) fn build() -> Result<Vec<Built>> {
     for name in names(&root().join("plugins"))? {
         let made = step(&format!("plugin `{name}`"), || component(&name))?;
         let path = into.join(format!("{name}.wasm"));
-        place(&made, &path)?;
-        built.push(inspect(name, path)?);
+        let manifest = Manifest::read(&root().join("plugins").join(&name).join("plugin.toml"))?;
+        place_bytes(&manifest.embed(&fs::read(&made)?)?, &path)?;
+        built.push(inspect(name, manifest.world()?, path)?);
     }
     forget_others(&into, &built)?;
     Ok(built)
@@ -38,7 +46,7 @@ pub(crate) fn build() -> Result<Vec<Built>> {
 /// Builds and prints.
 pub(crate) fn build_and_print() -> Result<()> {
     for plugin in build()? {
-        println!("{}", plugin.name);
+        println!("{} ({})", plugin.name, plugin.world);
         println!("  size    {} bytes", plugin.bytes);
         println!("  sha256  {}", plugin.sha256);
         println!("  path    {}", plugin.path.display());
@@ -52,7 +60,7 @@ pub(crate) fn build_and_print() -> Result<()> {
     Ok(())
 }
 
-/// The plugins of the world `scheduler`; the others are engines.
+/// The plugins of the world `scheduler`.
 pub(crate) const SCHEDULERS: [&str; 2] = ["spread", "pack"];
 
 /// Where the agent's build script looks.
@@ -95,6 +103,10 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 /// Copies only what changed, so that the agent is not linked again for nothing.
 pub(crate) fn place(from: &Path, to: &Path) -> Result<()> {
     let new = fs::read(from).with_context(|| format!("could not read `{}`", from.display()))?;
+    place_bytes(&new, to)
+}
+
+fn place_bytes(new: &[u8], to: &Path) -> Result<()> {
     if fs::read(to).is_ok_and(|old| old == new) {
         return Ok(());
     }
@@ -111,7 +123,7 @@ fn forget_others(folder: &Path, built: &[Built]) -> Result<()> {
     Ok(())
 }
 
-fn inspect(name: String, path: PathBuf) -> Result<Built> {
+fn inspect(name: String, world: String, path: PathBuf) -> Result<Built> {
     let bytes = fs::read(&path)?;
     let mut imports = Vec::new();
     let mut depth = 0_usize;
@@ -134,6 +146,7 @@ fn inspect(name: String, path: PathBuf) -> Result<Built> {
     Ok(Built {
         name,
         path,
+        world,
         bytes: bytes.len() as u64,
         sha256,
         imports,

@@ -114,6 +114,10 @@ pub(super) enum Command {
         #[arg(long)]
         walls: bool,
     },
+
+    /// Run an adapter or a notifier for an agent
+    #[command(hide = true)]
+    Service,
     /// Diagnose one card for an agent or `skep doctor --gpu`
     #[command(hide = true)]
     Diagnose(crate::diagnosis::Wish),

@@ -18,7 +18,7 @@ use super::runtime::World;
 use super::state::State;
 use super::ticker::Ticker;
 use super::{SourceFile, inspect, load, runtime, wasi};
-use crate::limits::CHEAP_TIMEOUT;
+use crate::limits::{CHEAP_TIMEOUT, TICK};
 use crate::protocol::{
     Error, Line, Load, ModelInfo, Settings, Tagged, Timeouts, Work, WorkerStats,
 };
@@ -106,7 +106,7 @@ impl Model {
         let engine = runtime::engine(World::Engine).map_err(unfit)?;
         let component = load::compiled(&engine, opening.compiled)
             .map_err(|error| OpenError::Stale(format!("{error:#}")))?;
-        let ticker = Ticker::start(engine.clone()).map_err(|error| unfit(error.into()))?;
+        let ticker = Ticker::start(engine.clone(), TICK).map_err(|error| unfit(error.into()))?;
 
         let mut linker = Linker::new(&engine);
         imports::link(&mut linker).map_err(unfit)?;

@@ -143,11 +143,17 @@ pub(super) fn is_granted(world: World, import: &str) -> bool {
             "skep:plugin/mail",
         ],
     };
+    let wasi: &[&[&str]] = match world {
+        World::Engine => &[wasi::INTERFACES],
+        World::Scheduler => &[],
+        World::Upstream | World::Notifier => &[wasi::INTERFACES, HTTP],
+    };
     (version == "0.1.0" && ours.contains(&interface))
-        || (world != World::Scheduler
-            && version.starts_with("0.2.")
-            && wasi::INTERFACES.contains(&interface))
+        || (version.starts_with("0.2.") && wasi.iter().any(|names| names.contains(&interface)))
 }
+
+/// What services reach others with. There is nobody whom they answer.
+const HTTP: &[&str] = &["wasi:http/types", "wasi:http/outgoing-handler"];
 
 /// Text in UTF-16 has had three advisories in a year and nobody needs it.
 fn check_encoding(function: &wasmparser::CanonicalFunction) -> Result<(), InspectError> {

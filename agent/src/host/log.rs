@@ -48,6 +48,11 @@ impl Pen {
     pub(crate) fn take(&mut self) -> Vec<Line> {
         std::mem::take(&mut self.lines)
     }
+
+    /// So many lines were taken and came nowhere.
+    pub(crate) fn lost(&mut self, lines: u64) {
+        self.dropped += lines;
+    }
 }
 
 /// At most `LOG_LINE_BYTES` of it, with everything escaped that could move a cursor, start a new line or

@@ -106,6 +106,8 @@ pub(super) struct Caps {
 pub(super) enum Denied {
     #[error("memory limit of {} MiB", .0 >> 20)]
     Memory(usize),
+    #[error("memory limit of {} MiB for all calls of a service together", .0 >> 20)]
+    Memories(usize),
     #[error("limit of {TABLE_ELEMENTS} table elements")]
     Table,
     #[error("stack limit of {} KiB", crate::limits::WASM_STACK_BYTES >> 10)]
@@ -127,6 +129,11 @@ impl Caps {
 
     pub(super) fn memory_bytes(&self) -> usize {
         self.memory_bytes
+    }
+
+    /// Something was refused for another reason than these limits.
+    pub(super) fn deny(&mut self, denied: Denied) {
+        self.denied.get_or_insert(denied);
     }
 }
 

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
 
 use wasmtime::Engine;
 
-use crate::limits::{TICK, TICKS_IDLE};
+use crate::limits::TICKS_IDLE;
 
 pub(super) struct Ticker {
     shared: Arc<Shared>,
@@ -28,13 +29,14 @@ struct Shared {
 }
 
 impl Ticker {
-    pub(super) fn start(engine: Engine) -> std::io::Result<Self> {
+    /// Epochs are `period` apart.
+    pub(super) fn start(engine: Engine, period: Duration) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("epochs".to_owned())
             .stack_size(64 << 10)
-            .spawn(move || tick(&engine, &theirs))?;
+            .spawn(move || tick(&engine, &theirs, period))?;
         Ok(Self {
             shared,
             thread: Some(thread),
@@ -74,10 +76,10 @@ impl Drop for Armed<'_> {
     }
 }
 
-fn tick(engine: &Engine, shared: &Shared) {
+fn tick(engine: &Engine, shared: &Shared, period: Duration) {
     let mut idle = 0;
     while !shared.stop.load(Ordering::SeqCst) {
-        std::thread::park_timeout(TICK);
+        std::thread::park_timeout(period);
         engine.increment_epoch();
         if shared.armed.load(Ordering::SeqCst) {
             idle = 0;

@@ -9,7 +9,7 @@
 //! and sockets into the one process that runs hostile code, only to switch them off.
 
 mod interfaces;
-mod output;
+pub(super) mod output;
 
 use std::time::{Instant, SystemTime};
 

@@ -14,7 +14,8 @@ use skep_core::capability::{Capability, SecretName};
 
 use super::{Error, Line, ModelInfo, Tagged, Work};
 
-/// From the agent to a service. `Hello`, then `Open`, then anything in any order.
+/// From the agent to a service. `Hello`, then `Open`, then anything in any order. Requests and calls have their identities
+/// from one and the same set, and no two that live have the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToService {
     /// The first frame; the service leaves when the version is not its own.
@@ -34,7 +35,7 @@ pub enum ToService {
         model: String,
         work: Arc<Work>,
     },
-    /// Ends a request or a call now. Unknown identities are ignored.
+    /// Ends a request or a call now: nothing is sent of it any more. Unknown identities are ignored.
     Cancel {
         request: u64,
     },
@@ -48,7 +49,7 @@ pub enum ToService {
         call: u64,
         alert: Alert,
     },
-    /// Finish what is under way, then leave.
+    /// Finish what is under way, then leave without another word. What comes meanwhile is answered with `Error::Lost`.
     Drain,
 }
 

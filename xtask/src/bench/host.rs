@@ -18,17 +18,13 @@ pub(super) fn measure(effort: Effort, report: &mut Report) -> Result<()> {
     let costs = load::binary("skep-costs")?;
     let into = folder().join("compiled");
     fs::create_dir_all(&into)?;
-    let mut all = vec![("costs".to_owned(), plugins::component("costs")?)];
+    let costs_component = plugins::component("costs")?;
+    let mut all = vec![("costs".to_owned(), "engine".to_owned(), costs_component)];
     for plugin in plugins::build()? {
-        all.push((plugin.name, plugin.path));
+        all.push((plugin.name, plugin.world, plugin.path));
     }
     let mut rows = Vec::new();
-    for (name, path) in &all {
-        let world = if plugins::SCHEDULERS.contains(&name.as_str()) {
-            "scheduler"
-        } else {
-            "engine"
-        };
+    for (name, world, path) in &all {
         let out = into.join(name);
         let mut times = Samples::default();
         for _ in 0..effort.pick(1, 3) {

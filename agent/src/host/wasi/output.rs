@@ -4,7 +4,7 @@ use crate::limits::LOG_LINE_BYTES;
 
 /// A stream that a component writes to.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(in crate::host) struct Output {
     line: Vec<u8>,
     /// The last lines, as they were written.
     tail: Vec<u8>,
@@ -12,7 +12,7 @@ pub(super) struct Output {
 
 impl Output {
     /// Takes what was written and gives each line that it finished. What is over a line's limit is lost.
-    pub(super) fn write(&mut self, bytes: &[u8], mut finished: impl FnMut(&str)) {
+    pub(in crate::host) fn write(&mut self, bytes: &[u8], mut finished: impl FnMut(&str)) {
         for &byte in bytes {
             if byte == b'\n' {
                 if !self.line.is_empty() {
@@ -33,7 +33,7 @@ impl Output {
     }
 
     /// What the last panic of a Rust component said, without its advice.
-    pub(super) fn last_panic(&self) -> Option<String> {
+    pub(in crate::host) fn last_panic(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.tail);
         let (_, said) = text.rsplit_once("panicked at ")?;
         let said = said.split_once("\nnote: ").map_or(said, |(said, _)| said);

@@ -116,3 +116,42 @@ fn settings_decide_what_is_wanted() {
         assert!(wanted(&[("base-url", bad)]).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn our_own_plugins_have_manifests() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(text) = std::fs::read_to_string(path.join("plugin.toml")) else {
+            assert!(!path.join("Cargo.toml").exists(), "{}", path.display());
+            continue;
+        };
+        let manifest = Manifest::from_toml(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(
+            path.file_name().unwrap().to_str(),
+            Some(manifest.name.as_str())
+        );
+        // What it wants can be said with what is set by default.
+        manifest.wanted(|_| None).unwrap();
+        if let Some(embedded) = crate::plugins::find(&manifest.name) {
+            assert_eq!(
+                extract(embedded.bytes).unwrap(),
+                manifest,
+                "{}",
+                manifest.name
+            );
+            let inspected = crate::host::inspect(embedded.bytes).unwrap();
+            assert_eq!(inspected.world, manifest.world().ok(), "{}", manifest.name);
+            assert_eq!(
+                inspected.ungranted(),
+                Vec::<&str>::new(),
+                "{}",
+                manifest.name
+            );
+        }
+        seen += 1;
+    }
+    assert!(seen > 3);
+}

@@ -1,0 +1,131 @@
+//! What is granted now, and what one call has used of it, so that a call ends when a right that it used is taken away.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use skep_core::capability::{Capability, Host, Place, SecretName};
+use tokio::sync::Semaphore;
+
+use super::secrets::StandIns;
+use crate::limits::{REQUESTS_OUT_IN_CALL, REQUESTS_OUT_OF_CALL};
+use crate::protocol::Rights;
+
+/// Which kind of grant a connection needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    Http,
+    Mail,
+}
+
+/// A right that a call used.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Use {
+    /// A host, on a port, at an address.
+    Http(Host, u16, IpAddr),
+    /// A mail server.
+    Mail(Host, u16, IpAddr),
+    Secret(SecretName),
+}
+
+/// One call: what it has used, and what belongs to it alone.
+#[derive(Debug)]
+pub struct Scope {
+    uses: Mutex<BTreeSet<Use>>,
+    pub(super) stand_ins: Mutex<StandIns>,
+    requests: AtomicU32,
+    pub(super) in_flight: Arc<Semaphore>,
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self {
+            uses: Mutex::default(),
+            stand_ins: Mutex::default(),
+            requests: AtomicU32::new(0),
+            in_flight: Arc::new(Semaphore::new(REQUESTS_OUT_OF_CALL)),
+        }
+    }
+}
+
+impl Scope {
+    /// What it used that these rights do not cover, if anything.
+    #[must_use]
+    pub fn lost(&self, rights: &Rights) -> Option<Use> {
+        held(&self.uses)
+            .iter()
+            .find(|used| !used.covered(rights))
+            .cloned()
+    }
+
+    pub(super) fn uses(&self, used: Use) {
+        held(&self.uses).insert(used);
+    }
+
+    /// Counts a request; false when there were too many.
+    pub(super) fn one_more(&self) -> bool {
+        self.requests.fetch_add(1, Ordering::Relaxed) < REQUESTS_OUT_IN_CALL
+    }
+}
+
+impl Use {
+    pub(super) fn of(way: Way, host: Host, port: u16, address: IpAddr) -> Self {
+        match way {
+            Way::Http => Self::Http(host, port, address),
+            Way::Mail => Self::Mail(host, port, address),
+        }
+    }
+
+    fn covered(&self, rights: &Rights) -> bool {
+        match self {
+            Self::Http(host, port, address) => reaches(rights, Way::Http, host, *port, *address),
+            Self::Mail(host, port, address) => reaches(rights, Way::Mail, host, *port, *address),
+            Self::Secret(name) => may_use(rights, name),
+        }
+    }
+}
+
+impl fmt::Display for Use {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(host, port, _) => write!(f, "requests to `{host}` on port {port}"),
+            Self::Mail(host, port, _) => write!(f, "mail by `{host}` on port {port}"),
+            Self::Secret(name) => write!(f, "the secret `{}`", name.as_str()),
+        }
+    }
+}
+
+/// The grants that cover a host by its name.
+pub(super) fn covering<'a>(
+    rights: &'a Rights,
+    way: Way,
+    host: &'a Host,
+    port: u16,
+) -> impl Iterator<Item = &'a Place> {
+    rights.granted.iter().filter_map(move |grant| {
+        let place = match (grant, way) {
+            (Capability::Http(place), Way::Http) | (Capability::Mail(place), Way::Mail) => place,
+            _ => return None,
+        };
+        place
+            .covers(host, port, &Capability::HTTP_PORTS)
+            .then_some(place)
+    })
+}
+
+/// Whether an address of a host may be connected to.
+pub(super) fn reaches(rights: &Rights, way: Way, host: &Host, port: u16, address: IpAddr) -> bool {
+    covering(rights, way, host, port).any(|place| place.reaches(address))
+}
+
+pub(super) fn may_use(rights: &Rights, name: &SecretName) -> bool {
+    let granted = |grant: &Capability| matches!(grant, Capability::Secret(of) if of == name);
+    rights.granted.iter().any(granted)
+}
+
+/// A lock whose holder never panics.
+pub(super) fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,18 @@
+//! The bounds of what a server may send.
+
+use std::time::Duration;
+
+/// One line of a streamed answer. A token with twenty alternatives is some kilobytes.
+pub(crate) const LINE_BYTES: usize = 1 << 20;
+/// An answer that comes whole: vectors of [`INPUTS_AT_ONCE`] texts with 4,096 numbers of 22 bytes are 6 MB.
+pub(crate) const ANSWER_BYTES: usize = 16 << 20;
+/// A list of models, or all about one of them, whose list of tokens may be in it.
+pub(crate) const MODELS_BYTES: usize = 16 << 20;
+/// Of how many models the details are asked for, one request each; the others are named alone.
+pub(crate) const MODELS_SHOWN: usize = 64;
+/// What is read of a refusal.
+pub(crate) const REFUSAL_BYTES: usize = 64 << 10;
+/// How many texts are sent to be embedded in one request, so that the answer stays below [`ANSWER_BYTES`].
+pub(crate) const INPUTS_AT_ONCE: usize = 64;
+/// Until a connection stands.
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
