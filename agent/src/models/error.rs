@@ -222,7 +222,7 @@ impl PullError {
 }
 
 fn reason(status: u16) -> String {
-    ureq::http::StatusCode::from_u16(status)
+    http::StatusCode::from_u16(status)
         .ok()
         .and_then(|status| status.canonical_reason())
         .map(|reason| format!(" {reason}"))
