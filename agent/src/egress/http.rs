@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header};
-use http_body::Body;
+use hyper::http::uri::{Authority, Scheme};
+use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header};
+use hyper::body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -239,3 +239,6 @@ fn failed(error: hyper::Error) -> EgressError {
     }
     EgressError::Http(error)
 }
+
+#[cfg(test)]
+mod tests;

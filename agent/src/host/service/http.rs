@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, Request, Response};
+use hyper::http::{HeaderName, Request, Response};
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{
