@@ -34,8 +34,8 @@ use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 
 pub use self::http::{Answer, AnswerBody, FORBIDDEN_HEADERS, Waits};
-pub use self::mail::{Mail, Protection};
 pub(crate) use self::mail::MailError;
+pub use self::mail::{Mail, Protection};
 pub use self::resolve::ResolveError;
 pub use self::rights::{Scope, Use};
 pub use self::secrets::{Redactor, SecretError};
@@ -115,6 +115,8 @@ pub enum EgressError {
     AnswerHeaders,
     #[error("the answer's body is over the limit of {0} bytes")]
     AnswerBody(u64),
+    #[error("the answer broke off")]
+    Cut,
     #[error("the connection failed")]
     Http(#[from] hyper::Error),
 }

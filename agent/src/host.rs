@@ -31,6 +31,4 @@ pub(crate) use log::{Pen, printable};
 
 pub use runtime::{World, precompile};
 pub use scheduler::{Known, Scheduler, SchedulerLoadError};
-pub use service::{
-    CallError, Exchange, Pulling, ServiceLoadError, ServiceParts, ServicePlugin,
-};
+pub use service::{CallError, Exchange, Pulling, ServiceLoadError, ServiceParts, ServicePlugin};

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::http::uri::{Authority, Scheme};
-use hyper::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header};
-use hyper::body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body;
 use hyper::client::conn::http1;
+use hyper::http::uri::{Authority, Scheme};
+use hyper::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header,
+};
 use hyper_util::rt::TokioIo;
 use skep_core::capability::Host;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -133,7 +135,9 @@ impl Egress {
         scope: &Scope,
         target: &Target,
     ) -> Result<(Box<dyn Stream>, bool), EgressError> {
-        let reached = self.reach(Way::Http, &target.host, target.port, scope).await?;
+        let reached = self
+            .reach(Way::Http, &target.host, target.port, scope)
+            .await?;
         if !target.tls {
             return Ok((Box::new(reached.stream), reached.public));
         }
@@ -164,10 +168,9 @@ impl Target {
             None => 80,
             Some(port) => port.as_u16(),
         };
-        let host: Host = authority
-            .host()
-            .parse()
-            .map_err(|_| EgressError::Malformed("its host is none, or is written in another way"))?;
+        let host: Host = authority.host().parse().map_err(|_| {
+            EgressError::Malformed("its host is none, or is written in another way")
+        })?;
         let target = Self { host, port, tls };
         target.is_all_of(authority)?;
         Ok(target)
@@ -184,7 +187,9 @@ impl Target {
         if plain && !wildcard && self.port != 0 {
             Ok(())
         } else {
-            Err(EgressError::Malformed("it names more than a host and a port"))
+            Err(EgressError::Malformed(
+                "it names more than a host and a port",
+            ))
         }
     }
 
@@ -214,7 +219,11 @@ fn check(method: &Method, headers: &HeaderMap) -> Result<(), EgressError> {
         if name != header::HOST && FORBIDDEN_HEADERS.contains(name) {
             return Err(EgressError::Header(name.to_string()));
         }
-        if value.as_bytes().iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        if value
+            .as_bytes()
+            .iter()
+            .any(|byte| matches!(byte, b'\r' | b'\n' | 0))
+        {
             return Err(EgressError::Header(name.to_string()));
         }
     }
@@ -225,15 +234,31 @@ fn check(method: &Method, headers: &HeaderMap) -> Result<(), EgressError> {
     Ok(())
 }
 
+/// How it looks when somebody hangs up in the middle.
+const BROKEN_OFF: [std::io::ErrorKind; 3] = [
+    std::io::ErrorKind::UnexpectedEof,
+    std::io::ErrorKind::ConnectionReset,
+    std::io::ErrorKind::BrokenPipe,
+];
+
 /// What hyper says, in our words where we have some.
 fn failed(error: hyper::Error) -> EgressError {
     if error.is_parse_too_large() {
         return EgressError::AnswerHeaders;
     }
+    if error.is_incomplete_message() {
+        return EgressError::Cut;
+    }
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(cause) = source {
         if cause.is::<LengthLimitError>() {
             return EgressError::RequestBody(OUT_BODY_BYTES as u64);
+        }
+        let io = cause
+            .downcast_ref::<std::io::Error>()
+            .map(std::io::Error::kind);
+        if io.is_some_and(|kind| BROKEN_OFF.contains(&kind)) {
+            return EgressError::Cut;
         }
         source = cause.source();
     }

@@ -108,9 +108,7 @@ impl Egress {
                 let dialogue = Dialogue::new(stream.map_err(EgressError::Tls)?);
                 converse(dialogue, signs_in, &letter).await
             }
-            (None, Some(stream)) => {
-                converse(Dialogue::greeted(stream).await?, None, &letter).await
-            }
+            (None, Some(stream)) => converse(Dialogue::greeted(stream).await?, None, &letter).await,
             (None, None) => Err(EgressError::ConnectTimeout.into()),
         }
     }
@@ -156,7 +154,11 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Writes the message, once nothing in it can be taken for anything else.
 fn letter(mail: &Mail) -> Result<Letter, MailError> {
-    if mail.user.as_deref().is_some_and(|user| user.contains(char::is_control)) {
+    if mail
+        .user
+        .as_deref()
+        .is_some_and(|user| user.contains(char::is_control))
+    {
         return Err(invalid("user", "it holds a control character"));
     }
     let sender = mailbox("sender", &mail.sender)?;

@@ -116,13 +116,7 @@ pub(super) fn covering<'a>(
 }
 
 /// Whether an address of a host may be connected to.
-pub(super) fn reaches(
-    rights: &Rights,
-    way: Way,
-    host: &Host,
-    port: u16,
-    address: IpAddr,
-) -> bool {
+pub(super) fn reaches(rights: &Rights, way: Way, host: &Host, port: u16, address: IpAddr) -> bool {
     covering(rights, way, host, port).any(|place| place.reaches(address))
 }
 

@@ -116,8 +116,9 @@ impl Egress {
                 }
                 let gone = |_| EgressError::SecretGone(name.as_str().to_owned());
                 let text = self.secret(name).map_err(gone)?;
-                *value = filled(value.as_bytes(), at, stand_in.len(), &text)
-                    .ok_or(EgressError::Malformed("a header with a secret in it is none"))?;
+                *value = filled(value.as_bytes(), at, stand_in.len(), &text).ok_or(
+                    EgressError::Malformed("a header with a secret in it is none"),
+                )?;
             }
         }
         Ok(())
@@ -188,7 +189,12 @@ mod tests {
         };
         let redactor = Redactor::new(&Rights {
             granted: Vec::new(),
-            secrets: [secret("a", "abcd"), secret("b", "abcdefgh"), secret("c", "x")].into(),
+            secrets: [
+                secret("a", "abcd"),
+                secret("b", "abcdefgh"),
+                secret("c", "x"),
+            ]
+            .into(),
         });
         assert_eq!(redactor.redact("x abcdefgh abcd!"), "x ••• •••!");
     }

@@ -246,7 +246,11 @@ fn stuffed(message: &[u8]) -> Vec<u8> {
     let mut stuffed = Vec::with_capacity(message.len() + message.len() / 32 + 8);
     for line in message.split(|byte| *byte == b'\n') {
         // A carriage return alone is a line's end to some servers and not to others.
-        let mut text = line.iter().copied().filter(|byte| *byte != b'\r').peekable();
+        let mut text = line
+            .iter()
+            .copied()
+            .filter(|byte| *byte != b'\r')
+            .peekable();
         if text.peek() == Some(&b'.') {
             stuffed.push(b'.');
         }

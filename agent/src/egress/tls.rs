@@ -51,8 +51,9 @@ pub(super) async fn start<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<TlsStream<S>, TlsError> {
     let name = match host {
         Host::Address(address) => ServerName::from(*address),
-        Host::Name(name) | Host::Below(name) => ServerName::try_from(name.clone())
-            .map_err(|_| TlsError::Name(name.clone()))?,
+        Host::Name(name) | Host::Below(name) => {
+            ServerName::try_from(name.clone()).map_err(|_| TlsError::Name(name.clone()))?
+        }
     };
     let connector = TlsConnector::from(Arc::clone(config));
     let started = match alpn {

@@ -141,8 +141,7 @@ pub(super) fn is_granted(world: World, import: &str) -> bool {
         World::Upstream | World::Notifier => &[wasi::INTERFACES, HTTP],
     };
     (version == "0.1.0" && ours.contains(&interface))
-        || (version.starts_with("0.2.")
-            && wasi.iter().any(|names| names.contains(&interface)))
+        || (version.starts_with("0.2.") && wasi.iter().any(|names| names.contains(&interface)))
 }
 
 /// What services reach others with. There is nobody whom they answer.

@@ -164,6 +164,10 @@ impl ServicePlugin {
             plugin: plugin.clone(),
             what: format!("{error:#}"),
         };
+        if !matches!(parts.world, World::Upstream | World::Notifier) {
+            let what = format!("no service has the world `{}`", parts.world.name());
+            return Err(Fault::Unfit { plugin, what }.into());
+        }
         let engine = runtime::engine(parts.world).map_err(unfit)?;
         let component = load::compiled(&engine, parts.compiled)
             .map_err(|error| ServiceLoadError::Stale(format!("{error:#}")))?;
@@ -180,8 +184,8 @@ impl ServicePlugin {
         imports::link(&mut linker, parts.world).map_err(unfit)?;
         let pre = linker.instantiate_pre(&component).map_err(unfit)?;
         let world = Loaded::new(parts.world, pre).map_err(unfit)?;
-        let ticker = Ticker::start(engine.clone(), SERVICE_TICK)
-            .map_err(|error| unfit(error.into()))?;
+        let ticker =
+            Ticker::start(engine.clone(), SERVICE_TICK).map_err(|error| unfit(error.into()))?;
         Ok(Self {
             name: plugin,
             settings: parts.settings,

@@ -169,7 +169,11 @@ impl Calls {
             return;
         };
         // A call that was cancelled may have been followed by another of its name.
-        if self.running.get(&id).is_none_or(|call| call.task.id() != task) {
+        if self
+            .running
+            .get(&id)
+            .is_none_or(|call| call.task.id() != task)
+        {
             return;
         }
         if let Some(call) = self.running.remove(&id)

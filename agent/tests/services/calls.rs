@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use skep::host::World;
-use skep::protocol::{Error, Event, FromService, OpenService, Rights, ServiceTimeouts, ToService, VERSION};
+use skep::protocol::{
+    Error, Event, FromService, OpenService, Rights, ServiceTimeouts, ToService, VERSION,
+};
 
 use crate::bench::{Service, Wish};
 use crate::servers::{Piece, Web, text};
@@ -13,18 +15,33 @@ async fn every_call_is_answered_under_its_own_identity() {
     let web = Web::start(|_| text("200 OK", "", "a model")).await;
     let mut service = Service::open(Wish {
         granted: vec![web.grant()],
-        settings: vec![("models".to_owned(), format!("fetch GET {}", web.url("/tags")))],
+        settings: vec![(
+            "models".to_owned(),
+            format!("fetch GET {}", web.url("/tags")),
+        )],
         ..Wish::default()
     })
     .await;
     let (models, pull, unknown) = (service.id(), service.id(), service.id());
     service.send(&ToService::Models { call: models }).await;
-    service.send(&ToService::Pull { call: pull, model: "m".to_owned() }).await;
-    service.send(&ToService::Pull { call: unknown, model: "unknown".to_owned() }).await;
+    service
+        .send(&ToService::Pull {
+            call: pull,
+            model: "m".to_owned(),
+        })
+        .await;
+    service
+        .send(&ToService::Pull {
+            call: unknown,
+            model: "unknown".to_owned(),
+        })
+        .await;
     let exchange = service.begin("say one\nsay two").await;
 
     match service.of(models).await {
-        FromService::Models { result: Ok(offers), .. } => {
+        FromService::Models {
+            result: Ok(offers), ..
+        } => {
             assert!(offers[0].id.ends_with(" a model"), "{offers:?}");
         }
         other => panic!("{other:?}"),
@@ -37,9 +54,15 @@ async fn every_call_is_answered_under_its_own_identity() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(matches!(service.of(pull).await, FromService::Done { result: Ok(()), .. }));
+    assert!(matches!(
+        service.of(pull).await,
+        FromService::Done { result: Ok(()), .. }
+    ));
     match service.of(unknown).await {
-        FromService::Done { result: Err(Error::Invalid(invalid)), .. } => {
+        FromService::Done {
+            result: Err(Error::Invalid(invalid)),
+            ..
+        } => {
             assert_eq!(invalid.field.as_deref(), Some("model"));
         }
         other => panic!("{other:?}"),
@@ -52,7 +75,10 @@ async fn every_call_is_answered_under_its_own_identity() {
     let alert = crate::mail::alert(&[]);
     service.send(&ToService::Notify { call, alert }).await;
     match service.of(call).await {
-        FromService::Done { result: Err(Error::Unsupported(_)), .. } => {}
+        FromService::Done {
+            result: Err(Error::Unsupported(_)),
+            ..
+        } => {}
         other => panic!("{other:?}"),
     }
 }
@@ -140,8 +166,14 @@ async fn a_service_that_cannot_be_opened_says_why() {
     for (open, expected) in [
         (open("upstream", Vec::new()), None),
         (open("engine", Vec::new()), Some("world")),
-        (open("nothing", Vec::new()), Some("there is no world `nothing`")),
-        (open("upstream", vec![vec![1, 2, 3]]), Some("is no certificate")),
+        (
+            open("nothing", Vec::new()),
+            Some("there is no world `nothing`"),
+        ),
+        (
+            open("upstream", vec![vec![1, 2, 3]]),
+            Some("is no certificate"),
+        ),
     ] {
         let mut service = Service::spawn();
         service.message().await;
@@ -162,7 +194,11 @@ async fn a_service_that_cannot_be_opened_says_why() {
 async fn a_service_leaves_when_the_agent_speaks_another_language_or_is_gone() {
     let mut service = Service::spawn();
     service.message().await;
-    service.send(&ToService::Hello { version: VERSION + 1 }).await;
+    service
+        .send(&ToService::Hello {
+            version: VERSION + 1,
+        })
+        .await;
     assert_eq!(service.left().await, (None, false));
 
     let mut wrong = Service::open(Wish::default()).await;

@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
 use crate::bench::{Service, Wish};
 use crate::servers::{Authority, Names, Piece, Web, text};
 
@@ -18,16 +21,30 @@ fn addresses(texts: &[&str]) -> Vec<IpAddr> {
 async fn what_is_granted_is_reached_and_told_apart() {
     let web = Web::start(hello()).await;
     let mut service = Service::with(&[web.grant()]).await;
-    let said = service.says(&format!("fetch GET {}", web.url("/a?b=c"))).await;
-    assert!(said.starts_with("200 5 ") && said.ends_with(" hello"), "{said}");
+    let said = service
+        .says(&format!("fetch GET {}", web.url("/a?b=c")))
+        .await;
+    assert!(
+        said.starts_with("200 5 ") && said.ends_with(" hello"),
+        "{said}"
+    );
     let asked = web.last();
     assert!(asked.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{asked}");
-    assert!(asked.contains(&format!("\r\nhost: {}", web.address)), "{asked}");
+    assert!(
+        asked.contains(&format!("\r\nhost: {}", web.address)),
+        "{asked}"
+    );
     // The same address in another dress is the same host.
     let mapped = format!("http://[::ffff:127.0.0.1]:{}/", web.address.port());
-    let said = service.says(&format!("fetch POST {mapped} body=100000")).await;
+    let said = service
+        .says(&format!("fetch POST {mapped} body=100000"))
+        .await;
     assert!(said.starts_with("200 5 "), "{said}");
-    assert!(web.last().starts_with("POST / ") && web.last().contains("\nbody 100"), "{}", web.last());
+    assert!(
+        web.last().starts_with("POST / ") && web.last().contains("\nbody 100"),
+        "{}",
+        web.last()
+    );
     // Another port is another grant.
     let other = Web::start(hello()).await;
     let said = service.says(&format!("fetch GET {}", other.url("/"))).await;
@@ -38,7 +55,10 @@ async fn what_is_granted_is_reached_and_told_apart() {
     let used = service.drained().await;
     assert_eq!((used.calls, used.requests_out, used.refused_out), (3, 3, 1));
     assert!(used.bytes_out > 100_000 && used.bytes_in > 10, "{used:?}");
-    assert!(used.computing_us > 0 && used.memory_peak_bytes > 65_536, "{used:?}");
+    assert!(
+        used.computing_us > 0 && used.memory_peak_bytes > 65_536,
+        "{used:?}"
+    );
 }
 
 #[tokio::test]
@@ -87,7 +107,9 @@ async fn nothing_is_reached_without_a_grant_however_it_is_spelled() {
         "example.org:80@127.0.0.1",
         "",
     ] {
-        let said = service.says(&format!("fetch GET http://{host}:{port}/")).await;
+        let said = service
+            .says(&format!("fetch GET http://{host}:{port}/"))
+            .await;
         assert!(said.starts_with("error"), "{host}: {said}");
     }
     for url in [
@@ -108,8 +130,17 @@ async fn odd_spellings_of_what_is_granted_are_refused_too() {
     let web = Web::start(hello()).await;
     let port = web.address.port();
     let mut service = Service::with(&[web.grant(), format!("http-local:0.0.0.0:{port}")]).await;
-    for host in ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0.0.0.0", "user@127.0.0.1"] {
-        let said = service.says(&format!("fetch GET http://{host}:{port}/")).await;
+    for host in [
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "0.0.0.0",
+        "user@127.0.0.1",
+    ] {
+        let said = service
+            .says(&format!("fetch GET http://{host}:{port}/"))
+            .await;
         assert!(said.starts_with("error"), "{host}: {said}");
     }
     assert_eq!(web.connections(), 0);
@@ -161,7 +192,10 @@ async fn a_name_is_reached_only_at_addresses_that_its_grant_allows() {
     assert!(fetch("mixed").await.starts_with("200 "));
     assert_eq!(web.connections(), 2);
     let asked = web.last();
-    assert!(asked.contains(&format!("host: mixed.example.org:{port}")), "{asked}");
+    assert!(
+        asked.contains(&format!("host: mixed.example.org:{port}")),
+        "{asked}"
+    );
     let said = service.said();
     let allow = format!("skep plugin grant reach http-local:public.example.org:{port}");
     assert!(said.contains(&allow), "{said}");
@@ -220,7 +254,11 @@ async fn the_agent_itself_is_never_reached() {
         assert_eq!(said, "error ErrorCode::DestinationIpProhibited", "{url}");
     }
     assert_eq!(web.connections() + anywhere.connections(), 0);
-    assert!(service.said().contains("is the agent itself"), "{}", service.said());
+    assert!(
+        service.said().contains("is the agent itself"),
+        "{}",
+        service.said()
+    );
 }
 
 #[tokio::test]
@@ -238,7 +276,9 @@ async fn a_redirect_is_a_request_of_its_own() {
     })
     .await;
     let mut service = Service::with(&[web.grant()]).await;
-    let said = service.says(&format!("fetch GET {}", web.url("/other"))).await;
+    let said = service
+        .says(&format!("fetch GET {}", web.url("/other")))
+        .await;
     assert!(said.starts_with("302 0 "), "{said}");
     for path in ["/other", "/metadata", "/file"] {
         let said = service.says(&format!("follow {}", web.url(path))).await;
@@ -255,7 +295,13 @@ async fn a_certificate_is_believed_by_who_signed_it_and_for_whom() {
     let web = Web::at("127.0.0.1:0", Some(tls), hello()).await;
     let stranger = Authority::new().acceptor(&["right.example.org"]);
     let strange = Web::at("127.0.0.1:0", Some(stranger), hello()).await;
-    let plain = Web::start(hello()).await;
+    let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let deaf = plain.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = plain.accept().await {
+            let _ = stream.write_all(b"220 hive ESMTP\r\n").await;
+        }
+    });
     let (port, other) = (web.address.port(), strange.address.port());
     let mut service = Service::open(Wish {
         granted: vec![
@@ -263,7 +309,7 @@ async fn a_certificate_is_believed_by_who_signed_it_and_for_whom() {
             format!("http-local:wrong.example.org:{port}"),
             format!("http-local:right.example.org:{other}"),
             web.grant(),
-            plain.grant(),
+            format!("http-local:{deaf}"),
         ],
         resolver: Some(names.address),
         authorities: vec![authority.der.clone()],
@@ -271,14 +317,16 @@ async fn a_certificate_is_believed_by_who_signed_it_and_for_whom() {
     })
     .await;
     let mut fetch = async |host: &str, port: u16| {
-        service.says(&format!("fetch GET https://{host}:{port}/")).await
+        service
+            .says(&format!("fetch GET https://{host}:{port}/"))
+            .await
     };
     assert!(fetch("right.example.org", port).await.starts_with("200 "));
     assert!(fetch("127.0.0.1", port).await.starts_with("200 "));
     let certificate = "error ErrorCode::TlsCertificateError";
     assert_eq!(fetch("wrong.example.org", port).await, certificate);
     assert_eq!(fetch("right.example.org", other).await, certificate);
-    let said = fetch("127.0.0.1", plain.address.port()).await;
+    let said = fetch("127.0.0.1", deaf.port()).await;
     assert_eq!(said, "error ErrorCode::TlsProtocolError");
     assert_eq!(strange.asked.lock().unwrap().len(), 0);
 }
@@ -309,7 +357,10 @@ async fn headers_that_say_where_a_message_ends_are_the_hosts() {
         "content-length=5",
     ] {
         let said = service.says(&format!("fetch GET {url} {header}")).await;
-        assert!(said.starts_with("header") || said.starts_with("error"), "{header}: {said}");
+        assert!(
+            said.starts_with("header") || said.starts_with("error"),
+            "{header}: {said}"
+        );
     }
     assert_eq!(web.asked.lock().unwrap().len(), 0);
     let said = service.says(&format!("fetch CONNECT {url}")).await;

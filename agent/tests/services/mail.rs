@@ -26,7 +26,10 @@ pub(crate) fn alert(facts: &[(&str, String)]) -> Alert {
         node: None,
         at_unix_s: 1,
         resolved: false,
-        facts: facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        facts: facts
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
     }
 }
 
@@ -108,7 +111,10 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             "EHLO" if under_tls => b"250-hive\r\n250-AUTH LOGIN PLAIN\r\n250 SIZE 1000000\r\n",
             "EHLO" => b"250-hive\r\n250 STARTTLS\r\n",
             "STARTTLS" if mood == Mood::Injects => {
-                stream.write_all(b"220 go\r\n250-evil\r\n250 AUTH PLAIN\r\n").await.ok()?;
+                stream
+                    .write_all(b"220 go\r\n250-evil\r\n250 AUTH PLAIN\r\n")
+                    .await
+                    .ok()?;
                 return Some(stream.into_inner());
             }
             "STARTTLS" => {
@@ -202,16 +208,33 @@ async fn a_message_arrives_whole_and_the_password_under_tls_alone() {
         post.send().await.unwrap();
         let lines = post.lines();
         let signed = base64::engine::general_purpose::STANDARD.encode(format!("\0bee\0{PASSWORD}"));
-        let auth = lines.iter().find(|(_, line)| line.starts_with("AUTH")).unwrap();
-        assert_eq!(*auth, (true, format!("AUTH PLAIN {signed}\r\n")), "{security}");
+        let auth = lines
+            .iter()
+            .find(|(_, line)| line.starts_with("AUTH"))
+            .unwrap();
+        assert_eq!(
+            *auth,
+            (true, format!("AUTH PLAIN {signed}\r\n")),
+            "{security}"
+        );
         let under_tls = |line: &str| lines.iter().any(|(tls, heard)| *tls && heard == line);
         assert!(under_tls("RCPT TO:<a@example.org>\r\n"), "{lines:?}");
         assert!(under_tls("RCPT TO:<b@example.org>\r\n"));
-        assert!(lines.iter().any(|(tls, line)| *tls && line.starts_with("MAIL FROM:<hive@example.org>")));
+        assert!(
+            lines
+                .iter()
+                .any(|(tls, line)| *tls && line.starts_with("MAIL FROM:<hive@example.org>"))
+        );
         let text: String = lines.iter().map(|(_, line)| line.as_str()).collect();
         assert!(text.contains("Subject: =?utf-8?"), "{text}");
-        assert!(text.contains("\r\nDate: ") && text.contains("\r\nMessage-ID: <"), "{text}");
-        assert!(text.contains("\r\none\r\n..\r\n...two\r\nthree\r\n.\r\n"), "{text}");
+        assert!(
+            text.contains("\r\nDate: ") && text.contains("\r\nMessage-ID: <"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\r\none\r\n..\r\n...two\r\nthree\r\n.\r\n"),
+            "{text}"
+        );
         assert!(lines.iter().all(|(_, line)| line.ends_with("\r\n")));
     }
 }
@@ -223,20 +246,44 @@ async fn a_local_server_takes_mail_without_a_password_in_the_clear() {
         .without("user")
         .without("secret");
     post.send().await.unwrap();
-    assert!(post.lines().iter().any(|(tls, line)| !tls && line.starts_with("DATA")));
+    assert!(
+        post.lines()
+            .iter()
+            .any(|(tls, line)| !tls && line.starts_with("DATA"))
+    );
 }
 
 #[tokio::test]
 async fn what_a_server_refuses_is_said_so_that_it_can_be_acted_on() {
     let cases: [(Mood, &str, fn(&Error) -> bool); 6] = [
-        (Mood::Busy, "starttls", |error| matches!(error, Error::Exhausted(text) if text.contains("later"))),
-        (Mood::RefusesPassword, "tls", |error| matches!(error, Error::Denied(_))),
-        (Mood::RefusesRecipient, "tls", |error| {
-            matches!(error, Error::Invalid(what) if what.field.as_deref() == Some("recipients"))
+        (
+            Mood::Busy,
+            "starttls",
+            |error| matches!(error, Error::Exhausted(text) if text.contains("later")),
+        ),
+        (Mood::RefusesPassword, "tls", |error| {
+            matches!(error, Error::Denied(_))
         }),
-        (Mood::Plain, "starttls", |error| matches!(error, Error::Other(text) if text.contains("STARTTLS"))),
-        (Mood::Injects, "starttls", |error| matches!(error, Error::Other(text) if text.contains("before TLS"))),
-        (Mood::Floods, "starttls", |error| matches!(error, Error::Other(text) if text.contains("SMTP"))),
+        (
+            Mood::RefusesRecipient,
+            "tls",
+            |error| matches!(error, Error::Invalid(what) if what.field.as_deref() == Some("recipients")),
+        ),
+        (
+            Mood::Plain,
+            "starttls",
+            |error| matches!(error, Error::Other(text) if text.contains("STARTTLS")),
+        ),
+        (
+            Mood::Injects,
+            "starttls",
+            |error| matches!(error, Error::Other(text) if text.contains("before TLS")),
+        ),
+        (
+            Mood::Floods,
+            "starttls",
+            |error| matches!(error, Error::Other(text) if text.contains("SMTP")),
+        ),
     ];
     for (mood, security, expected) in cases {
         let mut post = Post::office(mood, security).await;
@@ -245,7 +292,8 @@ async fn what_a_server_refuses_is_said_so_that_it_can_be_acted_on() {
         assert!(!format!("{error:?}").contains(PASSWORD));
         // Where TLS did not begin, nothing was said that matters.
         let clear: Vec<_> = post.lines().into_iter().filter(|(tls, _)| !tls).collect();
-        let told = |(_, line): &(bool, String)| line.starts_with("AUTH") || line.starts_with("MAIL");
+        let told =
+            |(_, line): &(bool, String)| line.starts_with("AUTH") || line.starts_with("MAIL");
         assert!(!clear.iter().any(told), "{mood:?}: {clear:?}");
     }
 }
@@ -255,7 +303,11 @@ async fn what_a_plugin_writes_becomes_no_header_and_no_command() {
     let mut post = Post::office(Mood::Kind, "tls").await;
     for (name, value, field) in [
         ("sender", "a@example.org\r\nBcc: evil@example.org", "sender"),
-        ("sender", "a@example.org> SIZE=1\r\nRCPT TO:<evil@example.org", "sender"),
+        (
+            "sender",
+            "a@example.org> SIZE=1\r\nRCPT TO:<evil@example.org",
+            "sender",
+        ),
         ("to", "a@example.org\nevil@example.org", "recipients"),
         ("to", "", "recipients"),
         ("to", "nobody", "recipients"),
@@ -267,7 +319,11 @@ async fn what_a_plugin_writes_becomes_no_header_and_no_command() {
         post.set(name, value);
         match post.send().await {
             Err(Error::Invalid(invalid)) => {
-                assert_eq!(invalid.field.as_deref(), Some(field), "{value}: {invalid:?}");
+                assert_eq!(
+                    invalid.field.as_deref(),
+                    Some(field),
+                    "{value}: {invalid:?}"
+                );
             }
             other => panic!("{name} {value}: {other:?}"),
         }
@@ -275,10 +331,16 @@ async fn what_a_plugin_writes_becomes_no_header_and_no_command() {
     }
     let mut forged = alert(&post.facts);
     forged.title = "a\r\nBcc: evil@example.org".to_owned();
-    assert!(matches!(post.send_alert(forged).await, Err(Error::Invalid(_))));
+    assert!(matches!(
+        post.send_alert(forged).await,
+        Err(Error::Invalid(_))
+    ));
     let mut long = alert(&post.facts);
     long.text = "x".repeat((1 << 20) + 1);
-    assert!(matches!(post.send_alert(long).await, Err(Error::Invalid(_))));
+    assert!(matches!(
+        post.send_alert(long).await,
+        Err(Error::Invalid(_))
+    ));
     let many = vec!["a@example.org"; 101].join(";");
     post.set("to", &many);
     assert!(matches!(post.send().await, Err(Error::Invalid(_))));
@@ -299,7 +361,10 @@ async fn mail_goes_to_granted_servers_alone() {
         post.set("host", host);
         post.set("port", at);
         let error = post.send().await.unwrap_err();
-        assert!(matches!(error, Error::Denied(_) | Error::Invalid(_)), "{host}: {error:?}");
+        assert!(
+            matches!(error, Error::Denied(_) | Error::Invalid(_)),
+            "{host}: {error:?}"
+        );
     }
     assert!(post.lines().is_empty());
 }

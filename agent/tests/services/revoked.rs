@@ -47,11 +47,17 @@ async fn a_running_stream_ends_within_a_second() {
     for _ in 0..10 {
         assert!(matches!(service.event(stays).await, Event::Gained(_)));
     }
-    let said = service.says(&format!("fetch GET {}", web.url("/quick"))).await;
+    let said = service
+        .says(&format!("fetch GET {}", web.url("/quick")))
+        .await;
     assert_eq!(said, "error ErrorCode::HttpRequestDenied");
     // And back again.
-    service.send(&ToService::Rights(rights(&[web.grant()], &[]))).await;
-    let said = service.says(&format!("fetch GET {}", web.url("/quick"))).await;
+    service
+        .send(&ToService::Rights(rights(&[web.grant()], &[])))
+        .await;
+    let said = service
+        .says(&format!("fetch GET {}", web.url("/quick")))
+        .await;
     assert!(said.ends_with(" quick"), "{said}");
 }
 
@@ -67,7 +73,9 @@ async fn a_secret_that_is_revoked_ends_who_opened_it() {
     .await;
     let id = service.begin("secret key\nsleep 9223372036854775808").await;
     assert!(matches!(service.event(id).await, Event::Gained(_)));
-    service.send(&ToService::Rights(rights(&[web.grant()], &secrets))).await;
+    service
+        .send(&ToService::Rights(rights(&[web.grant()], &secrets)))
+        .await;
     match service.rest(id).await.1 {
         Event::Failed(Error::Denied(text)) => assert!(text.contains("the secret `key`"), "{text}"),
         other => panic!("{other:?}"),
@@ -83,7 +91,12 @@ async fn a_wider_grant_in_the_place_of_a_narrow_one_ends_nothing() {
     let mut service = Service::with(&[web.grant(), format!("http-local:localhost:{port}")]).await;
     let id = service.begin(&format!("stream {}", web.url("/"))).await;
     assert!(matches!(service.event(id).await, Event::Gained(_)));
-    service.send(&ToService::Rights(rights(&[web.grant(), "secret:new".to_owned()], &[]))).await;
+    service
+        .send(&ToService::Rights(rights(
+            &[web.grant(), "secret:new".to_owned()],
+            &[],
+        )))
+        .await;
     for _ in 0..10 {
         assert!(matches!(service.event(id).await, Event::Gained(_)));
     }

@@ -34,14 +34,26 @@ async fn a_secret_stands_in_headers_alone() {
     let web = Web::start(echo()).await;
     let mut service = keeper(&web).await;
     let url = web.url("/");
-    let said = service.says(&format!("with-secret key header GET {url}")).await;
+    let said = service
+        .says(&format!("with-secret key header GET {url}"))
+        .await;
     assert!(said.starts_with("200 "), "{said}");
-    assert!(web.last().contains(&format!("authorization: Bearer {KEY}")), "{}", web.last());
+    assert!(
+        web.last().contains(&format!("authorization: Bearer {KEY}")),
+        "{}",
+        web.last()
+    );
     // In a URL, or in a header's name, the stand-in is just text.
     for place in ["url", "name"] {
-        service.says(&format!("with-secret key {place} GET {url}")).await;
+        service
+            .says(&format!("with-secret key {place} GET {url}"))
+            .await;
         assert!(!web.last().contains(KEY), "{place}: {}", web.last());
-        assert!(web.last().contains("skep-secret-"), "{place}: {}", web.last());
+        assert!(
+            web.last().contains("skep-secret-"),
+            "{place}: {}",
+            web.last()
+        );
     }
 }
 
@@ -56,8 +68,14 @@ async fn a_stand_in_is_the_calls_own_and_says_nothing() {
     assert!(!first.contains(KEY));
     // One call's stand-in means nothing in another.
     let stolen = first.trim_start_matches("stands ");
-    service.says(&format!("fetch GET {} x-key={stolen}", web.url("/"))).await;
-    assert!(web.last().contains(stolen) && !web.last().contains(KEY), "{}", web.last());
+    service
+        .says(&format!("fetch GET {} x-key={stolen}", web.url("/")))
+        .await;
+    assert!(
+        web.last().contains(stolen) && !web.last().contains(KEY),
+        "{}",
+        web.last()
+    );
 }
 
 #[tokio::test]
@@ -72,7 +90,10 @@ async fn what_cannot_be_used_is_said() {
     ] {
         let said = service.says(&format!("secret {name}")).await;
         assert!(said.contains(word), "{name}: {said}");
-        assert!(!said.contains("evil") && !said.contains("not-granted"), "{said}");
+        assert!(
+            !said.contains("evil") && !said.contains("not-granted"),
+            "{said}"
+        );
     }
 }
 
@@ -88,5 +109,9 @@ async fn a_secret_that_a_server_echoes_is_dots_in_lines_and_errors() {
     };
     assert!(web.last().contains(KEY), "{}", web.last());
     assert!(error.contains("•••") && !error.contains(KEY), "{error}");
-    assert!(service.said().contains("•••") && !service.said().contains(KEY), "{}", service.said());
+    assert!(
+        service.said().contains("•••") && !service.said().contains(KEY),
+        "{}",
+        service.said()
+    );
 }

@@ -97,7 +97,12 @@ impl Web {
     }
 
     pub(crate) fn last(&self) -> String {
-        self.asked.lock().unwrap().last().cloned().unwrap_or_default()
+        self.asked
+            .lock()
+            .unwrap()
+            .last()
+            .cloned()
+            .unwrap_or_default()
     }
 }
 

@@ -20,7 +20,10 @@ async fn a_request_through_the_sandbox_costs_little() {
     for _ in 0..ROUNDS {
         let began = Instant::now();
         let mut stream = TcpStream::connect(web.address).await.unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
         direct.push(began.elapsed());

@@ -22,7 +22,8 @@ async fn each_vice_ends_its_own_call() {
         ("spin", "ran longer than 0.5 s in `next`"),
         ("spin-host", "ran longer than 0.5 s in `next`"),
         ("start: spin", "ran longer than 0.5 s in `start`"),
-        ("recurse", "stack limit"),
+        ("recurse", "in `next`"),
+        ("fields 100000", "total size of fields exceeds limit"),
         ("panic a b", "it panicked at"),
         ("grow", "memory limit of 128 MiB"),
         ("handles 1000000", "trapped in `next`"),
@@ -49,11 +50,12 @@ async fn each_vice_ends_its_own_call() {
 async fn what_is_too_much_is_refused_without_a_fault() {
     let web = Web::start(|_| text("200 OK", "", "")).await;
     let mut service = Service::with(&[web.grant()]).await;
-    let said = service.says("fields 100000").await;
-    assert!(said.contains("SizeExceeded") || said.contains("Forbidden") || said.contains("error"), "{said}");
     assert_eq!(service.says("poll 1000").await, "1000");
     let said = service.says(&format!("at-once 20 {}", web.url("/"))).await;
-    assert!(said.starts_with("4 ") && said.contains("ConnectionLimitReached"), "{said}");
+    assert!(
+        said.starts_with("4 ") && said.contains("ConnectionLimitReached"),
+        "{said}"
+    );
     let said = service.says(&format!("many 1100 {}", web.url("/"))).await;
     assert_eq!(said, "error ErrorCode::ConnectionLimitReached");
     assert!(service.faults.is_empty(), "{:?}", service.faults);
@@ -84,7 +86,10 @@ async fn a_flood_of_lines_is_counted_and_no_line_is_another() {
     assert!(service.lines.len() < 3_000, "{}", service.lines.len());
     for line in &service.lines {
         assert!(line.text.len() <= 4_096);
-        assert!(!line.text.contains(['\n', '\u{1b}', '\u{202e}']), "{line:?}");
+        assert!(
+            !line.text.contains(['\n', '\u{1b}', '\u{202e}']),
+            "{line:?}"
+        );
     }
 }
 
@@ -99,7 +104,10 @@ async fn calls_that_compute_do_not_hold_up_others() {
     })
     .await;
     service.says(&format!("fetch GET {}", web.url("/"))).await;
-    let spinning = [service.begin("spin").await, service.begin("spin-host").await];
+    let spinning = [
+        service.begin("spin").await,
+        service.begin("spin-host").await,
+    ];
     let mut took = Vec::new();
     for _ in 0..20 {
         let began = Instant::now();
@@ -111,7 +119,9 @@ async fn calls_that_compute_do_not_hold_up_others() {
     // Some ten turns of four milliseconds each; without turns it would be a minute.
     assert!(took[10] < Duration::from_secs(1), "{took:?}");
     for id in spinning {
-        service.send(&skep::protocol::ToService::Cancel { request: id }).await;
+        service
+            .send(&skep::protocol::ToService::Cancel { request: id })
+            .await;
     }
     assert_eq!(service.says("say hello").await, "hello");
     assert!(service.faults.is_empty(), "{:?}", service.faults);
@@ -127,14 +137,21 @@ async fn all_calls_together_have_a_limit_of_memory_and_number() {
     // Each takes a hundred megabytes and keeps them.
     let mut greedy = Vec::new();
     for _ in 0..14 {
-        greedy.push(service.begin("touch 100000000\nsleep 9223372036854775808").await);
+        greedy.push(
+            service
+                .begin("touch 100000000\nsleep 9223372036854775808")
+                .await,
+        );
     }
     let mut refused = 0;
     for id in &greedy {
         match service.event(*id).await {
             Event::Gained(_) => {}
             Event::Failed(Error::Other(error)) => {
-                assert!(error.contains("for all calls of a service together"), "{error}");
+                assert!(
+                    error.contains("for all calls of a service together"),
+                    "{error}"
+                );
                 refused += 1;
             }
             other => panic!("{other:?}"),
@@ -142,7 +159,9 @@ async fn all_calls_together_have_a_limit_of_memory_and_number() {
     }
     assert!((3..=6).contains(&refused), "{refused}");
     for id in greedy {
-        service.send(&skep::protocol::ToService::Cancel { request: id }).await;
+        service
+            .send(&skep::protocol::ToService::Cancel { request: id })
+            .await;
     }
     assert_eq!(service.says("touch 100000000").await, "100000000");
 
@@ -155,7 +174,9 @@ async fn all_calls_together_have_a_limit_of_memory_and_number() {
         other => panic!("{other:?}"),
     }
     for id in waiting {
-        service.send(&skep::protocol::ToService::Cancel { request: id }).await;
+        service
+            .send(&skep::protocol::ToService::Cancel { request: id })
+            .await;
     }
     assert_eq!(service.says("say hello").await, "hello");
 }

@@ -59,7 +59,11 @@ impl Upstream for Reach {
             lines.pop_front();
         }
         // A request that is not its own must not get an event.
-        let request = if model == "liar" { request + 1 } else { request };
+        let request = if model == "liar" {
+            request + 1
+        } else {
+            request
+        };
         Ok(Script {
             request,
             lines,

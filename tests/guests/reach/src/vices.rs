@@ -96,7 +96,10 @@ pub(crate) fn indulge(vice: &str, rest: &str) -> Result<String, Error> {
             Ok("logged".to_owned())
         }
         "log-long" => {
-            write(Level::Info, &"x".repeat(usize::try_from(number).unwrap_or_default()));
+            write(
+                Level::Info,
+                &"x".repeat(usize::try_from(number).unwrap_or_default()),
+            );
             Ok("logged".to_owned())
         }
         "forge" => {
@@ -129,7 +132,9 @@ pub(crate) fn indulge(vice: &str, rest: &str) -> Result<String, Error> {
         }
         "at-once" => {
             let url = rest.split(' ').nth(1).unwrap_or_default();
-            let held: Vec<_> = (0..number).map(|_| net::send("GET", url, &[], None)).collect();
+            let held: Vec<_> = (0..number)
+                .map(|_| net::send("GET", url, &[], None))
+                .collect();
             let errors: Vec<_> = held.into_iter().filter_map(Result::err).collect();
             Ok(format!("{} {:?}", errors.len(), errors.last()))
         }

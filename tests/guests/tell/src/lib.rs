@@ -34,7 +34,9 @@ mod notifier {
             };
             let server = Server {
                 host: fact("host").unwrap_or_default(),
-                port: fact("port").and_then(|port| port.parse().ok()).unwrap_or_default(),
+                port: fact("port")
+                    .and_then(|port| port.parse().ok())
+                    .unwrap_or_default(),
                 security: match fact("security").as_deref() {
                     Some("tls") => Security::Tls,
                     Some("starttls") => Security::Starttls,
