@@ -115,6 +115,8 @@ pub enum EgressError {
     AnswerHeaders,
     #[error("the answer's body is over the limit of {0} bytes")]
     AnswerBody(u64),
+    #[error("the answer broke off")]
+    Cut,
     #[error("the connection failed")]
     Http(#[from] hyper::Error),
 }

@@ -82,14 +82,14 @@
 //! authors = ["Somebody <somebody@example.org>"]
 //! ```
 //!
-//! Plugins that reach out add capabilities and settings; [`upstream`] shows how.
+//! Plugins that reach out add capabilities and settings; [`upstream`](mod@upstream) shows how.
 //!
 //! # Chapters
 //!
-//! - [`scheduler`]: a policy is an order of what is eligible; [`scheduler::Cluster`] does the rest.
-//! - [`engine`]: a state machine that the host drives, with the kernels of [`engine::compute`].
-//! - [`upstream`]: the models of a service elsewhere, and what it says to a request.
-//! - [`notifier`]: one alert, delivered, with [`notifier::Alert::plain`] and its kin for the words.
+//! - [`scheduler`](mod@scheduler): a policy is an order of what is eligible; [`scheduler::Cluster`] does the rest.
+//! - [`engine`](mod@engine): a state machine that the host drives, with the kernels of [`engine::compute`].
+//! - [`upstream`](mod@upstream): the models of a service elsewhere, and what it says to a request.
+//! - [`notifier`](mod@notifier): one alert, delivered, with [`notifier::Alert::plain`] and its kin for the words.
 //! - [`http`]: requests to granted hosts, answers that come in pieces, and what can go wrong with them.
 //! - [`mail`]: a message through a granted server.
 //!

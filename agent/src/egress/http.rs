@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header};
-use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Body;
 use hyper::client::conn::http1;
+use hyper::http::uri::{Authority, Scheme};
+use hyper::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version, header,
+};
 use hyper_util::rt::TokioIo;
 use skep_core::capability::Host;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -229,17 +231,36 @@ fn check(method: &Method, headers: &HeaderMap) -> Result<(), EgressError> {
     Ok(())
 }
 
+/// How it looks when somebody hangs up in the middle.
+const BROKEN_OFF: [std::io::ErrorKind; 3] = [
+    std::io::ErrorKind::UnexpectedEof,
+    std::io::ErrorKind::ConnectionReset,
+    std::io::ErrorKind::BrokenPipe,
+];
+
 /// What hyper says, in our words where we have some.
 fn failed(error: hyper::Error) -> EgressError {
     if error.is_parse_too_large() {
         return EgressError::AnswerHeaders;
+    }
+    if error.is_incomplete_message() {
+        return EgressError::Cut;
     }
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(cause) = source {
         if cause.is::<LengthLimitError>() {
             return EgressError::RequestBody(OUT_BODY_BYTES as u64);
         }
+        let io = cause
+            .downcast_ref::<std::io::Error>()
+            .map(std::io::Error::kind);
+        if io.is_some_and(|kind| BROKEN_OFF.contains(&kind)) {
+            return EgressError::Cut;
+        }
         source = cause.source();
     }
     EgressError::Http(error)
 }
+
+#[cfg(test)]
+mod tests;

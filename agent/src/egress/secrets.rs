@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use http::{HeaderMap, HeaderValue};
+use hyper::http::{HeaderMap, HeaderValue};
 use skep_core::capability::SecretName;
 
 use super::rights::{Scope, Use, held, may_use};
@@ -180,5 +180,39 @@ impl Redactor {
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Redactor({})", self.texts.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_secret_goes_first_and_short_ones_stay() {
+        let secret = |name: &str, text: &str| {
+            let name: SecretName = name.parse().unwrap();
+            (name, SecretText::new(text.to_owned()))
+        };
+        let redactor = Redactor::new(&Rights {
+            granted: Vec::new(),
+            secrets: [
+                secret("a", "abcd"),
+                secret("b", "abcdefgh"),
+                secret("c", "x"),
+            ]
+            .into(),
+        });
+        assert_eq!(redactor.redact("x abcdefgh abcd!"), "x ••• •••!");
+    }
+
+    #[test]
+    fn a_value_with_a_secret_is_still_one_value() {
+        let text = |text: &str| SecretText::new(text.to_owned());
+        let filled = |text: &SecretText| filled(b"Bearer STAND!", 7, 5, text);
+        assert_eq!(filled(&text("key")).unwrap(), "Bearer key!");
+        assert!(filled(&text("key")).unwrap().is_sensitive());
+        assert!(filled(&text("a\r\nb")).is_none());
+        assert_eq!(find(b"Bearer STAND!", b"STAND"), Some(7));
+        assert_eq!(find(b"STAN", b"STAND"), None);
     }
 }

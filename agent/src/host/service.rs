@@ -164,6 +164,10 @@ impl ServicePlugin {
             plugin: plugin.clone(),
             what: format!("{error:#}"),
         };
+        if !matches!(parts.world, World::Upstream | World::Notifier) {
+            let what = format!("no service has the world `{}`", parts.world.name());
+            return Err(Fault::Unfit { plugin, what }.into());
+        }
         let engine = runtime::engine(parts.world).map_err(unfit)?;
         let component = load::compiled(&engine, parts.compiled)
             .map_err(|error| ServiceLoadError::Stale(format!("{error:#}")))?;

@@ -311,11 +311,13 @@ impl Service {
         std::fs::read_dir(folder).map_or(0, Iterator::count)
     }
 
-    /// How much memory it takes, in bytes.
+    /// How much memory it takes, in bytes, without what is in files.
     pub(crate) fn resident_bytes(&self) -> u64 {
         let status = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(status).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"));
         let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
         kib.unwrap_or_default() * 1024
     }

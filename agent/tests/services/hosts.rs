@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
 use crate::bench::{Service, Wish};
 use crate::servers::{Authority, Names, Piece, Web, text};
 
@@ -292,7 +295,13 @@ async fn a_certificate_is_believed_by_who_signed_it_and_for_whom() {
     let web = Web::at("127.0.0.1:0", Some(tls), hello()).await;
     let stranger = Authority::new().acceptor(&["right.example.org"]);
     let strange = Web::at("127.0.0.1:0", Some(stranger), hello()).await;
-    let plain = Web::start(hello()).await;
+    let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let deaf = plain.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = plain.accept().await {
+            let _ = stream.write_all(b"220 hive ESMTP\r\n").await;
+        }
+    });
     let (port, other) = (web.address.port(), strange.address.port());
     let mut service = Service::open(Wish {
         granted: vec![
@@ -300,7 +309,7 @@ async fn a_certificate_is_believed_by_who_signed_it_and_for_whom() {
             format!("http-local:wrong.example.org:{port}"),
             format!("http-local:right.example.org:{other}"),
             web.grant(),
-            plain.grant(),
+            format!("http-local:{deaf}"),
         ],
         resolver: Some(names.address),
         authorities: vec![authority.der.clone()],
@@ -317,7 +326,7 @@ async fn a_certificate_is_believed_by_who_signed_it_and_for_whom() {
     let certificate = "error ErrorCode::TlsCertificateError";
     assert_eq!(fetch("wrong.example.org", port).await, certificate);
     assert_eq!(fetch("right.example.org", other).await, certificate);
-    let said = fetch("127.0.0.1", plain.address.port()).await;
+    let said = fetch("127.0.0.1", deaf.port()).await;
     assert_eq!(said, "error ErrorCode::TlsProtocolError");
     assert_eq!(strange.asked.lock().unwrap().len(), 0);
 }

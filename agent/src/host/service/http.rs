@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, Request, Response};
 use http_body_util::BodyExt;
+use hyper::http::{HeaderName, Request, Response};
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{
     Error as WasiError, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks,
@@ -123,6 +123,7 @@ fn in_its_words(error: EgressError) -> WasiError {
         EgressError::RequestBody(limit) => WasiError::HttpRequestBodySize(Some(limit)),
         EgressError::AnswerHeaders => WasiError::HttpResponseHeaderSectionSize(None),
         EgressError::AnswerBody(limit) => WasiError::HttpResponseBodySize(Some(limit)),
+        EgressError::Cut => WasiError::HttpResponseIncomplete,
         EgressError::Http(error) => WasiError::Hyper(error),
     }
 }

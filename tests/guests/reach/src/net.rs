@@ -3,8 +3,9 @@
 use skep_sdk::upstream::bindings::wasi::http::outgoing_handler;
 use skep_sdk::upstream::bindings::wasi::http::types::{
     ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
-    Scheme,
+    Scheme, http_error_code,
 };
+use skep_sdk::upstream::bindings::wasi::io::error::Error as IoError;
 use skep_sdk::upstream::bindings::wasi::io::streams::{InputStream, StreamError};
 use skep_sdk::upstream::{Error, Secret};
 
@@ -37,7 +38,7 @@ impl Reading {
             Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
             Err(StreamError::Closed) => None,
             Err(StreamError::LastOperationFailed(error)) => {
-                Some(format!("broken: {}", error.to_debug_string()))
+                Some(format!("broken: {}", broken(&error)))
             }
         }
     }
@@ -140,7 +141,7 @@ fn shown(response: &IncomingResponse) -> String {
                 }
                 Err(StreamError::Closed) => break,
                 Err(StreamError::LastOperationFailed(error)) => {
-                    end = format!(" broken: {}", error.to_debug_string());
+                    end = format!(" broken: {}", broken(&error));
                     break;
                 }
             }
@@ -151,6 +152,14 @@ fn shown(response: &IncomingResponse) -> String {
         text.push_str(&format!(" {name}={}", String::from_utf8_lossy(&value)));
     }
     format!("{text} {}{end}", String::from_utf8_lossy(&bytes))
+}
+
+/// Why a body broke off, as a code if there is one.
+fn broken(error: &IoError) -> String {
+    match http_error_code(error) {
+        Some(code) => format!("{code:?}"),
+        None => error.to_debug_string(),
+    }
 }
 
 fn unescaped(value: &str) -> String {
