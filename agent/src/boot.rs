@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::agent::Agent;
 use crate::cluster::{self, Cluster, Readings};
 use crate::config::{self, Override, Settings, Source};
-use crate::diagnosis::BurnIns;
+use crate::diagnosis::{self, BurnIns, Choice};
 use crate::fleet::{Fleet, FleetSettings};
 use crate::http::{Ending, Port, Server};
 use crate::identity::{Identity, Lock};
@@ -88,9 +88,18 @@ pub fn runtime() -> std::io::Result<Runtime> {
 pub async fn start(start: Start) -> Result<Running, StartError> {
     let environment = |name: &str| std::env::var(name).ok();
     let paths = Paths::choose(start.home.as_deref(), environment)?;
-    let settings = read_settings(&start, &paths)?;
+    let (settings, choice) = read_settings(&start, &paths)?;
     let logs = LogRing::new();
     logging::begin(&settings.log, &logs);
+    if let Some(choice) = choice {
+        let passed_over = choice.passed_over.join("; ");
+        tracing::info!(
+            device = choice.device,
+            name = choice.name,
+            passed_over,
+            "chose what to compute on"
+        );
+    }
 
     paths.create()?;
     let lock = Lock::take(&paths)?;
@@ -222,7 +231,8 @@ fn places(settings: &Settings, paths: &Paths) -> Places {
     }
 }
 
-fn read_settings(start: &Start, paths: &Paths) -> Result<Settings, StartError> {
+/// The settings, and what was chosen to compute on where they leave that open.
+fn read_settings(start: &Start, paths: &Paths) -> Result<(Settings, Option<Choice>), StartError> {
     let usual = paths.config_file();
     let named = start
         .config
@@ -234,8 +244,15 @@ fn read_settings(start: &Start, paths: &Paths) -> Result<Settings, StartError> {
     // A variable that is not text cannot be one of ours.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let config = config::load(source, environment, &start.overrides)?;
-    Ok(Settings::try_from(config)?)
+    let mut config = config::load(source, environment, &start.overrides)?;
+    let mut choice = None;
+    if config.node.device.as_deref() == Some(DEVICE_AUTO) {
+        let executable = std::env::current_exe().map_err(StartError::Executable)?;
+        let chosen = diagnosis::choose(&executable, config.node.cuda_library.as_deref());
+        config.node.device = Some(chosen.device.clone());
+        choice = Some(chosen);
+    }
+    Ok((Settings::try_from(config)?, choice))
 }
 
 async fn policies(fleet: &Fleet, source: &scheduling::Source) -> Result<Policies, StartError> {
@@ -275,6 +292,9 @@ fn core_settings(settings: &Settings) -> skep_core::Settings {
         loaded_max: settings.models.loaded_max,
     }
 }
+
+/// `node.device` that leaves the choice to us.
+const DEVICE_AUTO: &str = "auto";
 
 /// More threads only take the cores from the workers, and cost memory.
 const THREADS_MAX: usize = 4;

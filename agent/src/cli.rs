@@ -76,8 +76,9 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     };
     let client = || connect(paths().ok().as_ref());
     match command {
-        Command::Worker => return Ok(crate::worker::main()),
         Command::Service => return Ok(crate::service::main()),
+        Command::Worker { walls: false } => return Ok(crate::worker::main()),
+        Command::Worker { walls: true } => return Ok(crate::worker::try_walls()),
         Command::Compile { arguments } => return Ok(crate::compiler::main(arguments)),
         Command::Up(up) => return up::up(home.as_deref(), &up),
         Command::Diagnose(wish) => return Ok(crate::diagnosis::main(&wish)),

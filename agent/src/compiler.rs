@@ -19,10 +19,12 @@ use rustix::process::{Resource, Rlimit};
 
 pub use cache::{CompileError, Compiled};
 
+use crate::confine::Walls;
 use crate::host::{World, inspect, precompile};
 use crate::limits::{COMPILE_CPU, COMPILE_MEMORY_BYTES, COMPILED_BYTES, COMPONENT_BYTES};
 
-/// The child: `skep compile --world WORLD IN OUT`. `OUT` must not exist. Says what is wrong on standard error.
+/// The child: `skep compile --world WORLD IN OUT`. `OUT` must not exist; whoever started it removes it after a failure. Says
+/// what is wrong on standard error.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,8 +56,24 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
         .to_string_lossy()
         .parse()
         .map_err(anyhow::Error::msg)?;
+    let (input, output) = (Path::new(input), Path::new(output));
+    let from =
+        File::open(input).with_context(|| format!("could not read `{}`", input.display()))?;
+    let to = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(output)
+        .with_context(|| format!("could not write `{}`", output.display()))?;
     limit_self().context("could not limit this process")?;
-    compile(world, Path::new(input), Path::new(output))
+    // Before the first byte is looked at. What this system lacks of them, `skep doctor` tells.
+    Walls {
+        file_bytes: COMPILED_BYTES,
+        ..Walls::default()
+    }
+    .raise()
+    .context("could not confine this process")?;
+    compile(world, from, to)
 }
 
 /// Copies this program to `output` with its own plugins compiled; what was compiled is kept in `compiled` beside it.
@@ -78,14 +96,10 @@ fn seal(output: &Path) -> anyhow::Result<()> {
     Ok(runtime.block_on(compiled.seal(output, &components))?)
 }
 
-fn compile(world: World, input: &Path, output: &Path) -> anyhow::Result<()> {
+fn compile(world: World, from: File, mut to: File) -> anyhow::Result<()> {
     let mut component = Vec::new();
-    File::open(input)
-        .and_then(|file| {
-            file.take(COMPONENT_BYTES as u64 + 1)
-                .read_to_end(&mut component)
-        })
-        .with_context(|| format!("could not read `{}`", input.display()))?;
+    from.take(COMPONENT_BYTES as u64 + 1)
+        .read_to_end(&mut component)?;
     let inspection = inspect(&component)?;
     match inspection.world {
         Some(found) if found == world => {}
@@ -103,13 +117,8 @@ fn compile(world: World, input: &Path, output: &Path) -> anyhow::Result<()> {
         );
     }
     let compiled = precompile(world, &component)?;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(output)?;
-    file.write_all(&compiled)?;
-    file.sync_all()?;
+    to.write_all(&compiled)?;
+    to.sync_all()?;
     Ok(())
 }
 

@@ -46,7 +46,7 @@ pub struct NodeConfig {
     /// How many threads a worker computes with; by default one for each core it may use.
     pub threads: Option<u32>,
     /// What models compute on: `cpu`, the default, or a card: `cuda` or `cuda:N` by NVIDIA's driver, `hip` or `hip:N` by AMD's
-    /// runtime, `vulkan` or `vulkan:N` by any.
+    /// runtime, `vulkan` or `vulkan:N` by any. `auto` takes the first of these that works when the agent starts.
     pub device: Option<String>,
     /// Where the NVIDIA driver's library is, if it is not found by its name.
     pub cuda_library: Option<PathBuf>,

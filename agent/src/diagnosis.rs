@@ -6,6 +6,7 @@
 
 mod burn_ins;
 mod child;
+mod choose;
 mod process;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use skep_hw::diag::{Progress, Report};
 
 pub use self::burn_ins::{BurnIns, Busy, Running};
 pub use self::child::main;
+pub use self::choose::{Choice, choose};
 pub use self::process::{Cancel, DiagnosisError, run};
 
 /// What a process that diagnoses is to do; also its command line.
@@ -42,6 +44,9 @@ pub struct Wish {
     /// Which tests; without, all
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Tests nothing, and says which card models would best compute on
+    #[arg(long)]
+    pub choose: bool,
 }
 
 /// What the process says, one a line.
@@ -51,6 +56,7 @@ enum Line {
     Progress(Progress),
     Report(Box<Report>),
     Failed(Failed),
+    Choice(Choice),
 }
 
 /// Why there is no report.

@@ -8,6 +8,7 @@ mod folders;
 mod machine;
 mod models;
 mod port;
+mod walls;
 
 use serde::Serialize;
 
@@ -55,6 +56,7 @@ impl Report {
         let seen = agent::look(&mut report, paths, client);
         folders::look(&mut report, paths);
         machine::look(&mut report, seen.node.as_ref());
+        walls::look(&mut report);
         models::look(&mut report, &seen);
         report.findings.sort_by_key(|finding| finding.severity);
         report

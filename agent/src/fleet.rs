@@ -9,6 +9,7 @@
 //! `Exchange` waits. One thread, `spawner`, starts all processes (see there why).
 
 mod backoff;
+mod cries;
 mod error;
 mod exchange;
 mod faults;

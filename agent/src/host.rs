@@ -27,7 +27,8 @@ pub use fault::Fault;
 pub use files::SourceFile;
 pub(crate) use inspect::hex;
 pub use inspect::{InspectError, Inspection, inspect};
-pub(crate) use log::{Pen, printable};
+pub(crate) use log::Pen;
+pub use log::printable;
 
 pub use runtime::{World, precompile};
 pub use scheduler::{Known, Scheduler, SchedulerLoadError};

@@ -30,6 +30,7 @@ pub mod client;
 pub mod cluster;
 pub mod compiler;
 pub mod config;
+pub mod confine;
 pub mod diagnosis;
 pub mod doctor;
 pub mod egress;

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 mod nodes;
 mod services;
+mod walls;
 
 pub use self::nodes::*;
 pub use self::services::*;
+pub use self::walls::*;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;

@@ -8,7 +8,8 @@
 //! models/
 //!   blobs/sha256-<64 hex>     the bytes, each once, however many names they have
 //!   manifests/<name>.json     a name, its digest, size, source and time
-//!   packed/sha256-<64 hex>    what a worker has packed of the bytes; `.card`: what they took of a card
+//!   packed/sha256-<64 hex>/   what a worker has packed of the bytes: all that it may write to
+//!   packed/sha256-….card      what they took of a card
 //!   partial/<key>.part        what an interrupted pull has so far
 //!   partial/<key>.json        which file that is, so that the next pull can go on
 //! ```

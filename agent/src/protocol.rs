@@ -30,4 +30,4 @@ pub use yielded::{
 
 /// The version that both ends of a worker's socket must speak. They come from one executable, so a
 /// difference means that the executable was replaced under a running agent.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;

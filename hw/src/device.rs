@@ -111,6 +111,13 @@ impl Device {
         &self.0.name
     }
 
+    /// Whether the processor computes: the usual device, or a driver for cards that stands in for one.
+    #[must_use]
+    pub fn is_processor(&self) -> bool {
+        let card = self.0.card.as_ref();
+        card.is_none_or(|card| card.is_processor())
+    }
+
     /// A card's name that stays the same over restarts, as telemetry has it, where its driver tells one.
     #[must_use]
     pub fn id(&self) -> Option<String> {

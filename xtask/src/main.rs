@@ -13,6 +13,7 @@ mod bindgen;
 mod ci;
 mod cluster;
 mod crash;
+mod fuzz;
 mod kernels;
 mod lavapipe;
 mod plugins;
@@ -20,6 +21,7 @@ mod python;
 mod server;
 mod setup;
 mod step;
+mod swarm;
 mod test;
 mod tidy;
 
@@ -56,6 +58,8 @@ fn run() -> Result<()> {
         "bench" => bench::run(&rest(&mut arguments)?),
         "cluster" => cluster::run(&rest(&mut arguments)?),
         "crash" => crash::run(&rest(&mut arguments)?),
+        "fuzz" => fuzz::run(&rest(&mut arguments)?),
+        "swarm" => swarm::run(&rest(&mut arguments)?),
         "sim" => sim(&rest(&mut arguments)?),
         "bindgen" => bindgen::run(),
         "kernels" => kernels::run(&rest(&mut arguments)?),
@@ -109,6 +113,8 @@ cargo xtask VERB
                  of models or types, [--threads N] instead of 1 and 2
   cluster [N]    a cluster of N machines (3) on this one, in network namespaces; as root
   crash          the log against kill -9 and power loss: --cycles N of each kind and engine (1000); as root
+  fuzz [SECONDS] each fuzz target for so long (60); with nightly and `cargo fuzz`
+  swarm [N]      N generated components (10000) through compiler and linker; writes tests/hostile/RESULTS.md
   sim [VERB]     many cores on virtual time; alone it lists its verbs
   ci             format, rules, lints, plugins, tests, documents, licences
   bindgen        write the bindings to AMD's library anew from its header

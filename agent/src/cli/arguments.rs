@@ -109,7 +109,11 @@ pub(super) enum Command {
     },
     /// Run one model for an agent, over the socket that is standard input
     #[command(hide = true)]
-    Worker,
+    Worker {
+        /// Say which walls stand around one here, and end
+        #[arg(long)]
+        walls: bool,
+    },
 
     /// Run an adapter or a notifier for an agent
     #[command(hide = true)]

@@ -1,7 +1,7 @@
 //! The process that diagnoses one card: tells how far it is and what it found, a line of JSON each, on standard output.
 //!
-//! Decides that it ends when nobody listens: when its standard input ends, or its output cannot be written. Refuses to
-//! judge.
+//! Decides that it ends when nobody listens: when its standard input ends, or its output cannot be written; and that the
+//! vendor's driver, which is all that it runs of others, may read whatever this user may and change nothing. Refuses to judge.
 
 use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
@@ -15,15 +15,34 @@ use skep_hw::diag::{self, Settings, Test};
 use skep_hw::telemetry::{self, Places, Vendor, VendorWatch};
 use skep_hw::{Device, DeviceError, GpuError};
 
-use super::{Failed, Line, Wish};
+use super::{Failed, Line, Wish, choose};
+use crate::confine::{self, Walls};
 
 /// Runs it. The exit status says nothing that the lines do not.
 #[must_use]
 pub fn main(wish: &Wish) -> ExitCode {
-    // It never outlives whoever asked.
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
-    let last = match diagnose(wish) {
-        Ok(report) => Line::Report(Box::new(report)),
+    let confined = confine::begin().and_then(|()| {
+        Walls {
+            // Its environment says where libraries are, so that may be anywhere.
+            read: vec!["/".into()],
+            devices: true,
+            ..Walls::default()
+        }
+        .raise()
+    });
+    let confined = confined.map_err(|error| Failed {
+        message: format!("could not confine the process: {}", chain(&error)),
+        absent: false,
+    });
+    let outcome = confined.and_then(|_| {
+        if wish.choose {
+            Ok(Line::Choice(choose::look(wish.library.as_deref())))
+        } else {
+            diagnose(wish).map(|report| Line::Report(Box::new(report)))
+        }
+    });
+    let last = match outcome {
+        Ok(line) => line,
         Err(failed) => Line::Failed(failed),
     };
     match say(&last) {
@@ -79,10 +98,7 @@ fn open(wish: &Wish) -> Result<Device, Failed> {
         _ => Device::cuda(index, library),
     };
     let failed = |error: DeviceError| Failed {
-        absent: matches!(
-            error,
-            DeviceError::Card(GpuError::Library { .. } | GpuError::NoCard { .. })
-        ) || no_device(&error),
+        absent: is_absent(&error),
         message: chain(&error),
     };
     let first = number(wish.device);
@@ -109,9 +125,18 @@ fn open(wish: &Wish) -> Result<Device, Failed> {
     })
 }
 
-/// What drivers answer where there is none of their cards: `CUDA_ERROR_NO_DEVICE` and `hipErrorNoDevice` have one number.
-fn no_device(error: &DeviceError) -> bool {
-    matches!(error, DeviceError::Card(GpuError::Failed { code: 100, .. }))
+/// Whether there is no driver, or no such card.
+pub(super) fn is_absent(error: &DeviceError) -> bool {
+    matches!(
+        error,
+        DeviceError::Card(
+            GpuError::Library { .. }
+                | GpuError::NoCard { .. }
+                // What drivers answer where there is none of their cards: `CUDA_ERROR_NO_DEVICE` and `hipErrorNoDevice` have
+                // one number.
+                | GpuError::Failed { code: 100, .. }
+        )
+    )
 }
 
 /// The card's counters, from the vendor's management library.
@@ -169,7 +194,7 @@ fn say(line: &Line) -> ControlFlow<()> {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

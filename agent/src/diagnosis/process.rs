@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use skep_hw::diag::{Progress, Report};
 use skep_hw::telemetry::DeviceId;
 
-use super::{Failed, Line, Wish};
+use super::{Choice, Failed, Line, Wish};
 
 /// Ends a diagnosis early. Copies end the same one.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +87,26 @@ pub fn run(
     Ok(Report::of_failure(name, id, started.elapsed(), why))
 }
 
+/// Asks such a process which card models would best compute on.
+///
+/// # Errors
+/// One sentence, when there is no answer within [`CHOICE_PATIENCE`].
+pub(super) fn ask(executable: &Path, wish: &Wish) -> Result<Choice, String> {
+    let (mut child, lines) = start(executable, wish).map_err(|error| error.to_string())?;
+    let said = lines.recv_timeout(CHOICE_PATIENCE);
+    // It may have ended by itself, and then there is nothing to kill.
+    let _ = child.process.kill();
+    let _ = child.process.wait();
+    match said {
+        Ok(Line::Choice(choice)) => Ok(choice),
+        Err(RecvTimeoutError::Timeout) => Err(format!(
+            "a driver held up the search for {} s",
+            CHOICE_PATIENCE.as_secs()
+        )),
+        _ => Err("the search ended in the middle of a driver".to_owned()),
+    }
+}
+
 /// The process, and what keeps it going.
 struct Diagnosis {
     process: Child,
@@ -121,6 +141,9 @@ fn start(executable: &Path, wish: &Wish) -> std::io::Result<(Diagnosis, Receiver
     }
     if let Some(library) = &wish.library {
         command.arg("--library").arg(library);
+    }
+    if wish.choose {
+        command.arg("--choose");
     }
     if !wish.only.is_empty() {
         command.args(["--only", &wish.only.join(",")]);
@@ -173,6 +196,8 @@ fn follow(
             }
             Ok(Line::Report(report)) => return Outcome::Report(report),
             Ok(Line::Failed(failed)) => return Outcome::Failed(failed),
+            // Nobody asked for it here.
+            Ok(Line::Choice(_)) => return Outcome::Ended,
             Err(RecvTimeoutError::Timeout) if heard.elapsed() > PATIENCE => return Outcome::Silent,
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) if cancelled.is_some() => {
@@ -185,6 +210,9 @@ fn follow(
 
 /// Steps last milliseconds, and waking a card some seconds; a driver that is silent for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waking a card takes some seconds, and whoever starts an agent waits for this.
+const CHOICE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often it is looked whether it is to end.
 const TICK: Duration = Duration::from_millis(100);

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,6 +14,7 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use super::Shared;
+use super::cries;
 use super::link::write_line;
 use super::replica::Replica;
 use crate::limits::{EXIT_TIMEOUT, HANDSHAKE_SLACK, REAP_TIMEOUT};
@@ -49,8 +51,8 @@ pub(super) struct Epitaph {
 }
 
 impl Worker {
-    /// Starts the process. It inherits no environment, no terminal input, and leaves with the agent.
-    pub(super) async fn start(shared: &Shared) -> io::Result<Self> {
+    /// Starts the process. It inherits no environment and no terminal, and leaves with the agent.
+    pub(super) async fn start(shared: &Shared, replica: &Arc<Replica>) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let mut command = Command::new(&shared.executable);
@@ -61,9 +63,13 @@ impl Worker {
             .env("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
+            .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        let child = shared.spawner.spawn(command).await?;
+        let mut child = shared.spawner.spawn(command).await?;
+        if let Some(said) = child.stderr.take() {
+            tokio::spawn(cries::pass_on(Arc::clone(replica), said));
+        }
         Ok(Self {
             child,
             stream: UnixStream::from_std(ours)?,
@@ -179,6 +185,11 @@ impl Worker {
                 Some(FromWorker::Hello { version: VERSION }) => {}
                 Some(FromWorker::DeviceOpen) if !wanted => {}
                 Some(FromWorker::Log(line)) => write_line(replica, &line),
+                Some(FromWorker::WallsMissing(walls)) => {
+                    for wall in walls.iter().take(WALLS_MAX) {
+                        tracing::warn!(model = replica.model(), "its worker lacks a wall: {wall}");
+                    }
+                }
                 Some(answer) => return Ok(answer),
                 None => {
                     if self.stream.read_buf(self.inbox.space()).await? == 0 {
@@ -189,6 +200,9 @@ impl Worker {
         }
     }
 }
+
+/// More than there are walls.
+const WALLS_MAX: usize = 16;
 
 /// What a replica's worker is to open.
 pub(super) fn opening(

@@ -175,6 +175,7 @@ impl Link<'_> {
             FromWorker::Ending(ending) => return Some(ending),
             FromWorker::Hello { .. }
             | FromWorker::DeviceOpen
+            | FromWorker::WallsMissing(_)
             | FromWorker::Opened(_)
             | FromWorker::OpenFailed(_)
             | FromWorker::Stale => {

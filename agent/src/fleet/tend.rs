@@ -211,7 +211,7 @@ impl Tending<'_> {
         let mut compiled = self.compile().await?;
         let mut fresh = false;
         loop {
-            let mut worker = Worker::start(self.shared)
+            let mut worker = Worker::start(self.shared, self.replica)
                 .await
                 .map_err(|error| died(format!("could not start a worker: {error}")))?;
             self.replica.set_started(

@@ -65,7 +65,9 @@ impl SourceFile {
         &self.name
     }
 
-    pub(super) fn size(&self) -> u64 {
+    /// Its length when it was opened, in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
         self.size
     }
 

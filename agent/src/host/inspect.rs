@@ -3,9 +3,12 @@
 //! Decides which world a component is for, which imports are granted to that world, and which shapes are refused before
 //! any compiler sees them.
 
+mod parts;
+
 use sha2::{Digest, Sha256};
 use wasmparser::{CanonicalOption, ComponentExternalKind, Encoding, Parser, Payload};
 
+use self::parts::Parts;
 use super::runtime::World;
 use super::wasi;
 use crate::limits::COMPONENT_BYTES;
@@ -34,6 +37,8 @@ pub enum InspectError {
     TooLarge(usize),
     #[error("it passes text in another encoding than UTF-8")]
     Encoding,
+    #[error("it has more than {limit} {what}, which no plugin needs")]
+    TooMany { what: &'static str, limit: u64 },
     #[error("it is damaged: {0}")]
     Damaged(String),
 }
@@ -63,9 +68,12 @@ pub fn inspect(component: &[u8]) -> Result<Inspection, InspectError> {
         return Err(InspectError::Foreign);
     }
     let mut depth = 0_usize;
+    let mut parts = Parts::default();
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     for payload in Parser::new(0).parse_all(component) {
-        match payload.map_err(damaged)? {
+        let payload = payload.map_err(damaged)?;
+        parts.count(&payload)?;
+        match payload {
             Payload::Version {
                 encoding: Encoding::Module,
                 ..

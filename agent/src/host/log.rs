@@ -57,7 +57,8 @@ impl Pen {
 
 /// At most `LOG_LINE_BYTES` of it, with everything escaped that could move a cursor, start a new line or
 /// turn text around.
-pub(crate) fn printable(text: &str) -> String {
+#[must_use]
+pub fn printable(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(LOG_LINE_BYTES));
     for character in text.chars() {
         let escape = character.is_control() || is_format(character);

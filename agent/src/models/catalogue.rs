@@ -69,7 +69,7 @@ pub(super) struct Folders {
     pub(super) blobs: PathBuf,
     pub(super) manifests: PathBuf,
     pub(super) partial: PathBuf,
-    /// What workers have packed of blobs, under the blobs' names. It may go at any time.
+    /// What workers have packed of blobs, in folders of the blobs' names. It may go at any time.
     packed: PathBuf,
 }
 
@@ -96,7 +96,9 @@ impl Catalogue {
         }
         sweep(&folders.packed, |path| {
             let name = path.file_stem().unwrap_or_default();
-            !folders.blobs.join(name).exists()
+            // An older version kept the packed form where its folder is now.
+            let old = path.extension().is_none() && !path.is_dir();
+            old || !folders.blobs.join(name).exists()
         });
         let catalogue = Self {
             folders,
@@ -245,11 +247,18 @@ impl Catalogue {
         let freed_bytes = fs::symlink_metadata(&blob).map_or(0, |about| about.len());
         file::remove_if_there(&blob).map_err(CatalogueError::io("remove", &blob))?;
         let packed = self.folders.packed.join(digest.blob_name());
-        let freed_bytes = freed_bytes + fs::metadata(&packed).map_or(0, |about| about.len());
-        for path in [packed.with_extension(NEED), packed] {
-            file::remove_if_there(&path).map_err(CatalogueError::io("remove", &path))?;
+        let of_packed = fs::symlink_metadata(packed.join(WEIGHTS)).map_or(0, |about| about.len());
+        let need = packed.with_extension(NEED);
+        file::remove_if_there(&need).map_err(CatalogueError::io("remove", &need))?;
+        match fs::remove_dir_all(&packed) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(CatalogueError::io("remove", &packed)(error));
+            }
+            _ => {}
         }
-        Ok(Removed { freed_bytes })
+        Ok(Removed {
+            freed_bytes: freed_bytes + of_packed,
+        })
     }
 
     fn read_all(&self) -> Result<Listing, CatalogueError> {
@@ -323,16 +332,21 @@ impl Model {
         &self.path
     }
 
-    /// Where a worker keeps what it has packed of the bytes; there need not be anything.
+    /// Where a worker keeps what it has packed of the bytes; there need not be anything. The folder is this model's alone,
+    /// since its worker may write there and into no other.
     #[must_use]
     pub fn packed_path(&self) -> PathBuf {
+        self.packed_folder().join(WEIGHTS)
+    }
+
+    fn packed_folder(&self) -> PathBuf {
         let blobs = self.path.parent().unwrap_or_else(|| Path::new(""));
         blobs.with_file_name(PACKED).join(self.digest().blob_name())
     }
 
     /// Where it is remembered how much of a card it took.
     pub(super) fn need_path(&self) -> PathBuf {
-        self.packed_path().with_extension(NEED)
+        self.packed_folder().with_extension(NEED)
     }
 }
 
@@ -342,8 +356,11 @@ pub(super) const EMBEDDED: &str = "embedded";
 /// What follows the name of a packed form in that of the file with what the model took of a card.
 const NEED: &str = "card";
 
-/// The folder of packed forms, beside that of blobs.
+/// The folder of packed forms, beside that of blobs: a folder for each blob.
 const PACKED: &str = "packed";
+
+/// The packed form in its folder.
+const WEIGHTS: &str = "weights";
 
 pub(super) fn unix_seconds() -> u64 {
     SystemTime::now()
@@ -364,7 +381,11 @@ fn sweep(folder: &Path, unwanted: impl Fn(&Path) -> bool) {
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         if unwanted(&path) {
             // It is not in anybody's way if it stays.
-            let _ = fs::remove_file(path);
+            let _ = if path.is_dir() && !path.is_symlink() {
+                fs::remove_dir_all(path)
+            } else {
+                fs::remove_file(path)
+            };
         }
     }
 }

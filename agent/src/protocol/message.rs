@@ -80,6 +80,8 @@ pub enum FromWorker {
     Ending(Ending),
     /// What the model computes on is there; its memory comes next, then `Opened`.
     DeviceOpen,
+    /// Which walls around the worker this system cannot have, each a clause; before anything of the model.
+    WallsMissing(Vec<String>),
 }
 
 /// What a worker computes on.

@@ -1,13 +1,17 @@
-//! Opening the model: its files, its device, its memory. Decides what is tried in which order and how a failure is told.
+//! Opening the model: its files, its device, its memory. Decides what is tried in which order and how a failure is told,
+//! and what of that is done before the walls are up: files are opened, and no byte of them is read.
 
+use std::fs::DirBuilder;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use skep_hw::{Blame, CpuSettings, Device, DeviceError, Region};
 
 use super::link::{Link, Lost};
+use crate::confine::{self, Walls};
 use crate::host::{Model, OpenError, Opening, SourceFile};
 use crate::limits::{
     MEMORY_KEPT_FREE_SHARE, MODEL_FILES, PACKED_BYTES_MIN, PACKED_DISK_FREE_BYTES,
@@ -31,9 +35,13 @@ impl From<FromWorker> for NotOpen {
 }
 
 /// The open model, or why there is none. Tells the agent as soon as the device is there.
-pub(super) fn model(open: &Open, link: &mut Link) -> Result<(Model, Opened), NotOpen> {
+pub(super) fn model(
+    open: &Open,
+    sources: Sources,
+    link: &mut Link,
+) -> Result<(Model, Opened), NotOpen> {
     let started = Instant::now();
-    let files = files(open).map_err(FromWorker::OpenFailed)?;
+    let files = sources.files().map_err(FromWorker::OpenFailed)?;
     let device = device(open)?;
     let told = link.send(&FromWorker::DeviceOpen);
     told.and_then(|()| link.flush()).map_err(NotOpen::Lost)?;
@@ -120,7 +128,7 @@ fn device(open: &Open) -> Result<Device, FromWorker> {
 }
 
 /// An error with what it comes from.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -130,36 +138,88 @@ fn chain(error: &dyn std::error::Error) -> String {
     words
 }
 
+/// The model's files, open and not yet looked into.
+pub(super) struct Sources {
+    model: Vec<Source>,
+    draft: Option<Source>,
+}
+
+/// A file, and where its packed form is kept.
+struct Source {
+    file: SourceFile,
+    packed: Option<PathBuf>,
+}
+
+impl Sources {
+    pub(super) fn open(open: &Open) -> Result<Self, Error> {
+        if open.files.len() > MODEL_FILES {
+            return Err(Error::Unsupported(format!(
+                "a model of {} files is over the limit of {MODEL_FILES}",
+                open.files.len()
+            )));
+        }
+        let file = |source: &FileSource| -> Result<Source, Error> {
+            let (path, packed) = match source {
+                FileSource::Path(path) => (path, None),
+                FileSource::Stored { path, packed } => (path, Some(packed.clone())),
+            };
+            let file = SourceFile::open(path)?;
+            Ok(Source { file, packed })
+        };
+        Ok(Self {
+            model: open.files.iter().map(file).collect::<Result<_, _>>()?,
+            draft: open.draft.as_ref().map(file).transpose()?,
+        })
+    }
+
+    /// What a worker with these files open has to reach besides.
+    pub(super) fn walls(&self, open: &Open) -> Walls {
+        let mut walls = Walls {
+            read: vec![open.compiled.clone()],
+            ..Walls::default()
+        };
+        if let ComputesOn::Card { library, .. } = &open.computes_on {
+            walls.devices = true;
+            let beside = library.as_deref().map(confine::libraries_beside);
+            walls.read.extend(beside.unwrap_or_default());
+        }
+        for source in self.model.iter().chain(&self.draft) {
+            if let Some(folder) = source.packed.as_deref().and_then(Path::parent) {
+                // Without the folder nothing is kept, and the next start packs again.
+                let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+                walls.write.push(folder.to_owned());
+                // A packed form is hardly longer than what it is made of.
+                let longest = source.file.size().saturating_mul(2);
+                walls.file_bytes = walls.file_bytes.max(longest);
+            }
+        }
+        walls
+    }
+
+    fn files(self) -> Result<Files, Error> {
+        let mut kept = Vec::new();
+        let mut file = |source: Source| -> Result<SourceFile, Error> {
+            if let Some(path) = source.packed {
+                kept.push(Kept {
+                    region: source.file.keep_packed(&path)?,
+                    path,
+                });
+            }
+            Ok(source.file)
+        };
+        let model = self.model.into_iter().map(&mut file);
+        let model = model.collect::<Result<_, _>>()?;
+        let draft = self.draft.map(file).transpose()?;
+        Ok(Files { model, draft, kept })
+    }
+}
+
 /// Everything that is read.
 struct Files {
     model: Vec<SourceFile>,
     draft: Option<SourceFile>,
     /// Those of which the packed form is kept.
     kept: Vec<Kept>,
-}
-
-fn files(open: &Open) -> Result<Files, Error> {
-    if open.files.len() > MODEL_FILES {
-        return Err(Error::Unsupported(format!(
-            "a model of {} files is over the limit of {MODEL_FILES}",
-            open.files.len()
-        )));
-    }
-    let mut kept = Vec::new();
-    let mut file = |source: &FileSource| match source {
-        FileSource::Path(path) => SourceFile::open(path),
-        FileSource::Stored { path, packed } => {
-            let file = SourceFile::open(path)?;
-            kept.push(Kept {
-                region: file.keep_packed(packed)?,
-                path: packed.clone(),
-            });
-            Ok(file)
-        }
-    };
-    let model = open.files.iter().map(&mut file).collect::<Result<_, _>>()?;
-    let draft = open.draft.as_ref().map(file).transpose()?;
-    Ok(Files { model, draft, kept })
 }
 
 /// A model file whose packed form is kept.

@@ -37,6 +37,11 @@ impl Card {
         self.driver.name()
     }
 
+    /// Whether the processor does its work.
+    pub(crate) fn is_processor(&self) -> bool {
+        self.driver.is_processor()
+    }
+
     /// Its name that stays the same over restarts, if the driver has one.
     pub(crate) fn id(&self) -> Option<String> {
         self.driver.id()

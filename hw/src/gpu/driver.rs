@@ -9,6 +9,11 @@ pub(crate) trait Driver: std::fmt::Debug + Send + Sync {
     /// What the driver calls the card.
     fn name(&self) -> &str;
 
+    /// Whether the processor does its work.
+    fn is_processor(&self) -> bool {
+        false
+    }
+
     /// Whether its kernels take quantised weights in planes ([`super::planes`]), and have `tile_` ones for many
     /// rows, and `rank_rows`.
     fn has_planes(&self) -> bool;

@@ -41,6 +41,8 @@ pub(super) struct Device {
     pub(super) queue: vk::Queue,
     pub(super) queue_family: u32,
     pub(super) name: String,
+    /// It is a driver that computes on the processor.
+    pub(super) is_processor: bool,
     /// Of blocks of one launch, in each direction.
     pub(super) blocks_max: [u32; 3],
     /// Of one piece of memory.
@@ -153,6 +155,7 @@ impl Device {
             queue: vk::Queue::null(),
             queue_family,
             name,
+            is_processor: properties.device_type == vk::PhysicalDeviceType::CPU,
             blocks_max: limits.max_compute_work_group_count,
             piece_bytes_max: pieces.max_memory_allocation_size,
             memory,

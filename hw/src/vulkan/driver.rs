@@ -67,6 +67,10 @@ impl Driver for Vulkan {
         &self.device.name
     }
 
+    fn is_processor(&self) -> bool {
+        self.device.is_processor
+    }
+
     fn has_planes(&self) -> bool {
         false
     }

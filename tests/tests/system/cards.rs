@@ -44,19 +44,40 @@ fn a_model_on_a_card_says_what_it_says_on_the_processor() {
         &library,
     );
     let path = library.to_str().unwrap();
-    let card = Agent::start(&[
-        ("SKEP_NODE_DEVICE", "cuda"),
-        ("SKEP_NODE_CUDA_LIBRARY", path),
+    let processor = Agent::start(&[]).unwrap();
+    let expected = answer(&processor);
+    assert!(!expected.trim().is_empty());
+    for device in ["cuda", "auto"] {
+        let card = Agent::start(&[
+            ("SKEP_NODE_DEVICE", device),
+            ("SKEP_NODE_CUDA_LIBRARY", path),
+        ])
+        .unwrap();
+        assert_eq!(answer(&card), expected, "{device}");
+        let shown = skep(&card, &["ps", "--json"]);
+        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+        let text = shown.to_string();
+        assert!(text.contains("Emulated device 0"), "{device}: {text}");
+    }
+}
+
+/// Also with lavapipe, which is no card, and with a library that is none. A machine with a card takes that.
+#[test]
+fn without_a_card_the_processor_is_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = folder.path().join("libcuda.so.1");
+    std::fs::write(&library, "no library").unwrap();
+    let agent = Agent::start(&[
+        ("SKEP_NODE_DEVICE", "auto"),
+        ("SKEP_NODE_CUDA_LIBRARY", library.to_str().unwrap()),
     ])
     .unwrap();
-    let processor = Agent::start(&[]).unwrap();
-    let found = answer(&card);
-    assert!(!found.trim().is_empty());
-    assert_eq!(found, answer(&processor));
-    let shown = skep(&card, &["ps", "--json"]);
-    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
-    let text = shown.to_string();
-    assert!(text.contains("Emulated device 0"), "{text}");
+    assert!(!answer(&agent).trim().is_empty());
+    if !Path::new("/dev/dri").exists() && !Path::new("/dev/kfd").exists() {
+        let shown = skep(&agent, &["ps", "--json"]);
+        let shown = String::from_utf8(shown.stdout).unwrap();
+        assert!(shown.contains(" thread"), "{shown}");
+    }
 }
 
 /// On the processor by Mesa's lavapipe, unless the machine has a card that comes first.

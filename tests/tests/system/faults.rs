@@ -8,7 +8,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
@@ -71,18 +71,32 @@ fn spare_compiling(home: &Path) {
 }
 
 /// A driver of its own, with a card whose memory all its processes share.
-struct Card(TempDir);
+struct Card {
+    folder: TempDir,
+    /// What its processes change: the one place where a driver may behind a worker's walls.
+    shared: TempDir,
+}
 
 impl Card {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::copy(&BUILT.1, folder.path().join("libcuda.so.1")).unwrap();
-        fs::create_dir(folder.path().join("libcuda.so.1.ledger")).unwrap();
-        Self(folder)
+        let card = Self {
+            folder: tempfile::tempdir().unwrap(),
+            shared: tempfile::tempdir_in("/dev/shm").unwrap(),
+        };
+        fs::copy(&BUILT.1, card.path("")).unwrap();
+        fs::create_dir(card.shared.path().join("ledger")).unwrap();
+        for part in ["ledger", "control"] {
+            symlink(
+                card.shared.path().join(part),
+                card.path(&format!(".{part}")),
+            )
+            .unwrap();
+        }
+        card
     }
 
     fn path(&self, ending: &str) -> PathBuf {
-        self.0.path().join(format!("libcuda.so.1{ending}"))
+        self.folder.path().join(format!("libcuda.so.1{ending}"))
     }
 
     fn library(&self) -> String {
@@ -96,8 +110,9 @@ impl Card {
 
     /// What happens from now on; in one go, so that nobody reads half of it.
     fn control(&self, text: &str) {
-        fs::write(self.path(".new"), text).unwrap();
-        fs::rename(self.path(".new"), self.path(".control")).unwrap();
+        let shared = self.shared.path();
+        fs::write(shared.join("new"), text).unwrap();
+        fs::rename(shared.join("new"), shared.join("control")).unwrap();
     }
 
     /// Bytes of its memory that living processes hold.

@@ -22,5 +22,8 @@ mod devices;
 mod disk;
 mod failover;
 mod faults;
+mod hostile;
 mod http;
 mod start;
+mod swarm;
+mod walls;

@@ -57,6 +57,7 @@ fn all(paths: &Paths, wish: &Doctor) -> Result<Vec<Report>, Failure> {
                 memory: wish.memory,
                 seconds: wish.seconds,
                 only: wish.only.clone(),
+                choose: false,
             };
             let bar = Bar::begin(&format!("{kind}:{device}"), seen);
             match run(&executable, &one, &Cancel::default(), &mut |p| bar.show(p)) {

@@ -66,7 +66,7 @@ fn card(device: &str, cuda_library: Option<PathBuf>) -> Result<ComputesOn, Confi
         return Err(ConfigError::Value {
             key: "node.device",
             found: format!("`{}`", device.escape_debug()),
-            expect: "give `cpu`, or `cuda:N`, `hip:N` or `vulkan:N`, N from 0 as the driver counts cards"
+            expect: "give `auto`, `cpu`, or `cuda:N`, `hip:N` or `vulkan:N`, N from 0 as the driver counts cards"
                 .into(),
         });
     };

@@ -63,6 +63,7 @@ pub(super) async fn begin(
         memory: request.memory_percent,
         seconds: request.seconds,
         only: Vec::new(),
+        choose: false,
     };
     let name = device.identity.name.unwrap_or_else(|| id.clone());
     let (tell, lines) = mpsc::channel(EVENTS_MAX);

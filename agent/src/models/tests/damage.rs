@@ -188,7 +188,9 @@ fn leftovers_of_a_killed_process_are_swept() {
     for folder in ["blobs", "manifests", "partial", "packed"] {
         fs::write(place.path(&format!("{folder}/.new-1-1")), "half").unwrap();
     }
-    fs::write(place.path("packed/sha256-of-a-model-that-went"), "old").unwrap();
+    let gone = place.path("packed/sha256-of-a-model-that-went");
+    fs::create_dir(&gone).unwrap();
+    fs::write(gone.join("weights"), "old").unwrap();
     let reopened = Catalogue::open(&place.path("")).unwrap();
     assert_eq!(reopened.list().unwrap().damaged, []);
     assert_eq!(
@@ -202,11 +204,16 @@ fn leftovers_of_a_killed_process_are_swept() {
 fn what_is_packed_of_a_model_stays_with_it_and_goes_with_it() {
     let (place, model) = with_model(500);
     let packed = model.packed_path();
-    assert_eq!(packed.parent(), Some(place.path("packed").as_path()));
+    let folder = packed.parent().unwrap();
+    assert_eq!(folder.parent(), Some(place.path("packed").as_path()));
+    // Where an older version kept it, until a newer one starts.
+    fs::write(folder, "old").unwrap();
+    Catalogue::open(&place.path("")).unwrap();
+    fs::create_dir(folder).unwrap();
     fs::write(&packed, [0; 300]).unwrap();
     Catalogue::open(&place.path("")).unwrap();
     assert!(packed.exists());
     let removed = place.catalogue.remove(model.name()).unwrap();
     assert_eq!(removed.freed_bytes, 800);
-    assert!(!packed.exists());
+    assert!(!folder.exists());
 }

@@ -1,0 +1,4 @@
+;; Its answer lies beyond its memory.
+;; at: route
+;; expect: out of bounds
+(func (export "skep:plugin/policy@0.1.0#route") (param i32 i32 i32 i32 i64 i32) (result i32) (i32.const -4))

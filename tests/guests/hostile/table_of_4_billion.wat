@@ -1,0 +1,3 @@
+;; A table with as many places as there can be.
+;; expect: table
+(table 4294967295 funcref)

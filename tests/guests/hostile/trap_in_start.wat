@@ -1,0 +1,4 @@
+;; It traps before anybody has called it.
+;; expect: unreachable
+(func $s unreachable)
+(start $s)
