@@ -48,6 +48,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Lost> {
+    if let Err(error) = confine::begin() {
+        return Err(Lost::Unconfined(error));
+    }
     let socket = std::io::stdin().as_fd().try_clone_to_owned()?;
     if rustix::net::sockopt::socket_domain(&socket) != Ok(rustix::net::AddressFamily::UNIX) {
         return Err(Lost::Protocol(
@@ -63,28 +66,27 @@ fn run() -> Result<(), Lost> {
     let ToService::Open(open) = wire.wait()? else {
         return Err(Lost::Protocol("the agent did not say what to open"));
     };
-    match raise_walls(&open) {
-        Ok(standing) => {
-            for missing in standing.missing {
-                wire.send(&FromService::Log(Line {
-                    level: LineLevel::Warn,
-                    text: format!("it runs without a wall: {missing}"),
-                    dropped: 0,
-                }))?;
-            }
-        }
-        Err(error) => {
-            return wire.send(&FromService::Ending(format!(
-                "could not confine this process: {error}"
-            )));
-        }
-    }
+    // It makes a pair of sockets, which nobody does behind the walls, and no thread.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(SERVICE_RESOLVER_THREADS)
         // A call that computes has the thread for a few milliseconds each time; sockets are looked at in between.
         .event_interval(1)
         .build()?;
+    let standing = match raise_walls(&open) {
+        Ok(standing) => standing,
+        Err(error) => {
+            let why = format!("could not confine this process: {error}");
+            return wire.send(&FromService::Ending(why));
+        }
+    };
+    if !standing.missing.is_empty() {
+        wire.send(&FromService::Log(Line {
+            level: LineLevel::Warn,
+            text: format!("this system lacks walls: {}", standing.missing.join("; ")),
+            dropped: 0,
+        }))?;
+    }
     let served = runtime.block_on(serve(wire, *open));
     // The system's resolver may still wait for an answer that nobody needs.
     runtime.shutdown_background();
@@ -141,13 +143,12 @@ fn load(open: OpenService, outbox: &Outbox) -> Result<Loaded, FromService> {
     }
 }
 
-/// It connects outwards, and reads one file.
+/// What this process gives up: all but connections outwards, and one file to read.
 fn raise_walls(open: &OpenService) -> Result<Standing, ConfineError> {
-    confine::begin()?;
-    let walls = Walls {
+    Walls {
         network: true,
         read: vec![open.compiled.clone()],
         ..Walls::default()
-    };
-    walls.raise()
+    }
+    .raise()
 }

@@ -109,6 +109,8 @@ impl Rules {
     /// Connections outwards over the two Internet protocols; nothing listens.
     fn connections(&mut self) -> Result<(), BackendError> {
         self.allow(&[libc::SYS_connect, libc::SYS_sendmmsg, libc::SYS_recvmmsg]);
+        // Resolvers bind the sockets that they ask from. Nothing can listen; Landlock forbids it for TCP besides.
+        self.allow(&[libc::SYS_bind]);
         for family in [libc::AF_INET, libc::AF_INET6] {
             for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM] {
                 self.only(

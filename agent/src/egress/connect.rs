@@ -1,12 +1,13 @@
 //! Connections to granted hosts. Decides which of a name's addresses are connected to, and that who answers is who was meant.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep_core::capability::{Host, Place, Reach};
-use tokio::net::{TcpStream, UdpSocket};
+use skep_core::capability::{Capability, Host, Place, Reach};
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::rights::{Scope, Use, Way, covering, reaches};
@@ -40,7 +41,7 @@ impl Egress {
         let rights = self.rights();
         for address in &found {
             if reaches(&rights, way, host, port, *address)
-                && !self.is_own(SocketAddr::new(*address, port)).await
+                && !self.is_own(SocketAddr::new(*address, port))
             {
                 allowed.push(*address);
             }
@@ -91,12 +92,12 @@ impl Egress {
     }
 
     /// Whether the agent itself may listen there: on one of its ports, at any address of this machine.
-    async fn is_own(&self, address: SocketAddr) -> bool {
+    fn is_own(&self, address: SocketAddr) -> bool {
         if self.own_addresses.contains(&address) {
             return true;
         }
         let on_its_port = |own: &SocketAddr| own.port() == address.port();
-        self.own_addresses.iter().any(on_its_port) && is_this_machine(address.ip()).await
+        self.own_addresses.iter().any(on_its_port) && is_this_machine(address.ip())
     }
 
     pub(super) fn check_name(&self, way: Way, host: &Host, port: u16) -> Result<(), EgressError> {
@@ -157,7 +158,6 @@ impl Egress {
 
     /// What an operator types to allow it.
     fn command(&self, way: Way, host: &Host, port: u16, local: bool) -> String {
-        use skep_core::capability::Capability;
         let usual = way == Way::Http && Capability::HTTP_PORTS.contains(&port);
         let place = Place {
             host: host.clone(),
@@ -173,20 +173,37 @@ impl Egress {
 }
 
 /// Whether an address is one of this machine's. A datagram's socket that is connected there, over which nothing is sent, has
-/// the same address at this end.
-async fn is_this_machine(address: IpAddr) -> bool {
+/// the same address at this end. What cannot be looked at counts as such.
+fn is_this_machine(address: IpAddr) -> bool {
     if address.is_loopback() || address.is_unspecified() {
         return true;
     }
-    let any: IpAddr = match address {
-        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let looked = async {
-        let socket = UdpSocket::bind((any, 0)).await?;
-        socket.connect((address, 9)).await?;
+    // Never the agent's port, whatever that is: it is only asked which way it would go.
+    let there = SocketAddr::new(address, 9);
+    let own = Socket::new(Domain::for_address(there), Type::DGRAM, None).and_then(|socket| {
+        socket.connect(&there.into())?;
         socket.local_addr()
-    };
-    // What cannot be looked at cannot be connected to either.
-    looked.await.is_ok_and(|own| own.ip() == address)
+    });
+    match own {
+        Ok(own) => own.as_socket().is_none_or(|own| own.ip() == address),
+        Err(error) => !matches!(
+            error.kind(),
+            io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_this_machine_are_known() {
+        let addresses = if_addrs::get_if_addrs().unwrap();
+        for own in addresses.iter().filter(|own| !own.ip().is_ipv6()) {
+            assert!(is_this_machine(own.ip()), "{}", own.ip());
+        }
+        assert!(is_this_machine("127.9.9.9".parse().unwrap()));
+        assert!(!is_this_machine("192.0.2.1".parse().unwrap()));
+    }
 }

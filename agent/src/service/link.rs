@@ -9,6 +9,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::confine::ConfineError;
 use crate::limits::{READ_BYTES, SERVICE_OUTBOX};
 use crate::protocol::{Decoder, FrameError, FromService, ToService, encode};
 
@@ -37,6 +38,8 @@ pub(super) enum Lost {
     Closed,
     #[error("{0}")]
     Protocol(&'static str),
+    #[error("could not confine this process")]
+    Unconfined(#[source] ConfineError),
     #[error(transparent)]
     Frame(#[from] FrameError),
     #[error(transparent)]

@@ -183,7 +183,10 @@ impl Service {
     }
 
     pub(crate) async fn message(&mut self) -> FromService {
-        self.next().await.expect("it is gone")
+        match self.next().await {
+            Some(message) => message,
+            None => panic!("it is gone: {:?}, {:?}", self.child.wait(), self.ending),
+        }
     }
 
     fn add(&mut self, used: ServiceUse) {
