@@ -30,16 +30,20 @@ pub fn main(wish: &Wish) -> ExitCode {
         }
         .raise()
     });
-    let last = match confined {
-        Err(error) => Line::Failed(Failed {
-            message: format!("could not confine the process: {}", chain(&error)),
-            absent: false,
-        }),
-        Ok(_) if wish.choose => Line::Choice(choose::look(wish.library.as_deref())),
-        Ok(_) => match diagnose(wish) {
-            Ok(report) => Line::Report(Box::new(report)),
-            Err(failed) => Line::Failed(failed),
-        },
+    let confined = confined.map_err(|error| Failed {
+        message: format!("could not confine the process: {}", chain(&error)),
+        absent: false,
+    });
+    let outcome = confined.and_then(|_| {
+        if wish.choose {
+            Ok(Line::Choice(choose::look(wish.library.as_deref())))
+        } else {
+            diagnose(wish).map(|report| Line::Report(Box::new(report)))
+        }
+    });
+    let last = match outcome {
+        Ok(line) => line,
+        Err(failed) => Line::Failed(failed),
     };
     match say(&last) {
         ControlFlow::Continue(()) => ExitCode::SUCCESS,
