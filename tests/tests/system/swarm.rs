@@ -1,5 +1,9 @@
 //! Components by the hundred from `wasm-smith`: whatever they are, nothing of ours panics, hangs or dies of them. `cargo xtask
 //! swarm` does the same with more.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what other processes do has to be looked at again and again"
+)]
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
