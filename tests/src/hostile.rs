@@ -84,12 +84,14 @@ impl Shape {
         let (package, _) = contract.push_dir(wit)?;
         let world = contract.select_world(&[package], Some("scheduler"))?;
         let mut functions = Vec::new();
-        for (key, item) in &contract.worlds[world].exports {
+        let scheduler = contract.worlds.get(world).context("no world")?;
+        for (key, item) in &scheduler.exports {
             let WorldItem::Interface { id, .. } = item else {
                 continue;
             };
             let interface = contract.name_world_key(key);
-            for (name, function) in &contract.interfaces[*id].functions {
+            let policy = contract.interfaces.get(*id).context("no interface")?;
+            for (name, function) in &policy.functions {
                 let signature = contract.wasm_signature(AbiVariant::GuestExport, function);
                 let list = |word: &str, types: &[WasmType]| {
                     types.iter().fold(String::new(), |mut text, kind| {

@@ -47,6 +47,8 @@ fn page(count: u64, seconds: u64, found: &Value) -> Result<String> {
          its shape, the compiler, our linker, and the code that runs when it is instantiated, in processes behind the walls of a \
          worker. {seconds} s in all, with what was built before; the slowest took {} ms.\n\n\
          Panics of the host: 0. Processes that hung or died: 0. (With any, there is no page.)\n\n\
+         `expected` is one whose code ran to its end, and which then was found to be no scheduler; `no exported instance` is a \
+         whole one that was linked and is no engine.\n\n\
          | what became of it | components |\n|---|---:|\n",
         count.saturating_sub(1),
         found["slowest_ms"],

@@ -2,7 +2,8 @@
 
 use std::io::{self, Read as _};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use super::{Report, Severity};
 use crate::confine::Standing;
@@ -41,23 +42,24 @@ fn standing() -> io::Result<Standing> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
-    let begun = Instant::now();
-    let status = loop {
-        match child.try_wait()? {
-            Some(status) => break status,
-            None if begun.elapsed() > PATIENCE => {
-                child.kill()?;
-                break child.wait()?;
-            }
-            None => std::thread::sleep(Duration::from_millis(2)),
+    let output = child.stdout.take();
+    let (send, heard) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut said = String::new();
+        if let Some(output) = output {
+            // What cannot be read is no JSON either.
+            let _ = output
+                .take(CHILD_STDERR_BYTES as u64)
+                .read_to_string(&mut said);
         }
+        let _ = send.send(said);
+    });
+    let Ok(said) = heard.recv_timeout(PATIENCE) else {
+        child.kill()?;
+        child.wait()?;
+        return Err(io::ErrorKind::TimedOut.into());
     };
-    let mut said = String::new();
-    if let Some(output) = child.stdout.take() {
-        output
-            .take(CHILD_STDERR_BYTES as u64)
-            .read_to_string(&mut said)?;
-    }
+    let status = child.wait()?;
     if !status.success() {
         return Err(io::Error::other(format!(
             "a process that raises them ended with {status}"

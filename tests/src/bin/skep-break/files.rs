@@ -16,10 +16,7 @@ pub(super) fn try_all(scene: &Scene, attempts: &mut Attempts) {
     let victim = scene.victim;
 
     attempts.made("own: make, write, rename, read, remove", in_own(&own));
-    attempts.made(
-        "own: read what was given",
-        read(&scene.folder.join("given")),
-    );
+    attempts.made("own: read what was given", read(scene.folder.join("given")));
     attempts.made("own: read /proc/self/status", read("/proc/self/status"));
     attempts.made("own: read /proc/meminfo", read("/proc/meminfo"));
 

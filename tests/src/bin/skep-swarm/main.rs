@@ -49,7 +49,7 @@ fn main() -> Result<()> {
         let begun = Instant::now();
         let path = folder.join(format!("{seed}.cwasm"));
         // A panic is what is looked for; what it may leave half done is dropped with the instance.
-        let outcome = catch_unwind(AssertUnwindSafe(|| pass(seed, &path, &device)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| pass(seed, count == 1, &path, &device)));
         if begun.elapsed() > slowest {
             (slowest, slowest_seed) = (begun.elapsed(), seed);
         }
@@ -71,7 +71,7 @@ fn main() -> Result<()> {
 }
 
 /// What became of one, in a few words. An error is one of this program, and not of the component.
-fn pass(seed: u64, path: &Path, device: &Device) -> Result<String> {
+fn pass(seed: u64, alone: bool, path: &Path, device: &Device) -> Result<String> {
     let made = make::component(seed)?;
     let inspection = match inspect(&made) {
         Ok(inspection) => inspection,
@@ -81,7 +81,14 @@ fn pass(seed: u64, path: &Path, device: &Device) -> Result<String> {
     let world = inspection.world.unwrap_or(World::Engine);
     let compiled = match precompile(world, &made) {
         Ok(compiled) => compiled,
-        Err(error) => return Ok(format!("not compiled: {}", kind(&format!("{error:#}")))),
+        Err(error) => {
+            let why = format!("{error:#}");
+            // Of one alone, everything is told.
+            if alone {
+                println!("{why}");
+            }
+            return Ok(format!("not compiled: {}", kind(&why)));
+        }
     };
     std::fs::write(path, compiled).context("could not keep a compiled component")?;
     let outcome = match world {

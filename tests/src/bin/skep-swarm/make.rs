@@ -4,7 +4,7 @@
 //! functions are called as soon as it is instantiated, before anybody looks at types; the third is a component that it made
 //! whole, which is put to the linker of engines. Some have every feature that it knows, most only those that we have.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use arbitrary::Unstructured;
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, ComponentAliasSection, ComponentExportKind,
@@ -15,15 +15,21 @@ use wasm_smith::{Component, Config, Module};
 
 /// The same one for the same seed.
 pub(super) fn component(seed: u64) -> Result<Vec<u8>> {
-    let noise = noise(seed);
-    let mut noise = Unstructured::new(&noise);
-    let config = config(seed);
-    if seed % 3 == 2 {
-        return Ok(Component::new(config, &mut noise)?.to_bytes());
-    }
-    let module = Module::new(config, &mut noise)?.to_bytes();
-    Ok(wrap(&module))
+    // From some noise it can make nothing.
+    let made = (0..ATTEMPTS).find_map(|attempt| {
+        let noise = noise(seed, attempt);
+        let mut noise = Unstructured::new(&noise);
+        let config = config(seed);
+        if seed % 3 == 2 {
+            return Some(Component::new(config, &mut noise).ok()?.to_bytes());
+        }
+        let module = Module::new(config, &mut noise).ok()?.to_bytes();
+        Some(wrap(&module))
+    });
+    made.with_context(|| format!("nothing could be made of seed {seed}"))
 }
+
+const ATTEMPTS: u64 = 64;
 
 fn config(seed: u64) -> Config {
     let every = seed % 11 == 0;
@@ -37,6 +43,8 @@ fn config(seed: u64) -> Config {
         gc_enabled: every,
         exceptions_enabled: every,
         memory64_enabled: every,
+        // With references come those to the outside, which need a collector.
+        reference_types_enabled: every,
         relaxed_simd_enabled: every,
         tail_call_enabled: every,
         threads_enabled: every,
@@ -44,7 +52,7 @@ fn config(seed: u64) -> Config {
         custom_page_sizes_enabled: every,
         allow_invalid_funcs: seed % 13 == 0,
         max_memories: if every { 4 } else { 1 },
-        max_tables: 4,
+        max_tables: if every { 4 } else { 1 },
         min_memories: u32::from(seed % 2 == 0),
         ..Config::default()
     }
@@ -97,9 +105,9 @@ fn wrap(module: &[u8]) -> Vec<u8> {
     component.finish()
 }
 
-/// 4 KiB that depend on the seed alone (SplitMix64).
-fn noise(seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5eed;
+/// 4 KiB that depend on both numbers alone (SplitMix64).
+fn noise(seed: u64, attempt: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ attempt.rotate_right(8);
     let mut next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = state;
