@@ -20,7 +20,7 @@ impl fmt::Display for Owner {
 
 /// The port that an address names.
 pub(super) fn of_url(url: &str) -> Option<u16> {
-    let uri: http::Uri = url.parse().ok()?;
+    let uri: ureq::http::Uri = url.parse().ok()?;
     uri.port_u16()
 }
 

@@ -36,8 +36,8 @@ impl Gateway {
     pub(super) fn new(agent: Arc<Agent>, guard: Guard) -> Self {
         let api = Router::new()
             .nest("/api/v1", api::routes())
-            .fallback(async |method: Method, uri: http::Uri| no_endpoint(&method, uri.path()))
-            .method_not_allowed_fallback(async |method: Method, uri: http::Uri| {
+            .fallback(async |method: Method, uri: axum::http::Uri| no_endpoint(&method, uri.path()))
+            .method_not_allowed_fallback(async |method: Method, uri: axum::http::Uri| {
                 wrong_method(&method, uri.path(), None)
             })
             .with_state(agent.clone());

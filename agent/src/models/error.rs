@@ -222,7 +222,7 @@ impl PullError {
 }
 
 fn reason(status: u16) -> String {
-    http::StatusCode::from_u16(status)
+    ureq::http::StatusCode::from_u16(status)
         .ok()
         .and_then(|status| status.canonical_reason())
         .map(|reason| format!(" {reason}"))

@@ -37,7 +37,8 @@ pub(super) struct ServiceState {
 /// A secret that was opened: its name alone. Its text is looked up where it is used.
 #[derive(Debug)]
 #[allow(unreachable_pub, reason = "generated code exports it again")]
-pub(crate) struct HeldSecret(pub(super) SecretName);
+#[allow(unreachable_pub, reason = "generated bindings name it")]
+pub struct HeldSecret(pub(super) SecretName);
 
 /// The memory of all calls of a service together.
 #[derive(Debug, Default)]

@@ -62,7 +62,7 @@ pub(super) fn choice_index(work: usize, choices: u32, choice: u32) -> u32 {
 /// What is said when a request's time is up.
 pub(super) fn expired() -> ApiError {
     ApiError::new(
-        http::StatusCode::GATEWAY_TIMEOUT,
+        axum::http::StatusCode::GATEWAY_TIMEOUT,
         crate::http::Kind::ServerError,
         "the request took longer than it may (`requests.deadline_s`)",
     )
