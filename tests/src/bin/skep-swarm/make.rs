@@ -32,14 +32,14 @@ pub(super) fn component(seed: u64) -> Result<Vec<u8>> {
 const ATTEMPTS: u64 = 64;
 
 fn config(seed: u64) -> Config {
-    let every = seed % 11 == 0;
+    let every = seed.is_multiple_of(11);
     Config {
         exports: Some(EXPORTS.to_vec()).filter(|_| seed % 3 != 2),
         max_imports: if seed % 3 == 2 { 20 } else { 0 },
         max_instructions: 400,
         max_funcs: 40,
         // A seventh never trap, so that they go on to the end or to the limit.
-        disallow_traps: seed % 7 == 0,
+        disallow_traps: seed.is_multiple_of(7),
         gc_enabled: every,
         exceptions_enabled: every,
         memory64_enabled: every,
@@ -50,10 +50,10 @@ fn config(seed: u64) -> Config {
         threads_enabled: every,
         wide_arithmetic_enabled: every,
         custom_page_sizes_enabled: every,
-        allow_invalid_funcs: seed % 13 == 0,
+        allow_invalid_funcs: seed.is_multiple_of(13),
         max_memories: if every { 4 } else { 1 },
         max_tables: if every { 4 } else { 1 },
-        min_memories: u32::from(seed % 2 == 0),
+        min_memories: u32::from(seed.is_multiple_of(2)),
         ..Config::default()
     }
 }
