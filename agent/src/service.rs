@@ -115,7 +115,7 @@ type Loaded = (Arc<ServicePlugin>, Arc<Egress>);
 fn load(open: OpenService, outbox: &Outbox) -> Result<Loaded, FromService> {
     let ending = |what: String| FromService::Ending(what);
     let world: World = open.world.parse().map_err(ending)?;
-    let lines = Lines::new(outbox.sender());
+    let lines = Lines::new(&outbox.sender());
     let teller = Arc::new(Teller::new(move |level, text| lines.write(level, text)));
     let setup = Setup {
         plugin: open.plugin.clone(),

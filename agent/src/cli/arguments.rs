@@ -110,12 +110,9 @@ pub(super) enum Command {
     /// Run one model for an agent, over the socket that is standard input
     #[command(hide = true)]
     Worker {
-        /// Say which walls stand around one here, and end
         #[arg(long)]
         walls: bool,
     },
-
-    /// Run an adapter or a notifier for an agent
     #[command(hide = true)]
     Service,
     /// Diagnose one card for an agent or `skep doctor --gpu`

@@ -105,9 +105,10 @@ pub(super) fn covering<'a>(
     port: u16,
 ) -> impl Iterator<Item = &'a Place> {
     rights.granted.iter().filter_map(move |grant| {
-        let place = match (grant, way) {
-            (Capability::Http(place), Way::Http) | (Capability::Mail(place), Way::Mail) => place,
-            _ => return None,
+        let ((Capability::Http(place), Way::Http) | (Capability::Mail(place), Way::Mail)) =
+            (grant, way)
+        else {
+            return None;
         };
         place
             .covers(host, port, &Capability::HTTP_PORTS)

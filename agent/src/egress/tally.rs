@@ -29,9 +29,11 @@ pub struct Tally {
     pub memory_peak_bytes: AtomicU64,
 }
 
+type Write = dyn Fn(LineLevel, &str) + Send + Sync;
+
 /// Where lines for the operator go: they are redacted here, and cut, counted and sent by whoever made it.
 pub struct Teller {
-    write: Box<dyn Fn(LineLevel, &str) + Send + Sync>,
+    write: Box<Write>,
     redactor: Mutex<Redactor>,
     refusals: Mutex<HashMap<String, Instant>>,
 }

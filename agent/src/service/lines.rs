@@ -16,7 +16,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(outbox: Sender<FromService>) -> Self {
+    pub(super) fn new(outbox: &Sender<FromService>) -> Self {
         Self {
             pen: Mutex::new(Pen::new()),
             outbox: outbox.downgrade(),

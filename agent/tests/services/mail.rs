@@ -255,7 +255,8 @@ async fn a_local_server_takes_mail_without_a_password_in_the_clear() {
 
 #[tokio::test]
 async fn what_a_server_refuses_is_said_so_that_it_can_be_acted_on() {
-    let cases: [(Mood, &str, fn(&Error) -> bool); 6] = [
+    type Expected = fn(&Error) -> bool;
+    let cases: [(Mood, &str, Expected); 6] = [
         (
             Mood::Busy,
             "starttls",

@@ -11,6 +11,7 @@ use crate::servers::{Web, text};
 const ROUNDS: usize = 50;
 
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "figures are for people")]
 async fn a_request_through_the_sandbox_costs_little() {
     let web = Web::start(|_| text("200 OK", "", "fine")).await;
     let mut service = Service::with(&[web.grant()]).await;
