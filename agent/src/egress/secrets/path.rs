@@ -2,7 +2,7 @@
 //!
 //! What stands for a secret in a path is another text than in a header, so that neither means anything in the other's place.
 
-use http::Uri;
+use hyper::http::Uri;
 use skep_core::capability::SecretName;
 
 use super::{SecretError, find};
