@@ -112,7 +112,7 @@ async fn tries_again_before_anything_came_and_never_after() {
     })
     .await;
     let work = || Work::Generate(chat());
-    let mut tried = async |base: &str| {
+    let tried = async |base: &str| {
         tries.store(0, Ordering::SeqCst);
         let mut service = adapter("openai", &web, base, &[]).await;
         let started = Instant::now();
