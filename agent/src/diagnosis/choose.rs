@@ -43,14 +43,16 @@ pub fn choose(executable: &Path, library: Option<&Path>) -> Choice {
     })
 }
 
+/// How a driver opens a card.
+type Way<'a> = dyn Fn(u32) -> Result<Device, DeviceError> + 'a;
+
 /// The same, in this process.
 pub(super) fn look(library: Option<&Path>) -> Choice {
     let mut passed_over = Vec::new();
     let cuda = |index| Device::cuda(index, library.map(AsRef::<OsStr>::as_ref));
     let hip = |index| Device::hip(index, None);
     let vulkan = |index| Device::vulkan(index, None);
-    let ways: [(&str, &dyn Fn(u32) -> Result<Device, DeviceError>); 3] =
-        [("cuda", &cuda), ("hip", &hip), ("vulkan", &vulkan)];
+    let ways: [(&str, &Way<'_>); 3] = [("cuda", &cuda), ("hip", &hip), ("vulkan", &vulkan)];
     for (driver, open) in ways {
         for index in 0..CARDS_MAX {
             let device = format!("{driver}:{index}");
