@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use crate::shared::bindings::skep::plugin::types::{Error, Invalid};
-use crate::shared::bindings::wasi::http::types::{DnsErrorPayload, ErrorCode};
+use crate::shared::bindings::wasi::http::types::ErrorCode;
 
 /// Why there is no answer, or not the rest of it.
 ///
