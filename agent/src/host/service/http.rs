@@ -127,3 +127,13 @@ fn in_its_words(error: EgressError) -> WasiError {
         EgressError::Http(error) => WasiError::Hyper(error),
     }
 }
+
+/// Why an answer's body ended early, for a guest that asks.
+pub(super) fn body_error(error: &wasmtime::Error) -> Option<ErrorCode> {
+    match error.downcast_ref()? {
+        WasiError::ConnectionReadTimeout => Some(ErrorCode::ConnectionReadTimeout),
+        WasiError::HttpResponseBodySize(limit) => Some(ErrorCode::HttpResponseBodySize(*limit)),
+        WasiError::HttpResponseIncomplete => Some(ErrorCode::HttpResponseIncomplete),
+        _ => Some(ErrorCode::HttpProtocolError),
+    }
+}

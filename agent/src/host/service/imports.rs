@@ -5,11 +5,13 @@ use wasmtime::component::{HasSelf, Linker, Resource};
 use wasmtime::{Result, bail};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::io::error::Error as IoError;
 use wasmtime_wasi::p2::bindings::{cli, filesystem, random};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{WasiView as _, p2};
 use wasmtime_wasi_http::p2::add_only_http_to_linker_async;
 
+use super::http::body_error;
 use super::notifier::skep::plugin::mail;
 use super::state::{HeldSecret, ServiceState};
 use super::upstream::skep::plugin::secrets;
@@ -31,7 +33,15 @@ pub(super) fn link(linker: &mut Linker<State>, world: World) -> Result<()> {
         World::Engine | World::Scheduler => bail!("no service has the world `{}`", world.name()),
     }
     link_wasi(linker)?;
-    add_only_http_to_linker_async(linker)
+    add_only_http_to_linker_async(linker)?;
+    // In its own crate this function knows none of the errors that bodies end with.
+    linker.allow_shadowing(true);
+    let mut http = linker.instance("wasi:http/types@0.2.12")?;
+    http.func_wrap("http-error-code", |store, (error,): (Resource<IoError>,)| {
+        Ok((body_error(store.data().table.get(&error)?),))
+    })?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 /// What standard libraries ask for at their start, and what HTTP is made of.
