@@ -5,6 +5,7 @@ use std::sync::Arc;
 use skep_core::NodeId;
 use tokio::sync::watch;
 
+use crate::alerts::Alerts;
 use crate::cluster::Cluster;
 use crate::config::Settings;
 use crate::diagnosis::BurnIns;
@@ -16,6 +17,7 @@ use crate::models::Catalogue;
 use crate::paths::Paths;
 use crate::plugins::Embedded;
 use crate::router::Router;
+use crate::services::Services;
 use crate::telemetry::Machine;
 
 /// One agent: what it is and what it is made of. Shared by every request.
@@ -29,6 +31,8 @@ pub struct Agent {
     pub fleet: Fleet,
     pub router: Router,
     pub cluster: Cluster,
+    pub services: Services,
+    pub alerts: Alerts,
     /// The newest look at the machine; none until the first.
     pub telemetry: watch::Receiver<Option<Arc<Machine>>>,
     /// What was found of this machine's cards.

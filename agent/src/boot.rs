@@ -3,6 +3,7 @@
 //! Decides the order: nothing is made before what it needs, and whatever fails says which step it
 //! was. Refuses to know what any part does.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::agent::Agent;
+use crate::alerts::Alerts;
 use crate::cluster::{self, Cluster, Readings};
 use crate::config::{self, Override, Settings, Source};
 use crate::diagnosis::{self, BurnIns, Choice};
@@ -29,6 +31,7 @@ use crate::plugins;
 use crate::protocol::Timeouts;
 use crate::router::{Parts, Router};
 use crate::scheduling::{self, Policies, Policy};
+use crate::services::Services;
 use crate::telemetry;
 
 mod endpoint;
@@ -131,6 +134,8 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     };
     let fleet = Fleet::start_with(fleet, timeouts)?;
     let policies = policies(&fleet, &settings.scheduler.policy).await?;
+    let services = Services::open(&paths, fleet.clone())?;
+    let alerts = Alerts::open(paths.alerts_file())?;
 
     let port = Port::bind(&settings.http).await?;
     let url = endpoint::url(&port, &settings.http);
@@ -179,6 +184,11 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     })
     .await?;
 
+    services.start(
+        &router,
+        own_addresses(port.address(), settings.cluster.listen),
+    );
+
     let local = Secret::generate()?;
     let endpoint = endpoint::EndpointFile::write(&paths, &url, &local)?;
     let agent = Arc::new(Agent {
@@ -189,6 +199,8 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         fleet,
         router,
         cluster,
+        services,
+        alerts,
         telemetry: machine,
         burn_ins,
         metrics: Arc::new(Metrics::new()),
@@ -200,6 +212,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     });
     // Nobody else sets it.
     let _ = itself.set(Arc::downgrade(&agent));
+    agent.alerts.start(Arc::downgrade(&agent));
     // Before anybody is told that it serves, and so can be told to stop.
     let signals = stop::Signals::new().map_err(StartError::Signals)?;
     let ending = watch::Sender::new(Ending::Serving);
@@ -220,6 +233,21 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         signals,
         lock,
     })
+}
+
+/// Every address at which this agent is reached.
+fn own_addresses(http: SocketAddr, cluster: SocketAddr) -> Vec<SocketAddr> {
+    let mut own = Vec::new();
+    for address in [http, cluster] {
+        if !address.ip().is_unspecified() {
+            own.push(address);
+            continue;
+        }
+        let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let all = cluster::local_addresses().into_iter().chain(loopback);
+        own.extend(all.map(|ip| SocketAddr::new(ip, address.port())));
+    }
+    own
 }
 
 fn places(settings: &Settings, paths: &Paths) -> Places {

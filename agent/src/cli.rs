@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod alerts;
 mod arguments;
 mod burn_in;
 mod ca;
@@ -25,16 +26,20 @@ mod logs;
 mod models;
 mod node;
 mod nodes;
+mod notifier;
 mod plugin;
 mod ps;
 mod pull;
 mod run;
 mod scheduler;
+mod secret;
+mod services;
 mod table;
 mod terminal;
 mod token;
 mod top;
 mod up;
+mod upstream;
 mod version;
 mod waiting;
 
@@ -44,12 +49,13 @@ mod tests;
 use self::failure::{Exit, Failure};
 
 use self::arguments::{
-    Arguments, CaCommand, Command, KeysCommand, NodeCommand, PluginCommand, SchedulerCommand,
-    TokenCommand,
+    Arguments, CaCommand, Command, KeysCommand, NodeCommand, NotifierCommand, PluginCommand,
+    SchedulerCommand, SecretCommand, TokenCommand, UpstreamCommand,
 };
 use self::terminal::Paint;
 use crate::client::{Client, Endpoint};
 use crate::paths::Paths;
+use crate::services::Kind;
 
 /// Runs the command that the arguments of this process name.
 #[must_use]
@@ -125,6 +131,34 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
             KeysCommand::New { name, json } => keys::make(&client()?, name, json)?,
             KeysCommand::Rm { key } => keys::revoke(&client()?, &key)?,
         },
+        Command::Upstream(upstream) => match upstream.command {
+            UpstreamCommand::Add {
+                service,
+                models,
+                prefix,
+                timeout,
+            } => upstream::add(&client()?, service, models, prefix, timeout)?,
+            UpstreamCommand::Ls(listed) => services::list(&client()?, Kind::Upstream, listed.json)?,
+            UpstreamCommand::Show(one) => services::show(&client()?, Kind::Upstream, &one)?,
+            UpstreamCommand::Models(one) => upstream::models(&client()?, &one)?,
+            UpstreamCommand::Pull { name, model, json } => {
+                upstream::pull(client()?, &name, model, json)?;
+            }
+            UpstreamCommand::Rm { name } => services::remove(&client()?, Kind::Upstream, &name)?,
+        },
+        Command::Notifier(notifier) => match notifier.command {
+            NotifierCommand::Add { service } => notifier::add(&client()?, service)?,
+            NotifierCommand::Ls(listed) => services::list(&client()?, Kind::Notifier, listed.json)?,
+            NotifierCommand::Show(one) => services::show(&client()?, Kind::Notifier, &one)?,
+            NotifierCommand::Test { name } => notifier::test(&client()?, &name)?,
+            NotifierCommand::Rm { name } => services::remove(&client()?, Kind::Notifier, &name)?,
+        },
+        Command::Secret(secret) => match secret.command {
+            SecretCommand::Set { name } => secret::set(&client()?, &name)?,
+            SecretCommand::Ls(listed) => secret::list(&client()?, listed.json)?,
+            SecretCommand::Rm { name } => secret::remove(&client()?, &name)?,
+        },
+        Command::Alerts(listed) => alerts::list(&client()?, listed.json)?,
         Command::Logs(wish) => logs::logs(client()?, &wish)?,
         Command::Scheduler(scheduler) => match scheduler.command {
             SchedulerCommand::Ls(listed) => scheduler::list(&client()?, listed.json)?,

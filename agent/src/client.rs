@@ -75,6 +75,18 @@ impl Client {
         self.json(self.send(Method::POST, path, Some(body), None)?)
     }
 
+    /// `PUT` with a JSON body; waits as long as it takes.
+    ///
+    /// # Errors
+    /// As for [`Client::get`].
+    pub fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.json(self.send(Method::PUT, path, Some(body), None)?)
+    }
+
     /// `DELETE`; waits as long as it takes.
     ///
     /// # Errors

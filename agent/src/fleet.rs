@@ -30,6 +30,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
+pub(crate) use backoff::Backoff;
+pub(crate) use cries::pass_on;
 pub use error::{LoadError, StartError, SubmitError, UnloadError};
 pub use exchange::Exchange;
 pub(crate) use exchange::{Cancel, Pushed, Slot};
@@ -211,6 +213,20 @@ impl Fleet {
         let wire = self.0.ready(replica)?;
         wire.ask(|call| ToWorker::Stats { call }, wire::Answer::stats)
             .await
+    }
+
+    /// Starts this program as another of its parts. It inherits no environment, no terminal input, and leaves with the
+    /// agent; the socket is its standard input.
+    pub(crate) async fn launch(
+        &self,
+        part: &str,
+    ) -> std::io::Result<(tokio::process::Child, tokio::net::UnixStream)> {
+        handshake::launch(&self.0, part).await
+    }
+
+    /// Where compiled components are kept.
+    pub(crate) fn compiled(&self) -> &Compiled {
+        &self.0.compiled
     }
 
     /// Takes no more work, lets what lives finish for `grace`, then ends all workers.

@@ -24,6 +24,7 @@
 //! | `until_stopped` of [`boot`] | signals, a minute's timer | the listener, the router, the fleet | [`boot::Running`] |
 
 pub mod agent;
+pub mod alerts;
 pub mod boot;
 pub mod cli;
 pub mod client;
@@ -52,6 +53,7 @@ pub mod protocol;
 pub mod router;
 pub mod scheduling;
 pub mod service;
+pub mod services;
 pub mod store;
 pub mod telemetry;
 pub mod version;

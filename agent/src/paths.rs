@@ -124,6 +124,30 @@ impl Paths {
         self.state.join("burn-ins.json")
     }
 
+    /// The upstreams and notifiers that were configured.
+    #[must_use]
+    pub fn services_file(&self) -> PathBuf {
+        self.state.join("services.json")
+    }
+
+    /// What plugins may touch.
+    #[must_use]
+    pub fn grants_file(&self) -> PathBuf {
+        self.state.join("grants.json")
+    }
+
+    /// The texts of secrets, a file each.
+    #[must_use]
+    pub fn secrets(&self) -> PathBuf {
+        self.state.join("secrets")
+    }
+
+    /// The alerts that are raised, and those that are not delivered yet.
+    #[must_use]
+    pub fn alerts_file(&self) -> PathBuf {
+        self.state.join("alerts.json")
+    }
+
     /// The cluster's state and its log; see `store`.
     #[must_use]
     pub fn cluster(&self) -> PathBuf {

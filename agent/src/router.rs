@@ -22,6 +22,7 @@ mod facts;
 mod job;
 mod latency;
 mod models;
+mod offered;
 mod placing;
 mod progress;
 mod replay;
@@ -34,6 +35,7 @@ pub use self::elsewhere::{Elsewhere, FIRST_ELSEWHERE, Lent, Own};
 pub use self::facts::ModelFacts;
 pub use self::job::{Job, Step};
 pub use self::models::{ModelStanding, ModelStatus};
+pub use self::offered::{FIRST_OFFERED, Offered, Offers};
 pub use self::replay::MoveCounts;
 pub use self::send::{NoPlace, RouteError, Shape};
 pub use self::slot::Slot;
@@ -91,6 +93,8 @@ struct Shared {
     moves: replay::Moves,
     /// How other nodes are reached; none without a cluster.
     elsewhere: Mutex<Option<Arc<dyn Elsewhere>>>,
+    /// What upstreams of this node answer for; none without any.
+    offers: Mutex<Option<Arc<dyn Offers>>>,
     latencies: latency::Latencies,
 }
 
@@ -135,6 +139,7 @@ impl Router {
                 traces: Traces::default(),
                 moves: replay::Moves::default(),
                 elsewhere: Mutex::default(),
+                offers: Mutex::default(),
                 latencies: latency::Latencies::default(),
             }),
         };

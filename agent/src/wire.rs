@@ -6,6 +6,7 @@
 mod burn_in;
 mod cluster;
 mod scheduling;
+mod services;
 mod top;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,11 @@ pub use self::cluster::{
 };
 pub use self::scheduling::{
     Chosen, Difference, Differences, RolledBack, Scheduler, SchedulerWish, Schedulers, Shadow,
+};
+pub use self::services::{
+    Alert, Alerts, Grant, Grants, NewSecret, NewService, OfferedModel, Secret, Secrets, Service,
+    ServiceUse, Services, UpstreamModel, UpstreamModels, UpstreamPull, UpstreamPullEvent, Waiting,
+    Want, Wants,
 };
 pub use self::top::{Cause, Device, Requests, Top};
 
@@ -59,6 +65,9 @@ pub struct Models {
     pub models: Vec<Model>,
     /// What lies in the catalogue and cannot be used.
     pub damaged: Vec<Damaged>,
+    /// What upstreams answer for.
+    #[serde(default)]
+    pub offered: Vec<OfferedModel>,
 }
 
 /// A model on this node's disk.

@@ -1,6 +1,6 @@
 //! A real agent for a test: its own folder, its own port, ended with its handle.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -31,39 +31,48 @@ impl Agent {
     /// # Errors
     /// As for [`Agent::start`].
     pub fn start_in(home: tempfile::TempDir, settings: &[(&str, &str)]) -> Result<Self> {
-        let mut child = command(home.path(), settings)
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("could not start `{}`", binary().display()))?;
-        let log = child.stderr.take().context("no standard error")?;
-        let (lines, log) = follow(log);
-        let deadline = Instant::now() + START;
-        let mut seen = String::new();
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(line) = lines.recv_timeout(left) else {
-                let _ = child.kill();
-                bail!("the agent did not start: {seen}{}", child.wait()?);
-            };
-            seen.push_str(&line);
-            seen.push('\n');
-            if line.contains("serving") && line.contains("url=") {
-                break;
-            }
-        }
-        drop(log);
-        let endpoint = std::fs::read_to_string(home.path().join("run/endpoint.json"))?;
-        let endpoint: serde_json::Value = serde_json::from_str(&endpoint)?;
-        let url = endpoint
-            .get("url")
-            .and_then(serde_json::Value::as_str)
-            .context("no `url`")?;
-        let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let (child, address) = launch(home.path(), settings)?;
         Ok(Self {
-            address: authority.parse()?,
             child,
+            address,
             home,
         })
+    }
+
+    /// Kills it and starts it again in its folder.
+    ///
+    /// # Errors
+    /// As for [`Agent::start`].
+    pub fn restart(&mut self, settings: &[(&str, &str)]) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        (self.child, self.address) = launch(self.home.path(), settings)?;
+        Ok(())
+    }
+
+    /// Runs a command of `skep` with it to the end: whether that went well, and what it wrote to both outputs.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn skep(&self, arguments: &[&str], input: &str) -> Result<(bool, String, String)> {
+        let mut child = Command::new(binary())
+            .args(arguments)
+            .env("SKEP_HOME", self.home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // It may not want to read.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        let output = child.wait_with_output()?;
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Ok((
+            output.status.success(),
+            text(&output.stdout),
+            text(&output.stderr),
+        ))
     }
 
     /// Where it listens.
@@ -151,6 +160,39 @@ pub fn binary() -> PathBuf {
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/skep"),
         PathBuf::from,
     )
+}
+
+/// Starts `skep up` and waits until it answers.
+fn launch(home: &Path, settings: &[(&str, &str)]) -> Result<(Child, SocketAddr)> {
+    let mut child = command(home, settings)
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("could not start `{}`", binary().display()))?;
+    let log = child.stderr.take().context("no standard error")?;
+    let (lines, log) = follow(log);
+    let deadline = Instant::now() + START;
+    let mut seen = String::new();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let Ok(line) = lines.recv_timeout(left) else {
+            let _ = child.kill();
+            bail!("the agent did not start: {seen}{}", child.wait()?);
+        };
+        seen.push_str(&line);
+        seen.push('\n');
+        if line.contains("serving") && line.contains("url=") {
+            break;
+        }
+    }
+    drop(log);
+    let endpoint = std::fs::read_to_string(home.join("run/endpoint.json"))?;
+    let endpoint: serde_json::Value = serde_json::from_str(&endpoint)?;
+    let url = endpoint
+        .get("url")
+        .and_then(serde_json::Value::as_str)
+        .context("no `url`")?;
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    Ok((child, authority.parse()?))
 }
 
 fn command(home: &Path, settings: &[(&str, &str)]) -> Command {

@@ -221,7 +221,7 @@ impl Models {
         if !view.on_disk {
             let nodes: Vec<NodeId> = view.at.iter().copied().collect();
             if nodes.is_empty() {
-                return Need::Refuse(Refusal::UnknownModel);
+                return Need::Refuse(unreachable(model, registry));
             }
             self.mark(model, ModelState::Loading { since: now });
             return Need::LoadAt(nodes);
@@ -341,4 +341,18 @@ impl Models {
                 || !matches!(view.state, ModelState::Absent | ModelState::Failed { .. })
         });
     }
+}
+
+/// Why a model of which nobody has files is not there: the upstream that answers for it does not, or nobody knows it.
+fn unreachable(model: &str, registry: &Registry) -> Refusal {
+    let failed = registry
+        .of_model(model)
+        .find_map(|replica| match &replica.state {
+            ReplicaState::Failed(why) => Some(why.clone()),
+            ReplicaState::Starting | ReplicaState::Ready | ReplicaState::Draining => None,
+        });
+    failed.map_or(Refusal::UnknownModel, |why| Refusal::LoadFailed {
+        why,
+        retry: LOAD_RETRY,
+    })
 }

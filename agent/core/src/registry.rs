@@ -114,6 +114,18 @@ pub enum ReplicaState {
     Failed(String),
 }
 
+impl Replica {
+    /// What stands before an upstream's name where other replicas have a device.
+    pub const UPSTREAM: &'static str = "upstream:";
+
+    /// The upstream that answers for it: a service elsewhere, which takes no room on any node. None: a worker.
+    #[must_use]
+    pub fn upstream(&self) -> Option<&str> {
+        let mut devices = self.devices.iter();
+        devices.find_map(|device| device.strip_prefix(Self::UPSTREAM))
+    }
+}
+
 /// All that is known of nodes and replicas.
 #[derive(Debug, Default)]
 pub struct Registry {
@@ -130,13 +142,13 @@ impl Registry {
         self.home
     }
 
-    /// Whether a replica runs on the node that decides here.
+    /// Whether a replica runs on the node that decides here, and so could be ended here: no upstream's does.
     #[must_use]
     pub fn is_here(&self, replica: &Replica) -> bool {
-        self.home.is_none_or(|home| replica.node == home)
+        self.home.is_none_or(|home| replica.node == home) && replica.upstream().is_none()
     }
 
-    /// The replicas of one model on this very node, oldest first.
+    /// The replicas of one model that run on this very node, oldest first.
     pub fn here<'a>(&'a self, model: &'a str) -> impl Iterator<Item = &'a Replica> {
         self.of_model(model).filter(|replica| self.is_here(replica))
     }

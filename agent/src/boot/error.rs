@@ -9,6 +9,7 @@ use crate::identity::{IdentityError, LockError};
 use crate::keys::KeysError;
 use crate::models::CatalogueError;
 use crate::paths::PathsError;
+use crate::services::ServiceError;
 
 /// Which step failed, and why. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,8 @@ pub enum StartError {
     #[error(transparent)]
     Fleet(#[from] crate::fleet::StartError),
     #[error(transparent)]
+    Services(#[from] ServiceError),
+    #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -63,6 +66,7 @@ impl StartError {
             // EX_DATAERR
             Self::Identity(IdentityError::Damaged { .. })
             | Self::Keys(KeysError::Damaged { .. })
+            | Self::Services(ServiceError::Damaged { .. })
             | Self::Cluster(ClusterError::Damaged(_) | ClusterError::Log(_)) => 65,
             // EX_SOFTWARE
             Self::SchedulerSource(_) | Self::Scheduler(_) => 70,
@@ -75,6 +79,7 @@ impl StartError {
             | Self::Catalogue(_)
             | Self::Executable(_)
             | Self::Fleet(_)
+            | Self::Services(_)
             | Self::Cluster(_)
             | Self::Signals(_)
             | Self::Endpoint(_) => 73,

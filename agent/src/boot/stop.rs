@@ -79,6 +79,7 @@ impl Running {
         };
         // While its models still run, so that what others asked here is answered or goes on elsewhere.
         self.agent.cluster.stop().await;
+        self.agent.services.shutdown().await;
         self.agent.fleet.shutdown(grace).await;
         drop(self.endpoint);
         self.telemetry.abort();

@@ -8,11 +8,19 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 mod cluster;
+mod helps;
+mod services;
 
 pub(super) use self::cluster::{
     BurnIn, Ca, CaCommand, Join, Node, NodeCommand, Token, TokenCommand,
 };
 use self::cluster::{JOIN_HELP, NODE_HELP, TOKEN_HELP};
+use self::helps::*;
+use self::services::{NOTIFIER_HELP, SECRET_HELP, UPSTREAM_HELP};
+pub(super) use self::services::{
+    NewService, Notifier, NotifierCommand, Secret, SecretCommand, Service, Upstream,
+    UpstreamCommand,
+};
 
 /// One private AI cluster from one binary.
 #[derive(Debug, Parser)]
@@ -92,6 +100,17 @@ pub(super) enum Command {
     Scheduler(Scheduler),
     /// List, make and revoke API keys
     Keys(Keys),
+    /// Use models of services elsewhere: add, list, look at and remove them
+    #[command(after_help = UPSTREAM_HELP)]
+    Upstream(Upstream),
+    /// Tell people of alerts: add, list, try and remove ways to do so
+    #[command(after_help = NOTIFIER_HELP)]
+    Notifier(Notifier),
+    /// Keep, list and forget the secrets that plugins use
+    #[command(after_help = SECRET_HELP)]
+    Secret(Secret),
+    /// List what is wrong now and what was, as notifiers are told
+    Alerts(Listed),
     /// Show what the agent logged lately
     Logs(Logs),
     /// Look for what is wrong, and say what mends it
@@ -320,81 +339,3 @@ pub(super) enum PluginCommand {
     /// List the plugins: what each is for, what it asks for, where it runs
     Ls(Listed),
 }
-
-const AFTER_HELP: &str = "\
-First steps:
-  skep up                               start the agent (leave it running)
-  skep run tiny \"The borrow checker\"    ask the model that comes with it
-  skep pull https://example.org/m.gguf  bring a better one
-  skep token new                        let another machine in; it says what to type there
-  skep doctor                           when something is wrong
-
-Environment:
-  SKEP_URL       the agent's address, for use from another machine
-  SKEP_API_KEY   the key that it wants; `skep keys new NAME` makes one
-  SKEP_HOME      one folder for everything, as `--home`
-  NO_COLOR       no colours
-
-Exit status:
-  0 done   1 failed   2 not understood   3 no agent answers   130 interrupted
-  (`skep doctor`: 0 nothing wrong, 1 warnings, 2 something must be mended)";
-
-const UP_HELP: &str = "\
-Examples:
-  skep up
-  skep up --listen 127.0.0.1:8000
-  skep up --home /srv/skep --log-level debug
-  skep up --set models.default=qwen3-0.6b
-
-Exit status, after sysexits.h:
-  0 stopped when asked to    65 a file of ours is damaged    70 a defect
-  73 a folder or file cannot be made    75 another agent or program is in the way
-  78 the configuration is wrong";
-
-const RUN_HELP: &str = "\
-Examples:
-  skep run tiny \"The borrow checker\"
-  skep run tiny                          a conversation; /help lists its commands
-  skep run tiny < question.txt
-  git diff | skep run qwen3-0.6b \"What does this change do?\" -
-  skep run tiny --temperature 0 --max-tokens 50 --json \"A slice is\"";
-
-const PULL_HELP: &str = "\
-Examples:
-  skep pull https://example.org/qwen3-0.6b-q4_k_m.gguf --name qwen3-0.6b
-  skep pull ./model.gguf
-  skep pull https://example.org/m.gguf --sha256 9f86d0...
-
-What was interrupted goes on where it was when the same pull is typed again.";
-
-const EXPLAIN_HELP: &str = "\
-Examples:
-  skep explain last
-  skep explain chatcmpl-3f0c9a1e000000000007 --json
-
-The latest 256 requests are remembered; neither prompts nor answers are.";
-
-const SCHEDULER_HELP: &str = "\
-Examples:
-  skep scheduler shadow pack             try it on what really happens
-  skep scheduler diff                    and see where it differs
-  skep scheduler use pack
-  skep scheduler use ./my-scheduler.wasm
-
-A scheduler that fails three times is replaced by the one before it.";
-const TOP_HELP: &str = "\
-Keys: q quits, Tab goes to the next table, Up and Down choose a row and show why it is as it is,
-Left and Right sort by another column.";
-
-const DOCTOR_HELP: &str = "\
-Examples:
-  skep doctor
-  skep doctor --gpu --seconds 300        and keep the cards free of other work meanwhile
-
-Exit status: 0 nothing wrong, 1 warnings, 2 something must be mended";
-
-const COMPLETIONS_HELP: &str = "\
-Examples:
-  skep completions bash > ~/.local/share/bash-completion/completions/skep
-  skep completions zsh > ~/.zfunc/_skep
-  skep completions fish > ~/.config/fish/completions/skep.fish";

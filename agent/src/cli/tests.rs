@@ -130,6 +130,7 @@ fn listings_are_tables() {
             model("big", "https://x/y", None),
         ],
         damaged: Vec::new(),
+        offered: Vec::new(),
     };
     check("models", &models::render(&models, Paint::none(), ago));
     let replicas = wire::Replicas {
@@ -158,6 +159,7 @@ fn empty_listings_say_what_to_do() {
     let models = wire::Models {
         models: Vec::new(),
         damaged: Vec::new(),
+        offered: Vec::new(),
     };
     let text = models::render(&models, Paint::none(), |_| String::new());
     assert!(text.contains("skep pull"), "{text}");

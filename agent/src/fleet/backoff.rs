@@ -8,24 +8,24 @@ use crate::limits::{
 
 /// The deaths of one replica's workers.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     quick_deaths: u32,
 }
 
 /// What to do about a death.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Retry {
-    pub(super) delay: Duration,
+pub(crate) struct Retry {
+    pub(crate) delay: Duration,
     /// Which attempt comes next, from 1.
-    pub(super) attempts: u32,
+    pub(crate) attempts: u32,
     /// It died so often that it counts as failed; attempts go on, slowly.
-    pub(super) given_up: bool,
+    pub(crate) given_up: bool,
 }
 
 impl Backoff {
     /// A worker died that was ready since `ready`, if it ever was. `chance` is a random number that spreads the attempts of
     /// several replicas.
-    pub(super) fn on_death(&mut self, ready: Option<Instant>, now: Instant, chance: u32) -> Retry {
+    pub(crate) fn on_death(&mut self, ready: Option<Instant>, now: Instant, chance: u32) -> Retry {
         let stable = ready.is_some_and(|since| now.duration_since(since) >= STABLE_AFTER);
         self.quick_deaths = if stable {
             1

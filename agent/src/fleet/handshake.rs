@@ -53,26 +53,14 @@ pub(super) struct Epitaph {
 impl Worker {
     /// Starts the process. It inherits no environment and no terminal, and leaves with the agent.
     pub(super) async fn start(shared: &Shared, replica: &Arc<Replica>) -> io::Result<Self> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let mut command = Command::new(&shared.executable);
-        command
-            .arg("worker")
-            .env_clear()
-            // Cards count as `nvidia-smi` counts them, by their place on the bus (CUDA Programming Guide).
-            .env("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
-        let mut child = shared.spawner.spawn(command).await?;
+        let (mut child, stream) = launch(shared, "worker").await?;
         if let Some(said) = child.stderr.take() {
-            tokio::spawn(cries::pass_on(Arc::clone(replica), said));
+            let replica = Arc::clone(replica);
+            tokio::spawn(cries::pass_on(said, move |line| write_line(&replica, line)));
         }
         Ok(Self {
             child,
-            stream: UnixStream::from_std(ours)?,
+            stream,
             inbox: Decoder::default(),
         })
     }
@@ -203,6 +191,25 @@ impl Worker {
 
 /// More than there are walls.
 const WALLS_MAX: usize = 16;
+
+/// Starts this program as something else, with a socket to it.
+pub(super) async fn launch(shared: &Shared, part: &str) -> io::Result<(Child, UnixStream)> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let mut command = Command::new(&shared.executable);
+    command
+        .arg(part)
+        .env_clear()
+        // Cards count as `nvidia-smi` counts them, by their place on the bus (CUDA Programming Guide).
+        .env("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    let child = shared.spawner.spawn(command).await?;
+    Ok((child, UnixStream::from_std(ours)?))
+}
 
 /// What a replica's worker is to open.
 pub(super) fn opening(

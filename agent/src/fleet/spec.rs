@@ -40,7 +40,7 @@ pub enum Component {
 
 impl Component {
     /// The bytes; of a file no more than a component may have, and one, so that a longer one is refused.
-    pub(super) fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
+    pub(crate) fn bytes(&self) -> io::Result<Cow<'_, [u8]>> {
         match self {
             Self::Embedded(bytes) => Ok(Cow::Borrowed(bytes)),
             Self::Bytes(bytes) => Ok(Cow::Borrowed(bytes)),

@@ -3,9 +3,11 @@
 //! Decides paths and statuses; the fields are `wire`'s. Refuses to decide who may ask: that was
 //! checked before a request comes here, and whoever changes anything has shown a key.
 
+mod alerts;
 mod body;
 mod burn_in;
 mod cluster;
+mod grants;
 mod keys;
 mod lines;
 mod logs;
@@ -15,16 +17,20 @@ mod pull;
 mod refusal;
 mod replicas;
 mod scheduler;
+mod secrets;
+mod services;
 mod top;
+mod upstreams;
 
 pub use self::top::readings;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 
 use crate::agent::Agent;
+use crate::services::Kind;
 
 /// The endpoints, below `/api/v1`.
 pub(super) fn routes() -> Router<Arc<Agent>> {
@@ -64,5 +70,16 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/cluster/neighbours", get(cluster::neighbours))
         .route("/keys", get(keys::list).post(keys::make))
         .route("/keys/{key}", delete(keys::revoke))
+        .route("/secrets", get(secrets::list))
+        .route("/secrets/{name}", put(secrets::set).delete(secrets::remove))
+        .route("/alerts", get(alerts::list))
+        .route("/grants", get(grants::list).post(grants::grant))
+        .route("/grants/revoke", post(grants::revoke))
+        .route("/upstreams/{name}/models", get(upstreams::models))
+        .route("/upstreams/{name}/test", post(upstreams::test))
+        .route("/upstreams/{name}/pull", post(upstreams::pull))
+        .route("/notifiers/{name}/test", post(alerts::test))
+        .nest("/upstreams", services::routes(Kind::Upstream))
+        .nest("/notifiers", services::routes(Kind::Notifier))
         .route("/logs", get(logs::logs))
 }

@@ -150,6 +150,14 @@ impl From<protocol::Error> for ApiError {
                 Self::unavailable(message, Duration::from_secs(1)).with_code("worker_died")
             }
             Error::Other(message) => Self::internal(message).with_code("model_failed"),
+            Error::Upstream(message) => {
+                Self::new(StatusCode::BAD_GATEWAY, Kind::ServerError, message)
+                    .with_code("upstream_failed")
+            }
+            Error::TimedOut(message) => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, Kind::ServerError, message)
+                    .with_code("upstream_timeout")
+            }
         }
     }
 }

@@ -30,6 +30,12 @@ pub enum Error {
     /// Anything else.
     #[error("{0}")]
     Other(String),
+    /// A service elsewhere refused what this cluster sent it, or failed. The one who asked is not to blame.
+    #[error("{0}")]
+    Upstream(String),
+    /// A service elsewhere took too long. Retrying may help.
+    #[error("{0}")]
+    TimedOut(String),
 }
 
 /// A refused request, and which of its fields is to blame.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use skep_core::capability::{Capability, SecretName};
+use zeroize::Zeroize as _;
 
 use super::{Error, Line, ModelInfo, Tagged, Work};
 
@@ -202,6 +203,12 @@ impl SecretText {
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl Drop for SecretText {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

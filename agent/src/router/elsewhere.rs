@@ -42,7 +42,11 @@ impl Router {
 
     /// Takes in something about other nodes.
     pub fn hear(&self, input: Input) {
+        let files = matches!(input, Input::CataloguedAt(..));
         self.tell(input);
+        if files {
+            self.offers_changed();
+        }
     }
 
     /// Takes in what is known of models that other nodes have loaded.
@@ -84,6 +88,7 @@ impl Router {
     pub fn is_busy(&self) -> bool {
         let replicas = self.shared.fleet.replicas();
         replicas.iter().any(|replica| replica.living > 0)
+            || self.offered().iter().any(|replica| replica.running > 0)
     }
 
     /// Gets a model of this node ready, for a request of another.
@@ -110,7 +115,7 @@ impl Router {
                 .ok_or_else(unknown)?;
             known.model.clone()
         };
-        let exchange = self.shared.fleet.submit(id, work)?;
+        let exchange = self.submit_here(replica, work)?;
         self.tell(Input::Serves(model.clone()));
         let lent = Lent {
             router: self.clone(),
@@ -122,7 +127,7 @@ impl Router {
     /// Hands work to a replica, wherever it is.
     pub(super) fn submit(&self, replica: u64, work: Arc<Work>) -> Result<Exchange, SubmitError> {
         if replica < FIRST_ELSEWHERE {
-            return self.shared.fleet.submit(fleet::ReplicaId(replica), work);
+            return self.submit_here(replica, work);
         }
         let gone = || SubmitError::NotReady("the node that ran it was lost".into());
         let elsewhere = self.elsewhere_slot().clone().ok_or_else(gone)?;

@@ -24,6 +24,8 @@ pub struct ModelStatus {
     /// Stays loaded however idle.
     pub kept: bool,
     pub requests: u32,
+    /// The upstream that answers for it, where only upstreams do.
+    pub upstream: Option<Arc<str>>,
 }
 
 /// In a word.
@@ -61,6 +63,7 @@ impl Router {
                 on_disk: view.on_disk,
                 kept: view.kept,
                 requests: view.living,
+                upstream: only_upstream(state.core.registry().of_model(name)),
             }
         };
         state.core.models().map(status).collect()
@@ -94,6 +97,7 @@ impl Router {
         let names = models.iter().map(|model| Arc::from(model.name().as_str()));
         self.tell(Input::Catalogued(names.collect()));
         self.tell_of_files();
+        self.offers_changed();
     }
 
     pub(super) async fn load(self, model: Arc<str>) {
@@ -152,18 +156,29 @@ impl Router {
     }
 
     /// Tells the core how the fleet's replicas are now.
-    fn look(&self) {
+    pub(super) fn look(&self) {
         let replicas = self.shared.fleet.replicas();
-        self.shared.facts.replace(self.learn(&replicas));
+        let offered = self.offered();
+        let mut facts = self.learn(&replicas);
+        for offer in &offered {
+            facts
+                .entry(offer.model.clone())
+                .or_insert_with(|| Arc::new(offer.facts()));
+        }
+        self.shared.facts.replace(facts);
         let known: BTreeSet<_> = {
             let state = self.state();
             let replicas = state.core.registry().replicas();
             let here = replicas.filter(|replica| replica.node == self.shared.node);
             here.map(|replica| replica.id).collect()
         };
-        let now: BTreeSet<_> = replicas.iter().map(|r| ReplicaId(r.id.0)).collect();
+        let own = replicas.iter().map(|replica| ReplicaId(replica.id.0));
+        let now: BTreeSet<_> = own.chain(offered.iter().map(|offer| offer.id)).collect();
         for replica in &replicas {
             self.tell(Input::Replica(self.for_core(replica)));
+        }
+        for offer in &offered {
+            self.tell(Input::Replica(self.offer_for_core(offer)));
         }
         self.shared
             .latencies
@@ -290,6 +305,13 @@ impl Router {
             .find(|replica| replica.model == model)
             .map(|replica| replica.state)
     }
+}
+
+/// The upstream of a model that no worker has.
+fn only_upstream<'a>(mut replicas: impl Iterator<Item = &'a Replica>) -> Option<Arc<str>> {
+    let first = replicas.next()?.upstream()?;
+    let others = replicas.all(|replica| replica.upstream().is_some());
+    others.then(|| Arc::from(first))
 }
 
 /// The core unloads only what no request uses; this is for one that came just now.

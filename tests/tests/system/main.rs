@@ -24,6 +24,7 @@ mod failover;
 mod faults;
 mod hostile;
 mod http;
+mod services;
 mod start;
 mod swarm;
 mod walls;

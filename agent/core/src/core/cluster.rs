@@ -164,6 +164,10 @@ impl Core {
             self.await_idleness(now, model);
             return;
         }
+        // What other nodes and upstreams answer for is not this node's to unload.
+        if self.registry.here(model).next().is_none() {
+            return;
+        }
         let elsewhere = self
             .registry
             .of_model(model)

@@ -30,8 +30,11 @@ impl From<ours::Error> for types::Error {
             ours::Error::Unsupported(text) => Self::Unsupported(text),
             ours::Error::Exhausted(text) => Self::Exhausted(text),
             ours::Error::Denied(text) => Self::Denied(text),
-            // A plugin knows no replicas.
-            ours::Error::Lost(text) | ours::Error::Other(text) => Self::Other(text),
+            // A plugin knows no replicas, and no upstreams but its own.
+            ours::Error::Lost(text)
+            | ours::Error::Other(text)
+            | ours::Error::Upstream(text)
+            | ours::Error::TimedOut(text) => Self::Other(text),
         }
     }
 }

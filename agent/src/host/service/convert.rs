@@ -145,6 +145,8 @@ pub(super) fn refusal(error: impl Into<Error>, teller: &Teller) -> Error {
         Error::Denied(text) => Error::Denied(redact(text)),
         Error::Lost(text) => Error::Lost(redact(text)),
         Error::Other(text) => Error::Other(redact(text)),
+        Error::Upstream(text) => Error::Upstream(redact(text)),
+        Error::TimedOut(text) => Error::TimedOut(redact(text)),
     }
 }
 

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::refusal::Refusal;
-use super::replicas;
+use super::{replicas, upstreams};
 use crate::agent::Agent;
 use crate::models::{CatalogueError, Model, ModelName};
 use crate::wire;
@@ -36,6 +36,7 @@ pub(super) async fn list(State(agent): State<Arc<Agent>>) -> Result<Json<wire::M
     Ok(Json(wire::Models {
         models: models.collect(),
         damaged: damaged.collect(),
+        offered: upstreams::offered(&agent),
     }))
 }
 

@@ -15,9 +15,9 @@ use crate::telemetry::{self, Level};
 use crate::wire;
 
 pub(super) async fn list(State(agent): State<Arc<Agent>>) -> Json<wire::Replicas> {
-    Json(wire::Replicas {
-        replicas: all(&agent),
-    })
+    let mut replicas = all(&agent);
+    replicas.extend(offered(&agent));
+    Json(wire::Replicas { replicas })
 }
 
 /// What became of the latest requests, newest first. Neither prompts nor answers are in it.
@@ -33,6 +33,48 @@ pub(super) fn all(agent: &Agent) -> Vec<wire::Replica> {
         .into_iter()
         .map(|status| describe(agent, status, &traces))
         .collect()
+}
+
+/// What upstreams of this node answer for.
+fn offered(agent: &Agent) -> Vec<wire::Replica> {
+    let traces = agent.router.traces();
+    let offers = agent.router.offered().into_iter();
+    let described = offers.map(|offer| {
+        let (state, why) = match offer.state {
+            skep_core::ReplicaState::Starting => ("starting", None),
+            skep_core::ReplicaState::Ready => ("ready", None),
+            skep_core::ReplicaState::Draining => ("draining", None),
+            skep_core::ReplicaState::Failed(why) => ("failed", Some(why)),
+        };
+        wire::Replica {
+            id: offer.id.0,
+            plugin: offer.plugin.to_string(),
+            state: state.to_owned(),
+            why,
+            since_unix_s: agent.started_unix_s,
+            requests: offer.running,
+            running: offer.running,
+            waiting: 0,
+            cache_pages: 0,
+            cache_pages_used: 0,
+            guessed: 0,
+            guesses_kept: 0,
+            tokens_per_s: rate(&offer.model, &traces),
+            pid: None,
+            resident_bytes: None,
+            restarts: 0,
+            opened_in_ms: None,
+            card_bytes: None,
+            device: format!("upstream {}", offer.upstream),
+            node: agent.cluster.name(),
+            devices: Vec::new(),
+            health: Level::Healthy.name().to_owned(),
+            causes: Vec::new(),
+            info: offer.info.map(info),
+            model: offer.model.to_string(),
+        }
+    });
+    described.collect()
 }
 
 /// The replica of a model.

@@ -83,7 +83,8 @@ pub(in crate::http) fn models(agent: &Agent, path: &str) -> Result<Response<Body
         id: Arc<str>,
         object: &'static str,
         created: u64,
-        owned_by: &'static str,
+        /// Ours, or the upstream that answers for it.
+        owned_by: Arc<str>,
         /// Ours: where it stands.
         state: ModelStanding,
     }
@@ -91,7 +92,7 @@ pub(in crate::http) fn models(agent: &Agent, path: &str) -> Result<Response<Body
         id: model.name,
         object: "model",
         created: agent.started_unix_s,
-        owned_by: "skep",
+        owned_by: model.upstream.unwrap_or_else(|| "skep".into()),
         state: model.standing,
     });
     let Some(name) = path.strip_prefix("/v1/models/") else {

@@ -1,0 +1,229 @@
+//! What is the case now and somebody should know, from what the agent knows already.
+//!
+//! Decides which of it that is, how bad, and in which words. Remembers nothing.
+
+use std::collections::BTreeMap;
+
+use super::Condition;
+use crate::agent::Agent;
+use crate::cluster::{DeviceFacts, NodeState, NodeStatus};
+use crate::fleet::ReplicaState;
+use crate::limits::{DISK_FREE_ENOUGH_BYTES, DISK_FULL_PERCENT};
+use crate::protocol::Severity;
+use crate::router::ModelStanding;
+use crate::services::{Kind, Standing, State, View};
+
+/// All of it.
+pub(super) fn all(agent: &Agent) -> Vec<Condition> {
+    let here = agent.cluster.name();
+    let mut found = Vec::new();
+    for node in agent.cluster.nodes() {
+        found.extend(down(&node));
+        let devices = node.devices.iter();
+        found.extend(devices.filter_map(|one| device(&node, one)));
+    }
+    found.extend(models(agent, &here));
+    found.extend(rolled_back(agent, &here));
+    found.extend(disks(agent, &here));
+    for kind in [Kind::Upstream, Kind::Notifier] {
+        let views = agent.services.list(kind);
+        found.extend(views.iter().filter_map(|view| service(view, &here)));
+    }
+    found
+}
+
+fn down(node: &NodeStatus) -> Option<Condition> {
+    (node.state == NodeState::Down).then(|| {
+        let name = &node.name;
+        Condition {
+            id: format!("node/{}", node.id),
+            kind: "node.down".to_owned(),
+            severity: Severity::Critical,
+            title: format!("The node `{name}` is down"),
+            text: format!(
+                "Nobody hears of it any more. What ran there goes on elsewhere where it can. `skep nodes` shows who is there; if \
+                 it is gone for good, `skep node rm {name}` forgets it."
+            ),
+            node: Some(name.clone()),
+            facts: facts([("node", node.id.clone())]),
+        }
+    })
+}
+
+fn device(node: &NodeStatus, device: &DeviceFacts) -> Option<Condition> {
+    let (severity, what) = match device.health.as_str() {
+        "lost" => (Severity::Critical, "is lost"),
+        "degraded" => (Severity::Warning, "is not well"),
+        _ => return None,
+    };
+    let why = device.why.clone().unwrap_or_default();
+    Some(Condition {
+        id: format!("device/{}/{}", node.id, device.id),
+        kind: format!("device.{}", device.health),
+        severity,
+        title: format!(
+            "The device `{}` of `{}` {what}: {why}",
+            device.id, node.name
+        ),
+        text: format!(
+            "{why}. What runs there moves where it can. `skep node` on `{}` shows its readings, and `skep doctor` what to do.",
+            node.name
+        ),
+        node: Some(node.name.clone()),
+        facts: facts([
+            ("node", node.id.clone()),
+            ("device", device.id.clone()),
+            ("kind", device.kind.clone()),
+            ("why", why.clone()),
+        ]),
+    })
+}
+
+fn models(agent: &Agent, here: &str) -> Vec<Condition> {
+    let failed = agent.router.models().into_iter();
+    // Upstreams have alerts of their own.
+    let failed =
+        failed.filter(|model| model.standing == ModelStanding::Failed && model.upstream.is_none());
+    let mut found: Vec<Condition> = failed
+        .map(|model| model_failed(agent, here, &model.name, model.why.as_deref()))
+        .collect();
+    for replica in agent.fleet.replicas() {
+        if let ReplicaState::Failed { why } = &replica.state {
+            found.push(model_failed(agent, here, &replica.model, Some(why)));
+        }
+    }
+    found
+}
+
+fn model_failed(agent: &Agent, here: &str, model: &str, why: Option<&str>) -> Condition {
+    let why = why.unwrap_or("it is not known why");
+    Condition {
+        id: format!("model/{}/{model}", agent.node),
+        kind: "model.failed".to_owned(),
+        severity: Severity::Warning,
+        title: format!("The model `{model}` cannot be used on `{here}`"),
+        text: format!("{why}. `skep logs` tells more, and `skep load {model}` tries again."),
+        node: Some(here.to_owned()),
+        facts: facts([("model", model.to_owned()), ("why", why.to_owned())]),
+    }
+}
+
+fn rolled_back(agent: &Agent, here: &str) -> Option<Condition> {
+    let back = agent.router.policies().overview().rolled_back?;
+    Some(Condition {
+        id: format!("scheduler/{}/{}", agent.node, back.from),
+        kind: "plugin.rolled-back".to_owned(),
+        severity: Severity::Warning,
+        title: format!(
+            "The scheduler `{}` was replaced by `{}`",
+            back.from, back.to
+        ),
+        text: format!(
+            "{}. Nothing was lost by that. `skep scheduler ls` shows how often it failed, and `skep scheduler use` puts one in \
+             charge.",
+            back.why
+        ),
+        node: Some(here.to_owned()),
+        facts: facts([
+            ("from", back.from.to_string()),
+            ("to", back.to.to_string()),
+            ("why", back.why.clone()),
+        ]),
+    })
+}
+
+fn disks(agent: &Agent, here: &str) -> Vec<Condition> {
+    let Some(machine) = agent.telemetry.borrow().clone() else {
+        return Vec::new();
+    };
+    let disks = machine.snapshot.host.disks.iter();
+    let full = disks.filter_map(|disk| {
+        let (total, free) = (disk.total_bytes?, disk.available_bytes?);
+        is_full(total, free).then(|| Condition {
+            id: format!("disk/{}/{}", agent.node, disk.path),
+            kind: "disk.full".to_owned(),
+            severity: Severity::Warning,
+            title: format!("The disk of `{here}` with `{}` is nearly full", disk.path),
+            text: format!(
+                "{} MiB of {} MiB are free. `skep models` shows what models take, and `skep rm MODEL` removes one.",
+                free >> 20,
+                total >> 20
+            ),
+            node: Some(here.to_owned()),
+            facts: facts([
+                ("path", disk.path.clone()),
+                ("free_bytes", free.to_string()),
+                ("total_bytes", total.to_string()),
+            ]),
+        })
+    });
+    full.collect()
+}
+
+fn is_full(total: u64, free: u64) -> bool {
+    let used = total.saturating_sub(free);
+    total > 0
+        && free < DISK_FREE_ENOUGH_BYTES
+        && used / 100 * 100 >= total / 100 * DISK_FULL_PERCENT
+}
+
+fn service(view: &View, here: &str) -> Option<Condition> {
+    let (name, kind) = (&view.service.name, view.service.kind);
+    let why = match (&view.state, &view.standing) {
+        (State::NotGranted(_), _) => "its plugin may not do what it needs to".to_owned(),
+        (State::Failed(why), _) => why.clone(),
+        // Once is a slip.
+        (_, Standing::Down(why)) if view.failures >= FAILURES_MIN => why.clone(),
+        _ => return None,
+    };
+    let (code, what) = match kind {
+        Kind::Upstream => ("upstream.unreachable", "does not answer"),
+        Kind::Notifier => ("notifier.failing", "delivers no alerts"),
+    };
+    let mut facts = facts([("why", why.clone())]);
+    facts.insert(kind.to_string(), name.clone());
+    Some(Condition {
+        id: format!("{kind}/{here}/{name}"),
+        kind: code.to_owned(),
+        severity: Severity::Warning,
+        title: format!("The {kind} `{name}` of `{here}` {what}"),
+        text: format!(
+            "{why}. `skep {kind} show {name}` tells more, and `skep {kind} test {name}` tries it."
+        ),
+        node: Some(here.to_owned()),
+        facts,
+    })
+}
+
+fn facts<const N: usize>(facts: [(&str, String); N]) -> BTreeMap<String, String> {
+    let facts = facts.into_iter();
+    facts
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// The fact that names a notifier which an alert is about.
+pub(super) const NOTIFIER: &str = "notifier";
+
+/// Attempts in a row that must fail.
+const FAILURES_MIN: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_full_by_its_share_and_by_what_is_left() {
+        let gib = 1 << 30;
+        for (total, free, expect) in [
+            (100 * gib, 50 * gib, false),
+            (100 * gib, 4 * gib, true),
+            (100 * gib, 6 * gib, false),
+            (10_000 * gib, 100 * gib, false),
+            (10_000 * gib, 10 * gib, true),
+            (0, 0, false),
+        ] {
+            assert_eq!(is_full(total, free), expect, "{free} of {total}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What services, secrets and alerts may take.
+
+use std::time::Duration;
+
+/// Upstreams and notifiers of one node: each is a process while it is in use.
+pub const SERVICES_MAX: usize = 64;
+
+/// Bytes of one setting's value: an address with a long query.
+pub const SETTING_BYTES_MAX: usize = 2 << 10;
+
+/// Patterns of models that one upstream exposes.
+pub const MODEL_PATTERNS_MAX: usize = 256;
+
+/// Bytes of an offered model's name, its prefix included: as much as other nodes believe of one.
+pub const OFFER_NAME_BYTES_MAX: usize = 256;
+
+/// Requests and calls that one service holds at once: as many as its process takes.
+pub const SERVICE_REQUESTS_MAX: usize = super::SERVICE_CALLS_MAX;
+
+/// How long a service without anything to do stays: starting one takes some ten milliseconds, and it holds some 20 MiB.
+pub const SERVICE_IDLE: Duration = Duration::from_mins(1);
+
+/// The longest silence of an upstream between two events where the operator says nothing else: models that think at
+/// length say nothing for minutes.
+pub const SERVICE_SILENCE: Duration = Duration::from_mins(5);
+
+/// How much later the service itself ends such a call, so that the agent's words are what is heard.
+pub const SERVICE_SILENCE_SLACK: Duration = Duration::from_secs(5);
+
+/// The longest silence that an operator may set.
+pub const SERVICE_SILENCE_MAX: Duration = Duration::from_hours(1);
+
+/// Until a connection to a service elsewhere stands, TLS included.
+pub const SERVICE_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long an upstream may take to list its models.
+pub const MODELS_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a notifier may take to deliver one alert.
+pub const NOTIFY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often an upstream that is well is asked what it offers.
+pub const OFFERS_REFRESH: Duration = Duration::from_mins(5);
+
+/// How soon one that is not is asked again; it doubles with each failure.
+pub const OFFERS_RETRY: Duration = Duration::from_secs(2);
+
+/// The most that it doubles to.
+pub const OFFERS_RETRY_MAX: Duration = Duration::from_mins(1);
+
+/// News of one pull that wait for their reader; what does not fit is progress, of which the next tells more.
+pub const PULL_NEWS_MAX: usize = 32;
+
+/// Secrets of one node: several for each service.
+pub const SECRETS_MAX: usize = 256;
+
+/// Bytes of one: tokens with claims have some 4 KiB.
+pub const SECRET_BYTES_MAX: usize = 8 << 10;
+
+/// Plugins with grants, and grants of each.
+pub const GRANTED_PLUGINS_MAX: usize = 256;
+/// Grants of one plugin.
+pub const GRANTS_MAX: usize = 64;
+
+/// Alerts that are raised at once. What is over that is in the log, and raised when there is room.
+pub const ALERTS_RAISED_MAX: usize = 1_024;
+
+/// Alerts that are over and still shown.
+pub const ALERTS_PAST_MAX: usize = 256;
+
+/// Alerts that wait for one notifier. Who was away for so many reads `skep alerts`.
+pub const ALERTS_WAITING_MAX: usize = 256;
+
+/// How long what was raised must be gone until it is told as over: what comes back meanwhile was never away.
+pub const ALERT_QUIET: Duration = Duration::from_mins(1);
+
+/// The most that this doubles to for what comes back time and again.
+pub const ALERT_QUIET_MAX: Duration = Duration::from_mins(32);
+
+/// Within so long after its end what comes back counts as coming back.
+pub const ALERT_MEMORY: Duration = Duration::from_hours(1);
+
+/// After a delivery that failed; it doubles with each further one.
+pub const DELIVERY_RETRY: Duration = Duration::from_secs(2);
+
+/// The most that it doubles to.
+pub const DELIVERY_RETRY_MAX: Duration = Duration::from_mins(10);
+
+/// Between two alerts to one notifier: services that people read limit to about one a second.
+pub const DELIVERY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Bytes of one of an alert's texts: a paragraph.
+pub const ALERT_TEXT_BYTES_MAX: usize = 2 << 10;
+
+/// Of a disk that is so full, somebody should know: parts in a hundred.
+pub const DISK_FULL_PERCENT: u64 = 95;
+
+/// Such a disk does not count as full while so much is free: on large disks five parts in a hundred are plenty.
+pub const DISK_FREE_ENOUGH_BYTES: u64 = 20 << 30;
