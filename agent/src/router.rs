@@ -96,6 +96,8 @@ struct Shared {
     /// What upstreams of this node answer for; none without any.
     offers: Mutex<Option<Arc<dyn Offers>>>,
     latencies: latency::Latencies,
+    /// Held while the replicas of this node are looked at and told of.
+    looking: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -141,6 +143,7 @@ impl Router {
                 elsewhere: Mutex::default(),
                 offers: Mutex::default(),
                 latencies: latency::Latencies::default(),
+                looking: Mutex::default(),
             }),
         };
         router.tell(Input::Node(parts.node));

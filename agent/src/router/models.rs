@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use skep_core::{Input, ModelState, Replica, ReplicaId, ReplicaState};
 
-use super::{LOOK_INTERVAL, ModelFacts, Router};
+use super::{LOOK_INTERVAL, ModelFacts, Router, facts};
 use crate::fleet::{self, ReplicaStatus};
 use crate::models::ModelName;
 
@@ -157,16 +157,18 @@ impl Router {
 
     /// Tells the core how the fleet's replicas are now.
     pub(super) fn look(&self) {
+        // One at a time: an older look that is told after a newer one would stand until something changes again.
+        let _looking = facts::lock(&self.shared.looking);
         let replicas = self.shared.fleet.replicas();
         let offered = self.offered();
-        let mut facts = self.learn(&replicas);
+        let mut known = self.learn(&replicas);
         for offer in &offered {
-            facts
+            known
                 .entry(offer.model.clone())
                 .or_insert_with(|| Arc::new(offer.facts()));
         }
-        self.shared.facts.replace(facts);
-        let known: BTreeSet<_> = {
+        self.shared.facts.replace(known);
+        let before: BTreeSet<_> = {
             let state = self.state();
             let replicas = state.core.registry().replicas();
             let here = replicas.filter(|replica| replica.node == self.shared.node);
@@ -183,7 +185,7 @@ impl Router {
         self.shared
             .latencies
             .retain(|id| now.contains(&ReplicaId(id)));
-        for gone in known.difference(&now) {
+        for gone in before.difference(&now) {
             self.tell(Input::ReplicaGone(*gone));
         }
     }
