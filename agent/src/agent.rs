@@ -14,7 +14,7 @@ use crate::logs::LogRing;
 use crate::metrics::Metrics;
 use crate::models::Catalogue;
 use crate::paths::Paths;
-use crate::plugins::Embedded;
+use crate::plugins::{Embedded, Shelf};
 use crate::router::Router;
 use crate::telemetry::Machine;
 
@@ -29,6 +29,8 @@ pub struct Agent {
     pub fleet: Fleet,
     pub router: Router,
     pub cluster: Cluster,
+    /// The plugins that can be run here.
+    pub shelf: Shelf,
     /// The newest look at the machine; none until the first.
     pub telemetry: watch::Receiver<Option<Arc<Machine>>>,
     /// What was found of this machine's cards.

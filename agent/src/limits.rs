@@ -7,10 +7,12 @@ use std::time::Duration;
 
 mod nodes;
 mod services;
+mod shelf;
 mod walls;
 
 pub use self::nodes::*;
 pub use self::services::*;
+pub use self::shelf::*;
 pub use self::walls::*;
 
 const KIB: usize = 1 << 10;

@@ -13,6 +13,8 @@ use crate::paths::PathsError;
 /// Which step failed, and why. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error("the plugins that were added")]
+    Plugins(#[from] crate::plugins::StoreError),
     #[error(transparent)]
     Paths(#[from] PathsError),
     #[error(transparent)]
@@ -75,6 +77,7 @@ impl StartError {
             | Self::Catalogue(_)
             | Self::Executable(_)
             | Self::Fleet(_)
+            | Self::Plugins(_)
             | Self::Cluster(_)
             | Self::Signals(_)
             | Self::Endpoint(_) => 73,
