@@ -8,11 +8,13 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 mod cluster;
+mod plugin;
 
 pub(super) use self::cluster::{
     BurnIn, Ca, CaCommand, Join, Node, NodeCommand, Token, TokenCommand,
 };
 use self::cluster::{JOIN_HELP, NODE_HELP, TOKEN_HELP};
+pub(super) use self::plugin::{Plugin, PluginCommand, Taken};
 
 /// One private AI cluster from one binary.
 #[derive(Debug, Parser)]
@@ -97,7 +99,7 @@ pub(super) enum Command {
     /// Look for what is wrong, and say what mends it
     #[command(after_help = DOCTOR_HELP)]
     Doctor(Doctor),
-    /// Show the plugins of this agent
+    /// List, add, update and remove plugins, and say what each may touch
     Plugin(Plugin),
     /// Show what this binary is
     Version(Listed),
@@ -307,18 +309,6 @@ pub(super) struct Logs {
     /// Print one JSON object a line
     #[arg(long)]
     pub(super) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Plugin {
-    #[command(subcommand)]
-    pub(super) command: PluginCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PluginCommand {
-    /// List the plugins: what each is for, what it asks for, where it runs
-    Ls(Listed),
 }
 
 const AFTER_HELP: &str = "\
