@@ -15,7 +15,7 @@ use crate::logs::LogRing;
 use crate::metrics::Metrics;
 use crate::models::Catalogue;
 use crate::paths::Paths;
-use crate::plugins::Embedded;
+use crate::plugins::{Embedded, Shelf};
 use crate::router::Router;
 use crate::services::Services;
 use crate::telemetry::Machine;
@@ -33,6 +33,8 @@ pub struct Agent {
     pub cluster: Cluster,
     pub services: Services,
     pub alerts: Alerts,
+    /// The plugins that can be run here.
+    pub shelf: Shelf,
     /// The newest look at the machine; none until the first.
     pub telemetry: watch::Receiver<Option<Arc<Machine>>>,
     /// What was found of this machine's cards.

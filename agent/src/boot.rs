@@ -27,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::models::Catalogue;
 use crate::net::NetThread;
 use crate::paths::Paths;
-use crate::plugins;
+use crate::plugins::{self, Shelf};
 use crate::protocol::Timeouts;
 use crate::router::{Parts, Router};
 use crate::scheduling::{self, Policies, Policy};
@@ -133,7 +133,8 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         ..Timeouts::default()
     };
     let fleet = Fleet::start_with(fleet, timeouts)?;
-    let policies = policies(&fleet, &settings.scheduler.policy).await?;
+    let (policies, awaited) = policies(&fleet, &settings.scheduler.policy).await?;
+    let store = plugins::Store::open(&paths.plugins())?;
     let services = Services::open(&paths, fleet.clone())?;
     let alerts = Alerts::open(paths.alerts_file())?;
 
@@ -146,7 +147,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let router = Router::start(Parts {
         core: core_settings(&settings),
         node,
-        policies,
+        policies: policies.clone(),
         fleet: fleet.clone(),
         catalogue: catalogue.clone(),
         opening: crate::protocol::Settings {
@@ -177,6 +178,8 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         engine: settings.state.engine,
         router: router.clone(),
         net: net.handle(),
+        components: store.clone(),
+        changed: watch::Sender::new(0),
         readings: Readings::new(move || {
             let agent = asked.get().and_then(Weak::upgrade);
             agent.map_or_else(Vec::new, |agent| crate::http::readings(&agent))
@@ -188,6 +191,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         &router,
         own_addresses(port.address(), settings.cluster.listen),
     );
+    let shelf = Shelf::start(store, cluster.clone(), fleet.clone(), policies, awaited);
 
     let local = Secret::generate()?;
     let endpoint = endpoint::EndpointFile::write(&paths, &url, &local)?;
@@ -201,6 +205,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         cluster,
         services,
         alerts,
+        shelf,
         telemetry: machine,
         burn_ins,
         metrics: Arc::new(Metrics::new()),
@@ -283,7 +288,18 @@ fn read_settings(start: &Start, paths: &Paths) -> Result<(Settings, Option<Choic
     Ok((Settings::try_from(config)?, choice))
 }
 
-async fn policies(fleet: &Fleet, source: &scheduling::Source) -> Result<Policies, StartError> {
+/// The policies, and the name of the one that is to be in charge once the cluster's plugins are there.
+async fn policies(
+    fleet: &Fleet,
+    source: &scheduling::Source,
+) -> Result<(Policies, Option<String>), StartError> {
+    let (source, awaited) = match source {
+        scheduling::Source::Installed { name, .. } => {
+            let usual = scheduling::Source::Embedded(scheduling::EMBEDDED[0]);
+            (usual, Some(name.clone()))
+        }
+        source => (source.clone(), None),
+    };
     let policy = match source.plugin()? {
         None => Policy::built_in(),
         Some(plugin) => {
@@ -291,7 +307,7 @@ async fn policies(fleet: &Fleet, source: &scheduling::Source) -> Result<Policies
             Policy::new(source.clone(), scheduler.map_err(StartError::Scheduler)?)
         }
     };
-    Ok(Policies::new(policy))
+    Ok((Policies::new(policy), awaited))
 }
 
 fn engines() -> Vec<crate::fleet::Plugin> {

@@ -87,6 +87,25 @@ impl Client {
         self.json(self.send(Method::PUT, path, Some(body), None)?)
     }
 
+    /// `POST` of a component, with its signature's file in Base64.
+    ///
+    /// # Errors
+    /// As for [`Client::get`].
+    pub fn offer<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        component: Vec<u8>,
+        signature: Option<String>,
+    ) -> Result<T, ClientError> {
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .header("content-type", "application/wasm");
+        if let Some(signature) = signature {
+            request = request.header("skep-signature", signature);
+        }
+        self.json(self.send_bytes(request, path, component, None)?)
+    }
+
     /// `DELETE`; waits as long as it takes.
     ///
     /// # Errors
@@ -116,12 +135,7 @@ impl Client {
         body: Option<&impl Serialize>,
         timeout: Option<Duration>,
     ) -> Result<Body, ClientError> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.endpoint.url()));
-        if let Some(key) = self.endpoint.key() {
-            request = request.header("authorization", format!("Bearer {key}"));
-        }
+        let mut request = Request::builder().method(method);
         let text = match body {
             Some(body) => serde_json::to_vec(body).map_err(|e| self.unreadable(&e))?,
             None => Vec::new(),
@@ -129,8 +143,22 @@ impl Client {
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
+        self.send_bytes(request, path, text, timeout)
+    }
+
+    fn send_bytes(
+        &self,
+        request: ureq::http::request::Builder,
+        path: &str,
+        body: Vec<u8>,
+        timeout: Option<Duration>,
+    ) -> Result<Body, ClientError> {
+        let mut request = request.uri(format!("{}{path}", self.endpoint.url()));
+        if let Some(key) = self.endpoint.key() {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
         let request = request
-            .body(text)
+            .body(body)
             .map_err(|_| ClientError::Endpoint(EndpointError::Url(self.endpoint.url().into())))?;
         let configured = self
             .agent

@@ -9,6 +9,7 @@
 //! end of that `Life` and the beginning of the next.
 
 mod authorities;
+mod components;
 mod door;
 mod error;
 mod facts;
@@ -31,8 +32,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use skep_core::NodeId;
-use skep_core::state::{Action, Event, Role, State};
-use tokio::sync::Mutex;
+use skep_core::state::{Action, Event, PluginDigest, Role, State};
+use tokio::sync::{Mutex, watch};
 
 pub use self::authorities::AuthorityStatus;
 pub use self::error::ClusterError;
@@ -97,6 +98,10 @@ pub struct Parts {
     pub net: tokio::runtime::Handle,
     /// What this node says of itself when another asks for everything, in JSON.
     pub readings: Readings,
+    /// Components that others may ask for.
+    pub components: crate::plugins::Store,
+    /// Counts what changed in what the cluster agreed on.
+    pub changed: watch::Sender<u64>,
 }
 
 /// This node's place in a cluster. Copies are one.
@@ -131,6 +136,21 @@ impl Cluster {
     #[must_use]
     pub fn view(&self) -> Arc<State> {
         self.life().keeper.view()
+    }
+
+    /// A number that grows whenever [`Cluster::view`] may show something new, also when this node joins another cluster.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.parts.changed.subscribe()
+    }
+
+    /// A plugin's component of at most so many bytes, from any member that has it.
+    ///
+    /// # Errors
+    /// Why none gave it. Its bytes are to be compared with the digest by the caller.
+    pub async fn component(&self, digest: PluginDigest, bytes: u64) -> Result<Vec<u8>, String> {
+        let life = self.life();
+        components::fetch(&life, digest, bytes).await
     }
 
     /// This node.
@@ -213,6 +233,7 @@ impl Cluster {
             Err(error) => (Life::begin(self.0.parts.clone()).await?, Err(error)),
         };
         *self.0.life.write().unwrap_or_else(PoisonError::into_inner) = life;
+        self.0.parts.changed.send_modify(|number| *number += 1);
         Ok(Joined {
             set_aside: Some(begun?),
             ..report

@@ -25,7 +25,7 @@ mod wire;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
@@ -53,6 +53,7 @@ pub struct Fleet(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     plugins: Vec<Plugin>,
+    added: OnceLock<Added>,
     executable: PathBuf,
     compiled: Compiled,
     spawner: Spawner,
@@ -62,6 +63,15 @@ struct Shared {
     stopping: AtomicBool,
     timeouts: Timeouts,
     faults: faults::Faults,
+}
+
+/// Finds plugins that were added since.
+struct Added(Arc<dyn Fn(&str) -> Option<Plugin> + Send + Sync>);
+
+impl std::fmt::Debug for Added {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Added")
+    }
 }
 
 impl Fleet {
@@ -88,6 +98,7 @@ impl Fleet {
         }
         Ok(Self(Arc::new(Shared {
             plugins,
+            added: OnceLock::new(),
             compiled: Compiled::open(cache_dir, executable.clone())?,
             executable,
             spawner: Spawner::start().map_err(StartError::Thread)?,
@@ -105,13 +116,10 @@ impl Fleet {
     /// # Errors
     /// See [`LoadError`]. Nothing of the model stays then.
     pub async fn load(&self, spec: ModelSpec) -> Result<ReplicaId, LoadError> {
-        let Some(plugin) = self
-            .0
-            .plugins
-            .iter()
-            .find(|plugin| plugin.name == spec.plugin)
-            .cloned()
-        else {
+        let carried = self.0.plugins.iter();
+        let carried = carried.cloned().find(|plugin| plugin.name == spec.plugin);
+        let added = || self.0.added.get().and_then(|added| added.0(&spec.plugin));
+        let Some(plugin) = carried.or_else(added) else {
             return Err(LoadError::UnknownPlugin(spec.plugin));
         };
         let (ready, loaded) = oneshot::channel();
@@ -240,6 +248,25 @@ impl Fleet {
         for replica in replicas {
             replica.gone().await;
         }
+    }
+
+    /// Says where engine plugins are found that were not there at the start. Counts once.
+    pub fn look_up_plugins(&self, by_name: Arc<dyn Fn(&str) -> Option<Plugin> + Send + Sync>) {
+        // Whoever sets it a second time means the same.
+        let _ = self.0.added.set(Added(by_name));
+    }
+
+    /// Compiles a plugin, so that it need not be when it is first used.
+    ///
+    /// # Errors
+    /// The text says why it cannot be.
+    pub async fn compile(&self, world: World, plugin: &Plugin) -> Result<(), String> {
+        let component = plugin
+            .component
+            .bytes()
+            .map_err(|error| error.to_string())?;
+        let compiled = self.0.compiled.obtain(world, &component).await;
+        compiled.map(drop).map_err(|error| error.to_string())
     }
 
     /// Loads a scheduler plugin into this process, compiling it first if need be.

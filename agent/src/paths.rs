@@ -106,6 +106,12 @@ impl Paths {
         self.state.join("agent.lock")
     }
 
+    /// The components of plugins that were added.
+    #[must_use]
+    pub fn plugins(&self) -> PathBuf {
+        self.data.join("plugins")
+    }
+
     /// The node's private key.
     #[must_use]
     pub fn identity_file(&self) -> PathBuf {

@@ -1,11 +1,18 @@
-//! The plugins that this binary carries.
+//! The plugins: those that this binary carries, and (`Shelf`) those that operators added.
 //!
-//! They are WebAssembly components, put in by `build.rs` from the folder where `cargo xtask build`
+//! The carried ones are WebAssembly components, put in by `build.rs` from the folder where `cargo xtask build`
 //! leaves them. A binary without any builds and starts, and says that it can run no model.
 
 use crate::host::World;
 
 pub mod manifest;
+mod shelf;
+pub mod signature;
+pub mod words;
+
+pub use self::shelf::{
+    Agreement, Going, Installed, Offer, Present, Shelf, ShelfError, Store, StoreError, Wish,
+};
 
 /// A component inside this binary.
 #[derive(Clone, Copy, Debug)]

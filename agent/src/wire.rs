@@ -5,6 +5,7 @@
 
 mod burn_in;
 mod cluster;
+mod plugins;
 mod scheduling;
 mod services;
 mod top;
@@ -16,6 +17,11 @@ pub use self::burn_in::{BurnInEvent, BurnInWish, BurnIns, Forgotten};
 pub use self::cluster::{
     Authorities, Authority, ClusterNode, ClusterNodes, DeviceFacts, Invitation, JoinToken,
     JoinTokens, JoinWish, Joined, Neighbour, Neighbours, NewLabels, NewName, NewToken, NodeState,
+};
+pub use self::plugins::{
+    AddedPlugin, GrantView, GrantsWish, Install, KeptVersion, Limit, PluginDetails, PluginOffer,
+    PluginState, PluginStates, PluginUsage, PluginWish, PresentPlugin, Removal, RollBackWish,
+    RolledBackPlugin, SignatureView, SignerView, SignerWish, Signers,
 };
 pub use self::scheduling::{
     Chosen, Difference, Differences, RolledBack, Scheduler, SchedulerWish, Schedulers, Shadow,

@@ -116,8 +116,36 @@ pub const LABEL_KEY_BYTES_MAX: usize = 63;
 /// Bytes of a label's value.
 pub const LABEL_VALUE_BYTES_MAX: usize = 255;
 
-/// Bytes of one encoded command. The largest, all labels of a node, has 10 KiB.
-pub const COMMAND_BYTES_MAX: usize = 16_384;
+/// Plugins that may be added: more than anybody has read the consents of.
+pub const PLUGINS_MAX: usize = 64;
 
-/// Bytes of the whole encoded state: 1,024 nodes with every label as long as may be are 11 MiB.
+/// Earlier versions of a plugin that are kept to go back to: their components are on every node's disk.
+pub const VERSIONS_KEPT: usize = 4;
+
+/// Things that one plugin may touch: what a person can still judge.
+pub const GRANTS_MAX: usize = 32;
+
+/// Keys whose signatures are believed.
+pub const SIGNERS_MAX: usize = 32;
+
+/// Bytes of a plugin's version: what semver needs, with a commit behind it.
+pub const PLUGIN_VERSION_BYTES_MAX: usize = 128;
+
+/// Bytes of a reason for a grant, or for going back.
+pub const PLUGIN_REASON_BYTES_MAX: usize = 256;
+
+/// Bytes of the name of whoever agreed: a user at a machine.
+pub const PLUGIN_PERSON_BYTES_MAX: usize = 128;
+
+/// Bytes of the address from which a plugin came.
+pub const PLUGIN_SOURCE_BYTES_MAX: usize = 512;
+
+/// Bytes of a signer's key: minisign's have 56.
+pub const SIGNER_KEY_BYTES_MAX: usize = 64;
+
+/// Bytes of one encoded command. The largest, a plugin with all grants that it may have, has 18 KiB.
+pub const COMMAND_BYTES_MAX: usize = 20_480;
+
+/// Bytes of the whole encoded state: 1,024 nodes with every label as long as may be are 11 MiB, 64 plugins
+/// with all that they may touch 2 MiB.
 pub const STATE_BYTES_MAX: usize = 16 << 20;

@@ -1,4 +1,4 @@
-//! What the cluster agrees on and must not lose: its authorities, its nodes, its join tokens.
+//! What the cluster agrees on and must not lose: its authorities, its nodes, its join tokens, its plugins.
 //!
 //! Decides what each command does and which are refused. The same commands in the same order make
 //! the same state and the same events on every node; time is the second that a command carries.
@@ -13,6 +13,7 @@ mod event;
 mod format;
 mod member;
 mod nodes;
+mod plugins;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -29,12 +30,16 @@ pub use self::command::{Action, Command, Founding, Issue, Joining};
 pub use self::event::Event;
 pub use self::format::{COMMAND_FORMAT, FormatError, STATE_FORMAT};
 pub use self::member::{Member, Removed, Role, Standing};
+pub use self::plugins::{
+    Consent, Grant, Plugin, PluginAction, PluginDigest, PluginEvent, PluginRefusal, PluginVersion,
+    Plugins, PreviousVersion, SignedBy, Signer,
+};
 pub use self::refusal::Refusal;
 pub use self::token::{Token, Use};
 use crate::ids::{AuthorityId, ClusterId, NodeId, TokenId};
 
 /// The cluster's state. Cheap to clone: the nodes are shared between clones.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     cluster: Option<Cluster>,
     /// How many commands were accepted: orders what happened independently of clocks.
@@ -43,6 +48,7 @@ pub struct State {
     members: BTreeMap<NodeId, Arc<Member>>,
     removed: BTreeMap<NodeId, Removed>,
     tokens: BTreeMap<TokenId, Token>,
+    plugins: Plugins,
 }
 
 /// What a cluster is from its founding on.
@@ -102,6 +108,10 @@ impl State {
             Action::AddAuthority(certificate) => self.add_authority(at, certificate),
             Action::ActivateAuthority(id) => self.activate_authority(at, *id),
             Action::RetireAuthority(id) => self.retire_authority(*id),
+            Action::Plugins(action) => {
+                let events = self.plugins.change(at, action).map_err(Refusal::Plugins)?;
+                Ok(events.into_iter().map(Event::Plugins).collect())
+            }
         }
     }
 

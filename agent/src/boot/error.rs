@@ -14,6 +14,8 @@ use crate::services::ServiceError;
 /// Which step failed, and why. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error("the plugins that were added")]
+    Plugins(#[from] crate::plugins::StoreError),
     #[error(transparent)]
     Paths(#[from] PathsError),
     #[error(transparent)]
@@ -80,6 +82,7 @@ impl StartError {
             | Self::Executable(_)
             | Self::Fleet(_)
             | Self::Services(_)
+            | Self::Plugins(_)
             | Self::Cluster(_)
             | Self::Signals(_)
             | Self::Endpoint(_) => 73,

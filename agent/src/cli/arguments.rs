@@ -9,6 +9,7 @@ use clap_complete::Shell;
 
 mod cluster;
 mod helps;
+mod plugin;
 mod services;
 
 pub(super) use self::cluster::{
@@ -21,6 +22,7 @@ pub(super) use self::services::{
     NewService, Notifier, NotifierCommand, Secret, SecretCommand, Service, Upstream,
     UpstreamCommand,
 };
+pub(super) use self::plugin::{Plugin, PluginCommand, Taken};
 
 /// One private AI cluster from one binary.
 #[derive(Debug, Parser)]
@@ -116,7 +118,7 @@ pub(super) enum Command {
     /// Look for what is wrong, and say what mends it
     #[command(after_help = DOCTOR_HELP)]
     Doctor(Doctor),
-    /// Show the plugins of this agent
+    /// List, add, update and remove plugins, and say what each may touch
     Plugin(Plugin),
     /// Show what this binary is
     Version(Listed),
@@ -328,14 +330,3 @@ pub(super) struct Logs {
     pub(super) json: bool,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct Plugin {
-    #[command(subcommand)]
-    pub(super) command: PluginCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PluginCommand {
-    /// List the plugins: what each is for, what it asks for, where it runs
-    Ls(Listed),
-}

@@ -1,5 +1,9 @@
 //! `skep plugin`: what each plugin is for, what it asks for, and where it runs.
 
+mod operate;
+
+pub(super) use self::operate::act;
+
 use super::figures;
 use super::table::{Cell, Hue, Table};
 use super::terminal::{Paint, say};

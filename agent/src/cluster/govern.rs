@@ -29,6 +29,7 @@ pub(super) async fn govern(life: Weak<Life>) {
             net.links.close_strangers();
         }
         here.apply_agreed();
+        here.parts.changed.send_modify(|number| *number += 1);
         drop(here);
         if changes.changed().await.is_err() {
             return;

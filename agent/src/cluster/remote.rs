@@ -152,6 +152,14 @@ impl Remote {
         lock(&self.0.nodes).by_node.get(&node).cloned()
     }
 
+    /// Everybody who is reached now.
+    pub(super) fn links(&self) -> Vec<Link> {
+        let nodes = lock(&self.0.nodes);
+        let up = nodes.by_node.iter().filter(|(_, known)| known.up);
+        let links = nodes.links.as_ref();
+        up.filter_map(|(node, _)| links?.linked(*node)).collect()
+    }
+
     fn link(&self, node: NodeId) -> Option<Link> {
         let links = lock(&self.0.nodes).links.clone()?;
         links.linked(node)

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Weak};
 
-use skep_core::state::{Action, Command, Role};
+use skep_core::state::{Action, Command, PluginAction, Role};
 use tokio::sync::mpsc;
 
+use super::components;
 use super::door;
 use super::facts;
 use super::follow;
@@ -64,6 +65,7 @@ async fn answer(life: Arc<Life>, call: Call) -> Result<(), FrameError> {
             let loaded = loaded.unwrap_or_else(|_| Err("it takes too long to load".into()));
             answers.send(&loaded).await?;
         }
+        Ask::Component(digest) => return components::give(&life, digest, answers).await,
         Ask::Readings => answers.send(&life.parts.readings.now()).await?,
     }
     answers.end();
@@ -128,7 +130,12 @@ async fn propose(life: &Arc<Life>, from: skep_core::NodeId, bytes: &[u8]) -> Res
     let voter = view
         .member(from)
         .is_some_and(|member| member.role == Role::Voter);
-    let own = matches!(&command.action, Action::Move { node, .. } if *node == from);
+    let own = match &command.action {
+        Action::Move { node, .. } => *node == from,
+        // It only ever leads to what operators agreed to before.
+        Action::Plugins(PluginAction::GiveUp { .. }) => true,
+        _ => false,
+    };
     if !voter && !own {
         return Err(format!(
             "a worker does not decide for the cluster: run this on `{}`, or on another voter",

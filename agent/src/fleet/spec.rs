@@ -6,7 +6,10 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use skep_core::state::PluginDigest;
+
 use crate::limits::COMPONENT_BYTES;
+use crate::plugins;
 use crate::protocol::{ComputesOn, FileSource, Settings};
 
 /// How a fleet is set up; fixed for its life.
@@ -36,6 +39,11 @@ pub enum Component {
     Bytes(Arc<[u8]>),
     /// A file on disk.
     Path(PathBuf),
+    /// A plugin that was added, among those on this node's disk.
+    Kept {
+        store: plugins::Store,
+        digest: PluginDigest,
+    },
 }
 
 impl Component {
@@ -49,6 +57,10 @@ impl Component {
                 File::open(path)?
                     .take(COMPONENT_BYTES as u64 + 1)
                     .read_to_end(&mut bytes)?;
+                Ok(Cow::Owned(bytes))
+            }
+            Self::Kept { store, digest } => {
+                let bytes = store.read(*digest).map_err(io::Error::other)?;
                 Ok(Cow::Owned(bytes))
             }
         }

@@ -13,6 +13,7 @@ mod lines;
 mod logs;
 mod models;
 mod node;
+mod plugins;
 mod pull;
 mod refusal;
 mod replicas;
@@ -39,7 +40,19 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/node/burn-in", get(burn_in::list).post(burn_in::begin))
         .route("/node/burn-in/{device}", delete(burn_in::forget))
         .route("/version", get(node::version))
-        .route("/plugins", get(node::plugins))
+        .route("/plugins", get(plugins::list))
+        .route("/plugins/-/inspect", post(plugins::inspect))
+        .route("/plugins/-/install", post(plugins::install))
+        .route(
+            "/plugins/-/signers",
+            get(plugins::signers).post(plugins::trust),
+        )
+        .route("/plugins/-/signers/{name}", delete(plugins::distrust))
+        .route(
+            "/plugins/{name}",
+            get(plugins::show).delete(plugins::remove),
+        )
+        .route("/plugins/{name}/{verb}", post(plugins::change))
         .route("/models", get(models::list))
         .route("/models/pull", post(pull::pull))
         .route("/models/{name}", delete(models::remove))

@@ -127,6 +127,12 @@ impl Answers {
         }
     }
 
+    /// What follows goes when nothing of a higher priority does.
+    pub fn prefer(&mut self, priority: Priority) {
+        // Fails only for a stream that is closed, which the next write tells.
+        let _ = self.stream.set_priority(priority.number());
+    }
+
     /// Sends one message; waits while the reader is behind.
     ///
     /// # Errors

@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use skep_core::state::PluginDigest;
 use skep_core::{ClusterId, NodeId, TokenId};
 
 use crate::pki::Proof;
 use crate::protocol::Work;
 
 /// The version that this binary speaks.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 
 /// The oldest version that it still speaks: one before its own, from the second on.
 pub const PROTOCOL_OLDEST: u16 = 1;
@@ -43,6 +44,8 @@ pub enum Ask {
     Load(String),
     /// The newest look at the machine, in JSON.
     Readings,
+    /// A plugin's component; since version 2.
+    Component(PluginDigest),
 }
 
 /// What else may be wanted from a node, in one place for its reader.

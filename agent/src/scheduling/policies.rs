@@ -10,6 +10,8 @@ use super::policy::Policy;
 use super::question::{Decision, Question};
 use super::shadow::{Difference, Shadow, ShadowOverview};
 use super::source::{BUILT_IN, EMBEDDED, Source};
+use skep_core::state::PluginDigest;
+
 use crate::host::Known;
 use crate::host::scheduler::{Change, Choice, Job, Placement, Request};
 use crate::keys::unix_now_s;
@@ -31,7 +33,14 @@ struct Inner {
     tallies: BTreeMap<Arc<str>, Tally>,
     rolled_back: Option<RolledBack>,
     rollbacks: u64,
+    /// Hears of failures of plugins that were added.
+    reports: Option<Reports>,
 }
+
+/// Told the plugin, its version, what it did wrong, and whether it is in charge no more for it.
+type Report = Arc<dyn Fn(&str, PluginDigest, &str, bool) + Send + Sync>;
+
+struct Reports(Report);
 
 /// What is counted of one policy since the agent started, whether or not it is still in use.
 #[derive(Clone, Debug, Default)]
@@ -90,8 +99,38 @@ impl Policies {
                 tallies: BTreeMap::new(),
                 rolled_back: None,
                 rollbacks: 0,
+                reports: None,
             })),
         }
+    }
+
+    /// Has failures of plugins that were added told. Called while a decision waits: it must be quick and ask nothing here.
+    pub fn report_to(&self, report: Report) {
+        self.inner().reports = Some(Reports(report));
+    }
+
+    /// Where the one in charge comes from.
+    #[must_use]
+    pub fn active(&self) -> Source {
+        self.inner().active.source.clone()
+    }
+
+    /// What a plugin of this name is to the policies, if it is in use.
+    #[must_use]
+    pub fn use_of(&self, name: &str) -> Option<String> {
+        let inner = self.inner();
+        let shadow = inner.shadow.as_ref().map(|shadow| shadow.overview().source);
+        let is_it = |source: &Source| matches!(source, Source::Installed { name: this, .. } if this == name);
+        if is_it(&inner.active.source) {
+            return Some(
+                "the scheduling: it decides (`skep scheduler use` puts another in charge)"
+                    .to_owned(),
+            );
+        }
+        shadow
+            .as_ref()
+            .is_some_and(is_it)
+            .then(|| "the scheduling: it is in shadow (`skep scheduler shadow off`)".to_owned())
     }
 
     /// Tells of a change.
@@ -228,6 +267,12 @@ impl Policies {
     }
 }
 
+impl std::fmt::Debug for Reports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reports")
+    }
+}
+
 impl Inner {
     fn decide<Q: Question>(&mut self, question: &Q) -> Decision<Q::Answer> {
         let started = Instant::now();
@@ -269,7 +314,18 @@ impl Inner {
             tally.failures += 1;
             tally.last_failure = Some(fault.to_owned());
         }
-        if failures < SCHEDULER_FAILURES_MAX {
+        let last = failures >= SCHEDULER_FAILURES_MAX;
+        if let (
+            Source::Installed {
+                name,
+                digest: Some(digest),
+            },
+            Some(reports),
+        ) = (&self.active.source, &self.reports)
+        {
+            (reports.0)(name, *digest, fault, last);
+        }
+        if !last {
             return;
         }
         self.active = self.previous.take().unwrap_or_else(Policy::built_in);

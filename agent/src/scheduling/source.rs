@@ -1,10 +1,13 @@
-//! Where a policy comes from: this binary, a file, or the rule that is built in.
+//! Where a policy comes from: this binary, a plugin that was added, a file, or the rule that is built in.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use skep_core::state::PluginDigest;
+
 use crate::fleet::{Component, Plugin};
 use crate::plugins;
+use crate::plugins::manifest::check_name;
 
 /// The scheduler plugins that come with skep, the default first.
 pub const EMBEDDED: [&str; 2] = ["spread", "pack"];
@@ -19,6 +22,12 @@ pub enum Source {
     BuiltIn,
     /// A plugin of this binary.
     Embedded(&'static str),
+    /// A plugin that was added.
+    Installed {
+        name: String,
+        /// Which version it is; none: whichever the cluster runs.
+        digest: Option<PluginDigest>,
+    },
     /// A component in a file, by its absolute path.
     File(PathBuf),
 }
@@ -27,7 +36,7 @@ pub enum Source {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     #[error(
-        "there is no scheduler named `{0}`; there are `spread`, `pack` and `built-in`, and a component can be given by its absolute path"
+        "there is no scheduler named `{0}`; there are `spread`, `pack`, `built-in` and those that were added (`skep plugin ls`), and a component can be given by its absolute path"
     )]
     Unknown(String),
     #[error(
@@ -42,7 +51,7 @@ impl Source {
     /// What an operator wrote: a name, or an absolute path.
     ///
     /// # Errors
-    /// `Unknown` where it is neither.
+    /// `Unknown` where it can be neither.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
         if text == BUILT_IN {
             return Ok(Self::BuiltIn);
@@ -54,6 +63,10 @@ impl Source {
         if path.is_absolute() {
             return Ok(Self::File(path.to_owned()));
         }
+        if check_name("name", text).is_ok() {
+            let name = text.to_owned();
+            return Ok(Self::Installed { name, digest: None });
+        }
         let shown: String = text.chars().take(100).collect();
         Err(SourceError::Unknown(shown.escape_debug().to_string()))
     }
@@ -64,6 +77,7 @@ impl Source {
         match self {
             Self::BuiltIn => BUILT_IN.into(),
             Self::Embedded(name) => (*name).into(),
+            Self::Installed { name, .. } => name.as_str().into(),
             Self::File(path) => path
                 .file_name()
                 .map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy())
@@ -71,7 +85,7 @@ impl Source {
         }
     }
 
-    /// The plugin; none for the built-in rule.
+    /// The plugin; none for the built-in rule. One that was added is found by `plugins::Shelf`.
     ///
     /// # Errors
     /// When this binary lacks it, or there is no such file.
@@ -82,6 +96,7 @@ impl Source {
                 let found = plugins::find(name).ok_or(SourceError::Absent(name))?;
                 Component::Embedded(found.bytes)
             }
+            Self::Installed { name, .. } => return Err(SourceError::Unknown(name.clone())),
             // A pipe or a device would be read for ever.
             Self::File(path) if !path.is_file() => return Err(SourceError::NoFile(path.clone())),
             Self::File(path) => Component::Path(path.clone()),

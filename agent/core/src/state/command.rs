@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::authority::Certificate;
 use super::member::Role;
+use super::plugins::PluginAction;
 use crate::ids::{AuthorityId, ClusterId, NodeId, TokenId};
 
 /// What to do, and when it was asked.
@@ -66,6 +67,8 @@ pub enum Action {
     ActivateAuthority(AuthorityId),
     /// Trust an authority no more that does not sign.
     RetireAuthority(AuthorityId),
+    /// Change which plugins there are, or what they may touch.
+    Plugins(PluginAction),
 }
 
 /// How a cluster begins.

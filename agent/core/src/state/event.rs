@@ -3,6 +3,7 @@
 use crate::ids::{AuthorityId, ClusterId, NodeId, TokenId};
 
 use super::member::Standing;
+use super::plugins::PluginEvent;
 use super::refusal::Refusal;
 
 /// Something that changed, or why nothing did.
@@ -52,6 +53,8 @@ pub enum Event {
     AuthorityActivated(AuthorityId),
     /// An authority is trusted no more.
     AuthorityRetired(AuthorityId),
+    /// Something about plugins.
+    Plugins(PluginEvent),
     /// Nothing changed, for this reason.
     Refused(Refusal),
 }

@@ -2,18 +2,27 @@
 //!
 //! Decides which versions are read. What is read from outside is within every bound, or an error.
 
-use serde::Serialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::command::Command;
-use super::{State, text};
+use super::{Authority, Cluster, Member, Plugins, Removed, State, Token, text};
+use crate::ids::{AuthorityId, NodeId, TokenId};
 use crate::limits::{
     AUTHORITIES_MAX, CERTIFICATE_BYTES_MAX, COMMAND_BYTES_MAX, LABELS_MAX, NODES_MAX,
     PUBLIC_KEY_BYTES_MAX, REMOVED_MAX, STATE_BYTES_MAX, TOKENS_MAX,
 };
 
 /// The version of an encoded [`State`]. Raised when its meaning changes.
-pub const STATE_FORMAT: u8 = 1;
+pub const STATE_FORMAT: u8 = 2;
+
+/// The version before there were plugins. Still written while there are none, so that a node that was not
+/// updated yet reads it.
+const WITHOUT_PLUGINS: u8 = 1;
 
 /// The version of an encoded [`Command`]. Raised when its meaning changes; a new kind of command at
 /// the end of its list is no such change.
@@ -46,13 +55,35 @@ pub enum FormatError {
     Bounds(&'static str),
 }
 
+/// The part of a state that was there from the beginning.
+#[derive(Serialize, Deserialize)]
+struct Base<'a> {
+    cluster: Cow<'a, Option<Cluster>>,
+    revision: u64,
+    authorities: Cow<'a, BTreeMap<AuthorityId, Authority>>,
+    members: Cow<'a, BTreeMap<NodeId, Arc<Member>>>,
+    removed: Cow<'a, BTreeMap<NodeId, Removed>>,
+    tokens: Cow<'a, BTreeMap<TokenId, Token>>,
+}
+
 impl State {
     /// The state as bytes.
     ///
     /// # Errors
     /// Only when memory for it cannot be had.
     pub fn encode(&self) -> Result<Vec<u8>, FormatError> {
-        encode(STATE_FORMAT, self, STATE_BYTES_MAX)
+        let base = Base {
+            cluster: Cow::Borrowed(&self.cluster),
+            revision: self.revision,
+            authorities: Cow::Borrowed(&self.authorities),
+            members: Cow::Borrowed(&self.members),
+            removed: Cow::Borrowed(&self.removed),
+            tokens: Cow::Borrowed(&self.tokens),
+        };
+        if self.plugins.is_empty() {
+            return encode(WITHOUT_PLUGINS, &base, STATE_BYTES_MAX);
+        }
+        encode(STATE_FORMAT, &(base, &self.plugins), STATE_BYTES_MAX)
     }
 
     /// A state from bytes.
@@ -60,7 +91,23 @@ impl State {
     /// # Errors
     /// When they are none, or one that could not come about.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        let state: Self = decode(STATE_FORMAT, bytes, STATE_BYTES_MAX)?;
+        let (base, plugins) = match bytes.first() {
+            Some(&WITHOUT_PLUGINS) => {
+                let base = decode(WITHOUT_PLUGINS, bytes, STATE_BYTES_MAX)?;
+                (base, Plugins::default())
+            }
+            _ => decode(STATE_FORMAT, bytes, STATE_BYTES_MAX)?,
+        };
+        let base: Base<'_> = base;
+        let state = Self {
+            cluster: base.cluster.into_owned(),
+            revision: base.revision,
+            authorities: base.authorities.into_owned(),
+            members: base.members.into_owned(),
+            removed: base.removed.into_owned(),
+            tokens: base.tokens.into_owned(),
+            plugins,
+        };
         state.check_bounds()?;
         Ok(state)
     }
@@ -81,6 +128,7 @@ impl State {
             self.cluster.is_some() || self.members.is_empty(),
             "a node without a cluster",
         )?;
+        bound(self.plugins.is_within_bounds(), "a plugin")?;
         for authority in self.authorities.values() {
             bound(
                 authority.der.len() <= CERTIFICATE_BYTES_MAX,

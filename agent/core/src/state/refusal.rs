@@ -7,6 +7,7 @@ use crate::limits::{
 };
 
 use super::member::Role;
+use super::plugins::PluginRefusal;
 
 /// Why a command is refused. The state is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -151,4 +152,7 @@ pub enum Refusal {
     /// Too many.
     #[error("{AUTHORITIES_MAX} authorities are trusted; retire one (`skep ca`)")]
     TooManyAuthorities,
+    /// It is about plugins.
+    #[error(transparent)]
+    Plugins(PluginRefusal),
 }

@@ -462,7 +462,7 @@ fn bytes_that_are_no_state_are_told_apart() {
     newer[0] = 9;
     assert!(matches!(
         State::decode(&newer),
-        Err(FormatError::Version { found: 9, known: 1 })
+        Err(FormatError::Version { found: 9, known: 2 })
     ));
     let mut longer = bytes.clone();
     longer.push(0);

@@ -50,6 +50,11 @@ pub(super) fn check_address(address: SocketAddr) -> Result<(), Refusal> {
     Err(Refusal::Address(address))
 }
 
+/// Whether text shows all that it has.
+pub(super) fn is_plain(text: &str) -> bool {
+    !text.chars().any(is_deceiving)
+}
+
 /// Control characters, and those that show text in another order than it has or show nothing.
 fn is_deceiving(letter: char) -> bool {
     letter.is_control()

@@ -1,4 +1,4 @@
-//! What this node is: machine, version, plugins.
+//! What this node is: machine and version.
 
 use std::sync::Arc;
 
@@ -46,10 +46,4 @@ pub(super) fn describe(agent: &Agent, whole: bool) -> wire::Node {
 
 pub(super) async fn version() -> Json<wire::Version> {
     Json(version::version())
-}
-
-pub(super) async fn plugins() -> Json<wire::Plugins> {
-    Json(wire::Plugins {
-        plugins: version::plugins(),
-    })
 }

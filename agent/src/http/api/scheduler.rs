@@ -7,6 +7,8 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
+use skep_core::state::PluginDigest;
+
 use super::body;
 use super::refusal::{Refusal, chain};
 use crate::agent::Agent;
@@ -93,9 +95,17 @@ pub(super) async fn explain(
 
 /// A policy, compiled, loaded and tried with everything that is known.
 async fn load(agent: &Agent, wish: &str) -> Result<Policy, Refusal> {
-    let source = Source::parse(wish)?;
-    let Some(plugin) = source.plugin()? else {
-        return Ok(Policy::built_in());
+    let mut source = Source::parse(wish)?;
+    let plugin = if let Source::Installed { name, digest } = &mut source {
+        let found = agent.shelf.find(name);
+        let found = found.ok_or_else(|| SourceError::Unknown(name.clone()))?;
+        *digest = Some(found.digest);
+        found.for_fleet()
+    } else {
+        let Some(plugin) = source.plugin()? else {
+            return Ok(Policy::built_in());
+        };
+        plugin
     };
     let unusable = |why: String| {
         Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "scheduler_unusable", why)
@@ -108,6 +118,16 @@ async fn load(agent: &Agent, wish: &str) -> Result<Policy, Refusal> {
         policy.try_out(&known).map(|()| policy)
     });
     tried.await.map_err(Refusal::lost)?.map_err(unusable)
+}
+
+/// A plugin that was added, and which version of it.
+fn installed(name: &str, digest: Option<PluginDigest>) -> String {
+    let digest = digest.map(|digest| digest.to_string());
+    let digits = digest.as_deref().and_then(|digest| digest.get(..12));
+    digits.map_or_else(
+        || format!("plugin {name}"),
+        |digits| format!("plugin {name} ({digits})"),
+    )
 }
 
 fn overview(agent: &Agent) -> wire::Schedulers {
@@ -126,6 +146,7 @@ fn overview(agent: &Agent) -> wire::Schedulers {
             source: source.map(|source| match source {
                 Source::BuiltIn => "built-in".to_owned(),
                 Source::Embedded(_) => "embedded".to_owned(),
+                Source::Installed { name, digest } => installed(&name, digest),
                 Source::File(path) => path.display().to_string(),
             }),
             decisions: tally.decisions,

@@ -1,0 +1,251 @@
+//! A component that somebody thinks of adding: everything that a person needs to know to agree or not.
+//!
+//! Decides what is shown, and what is refused before anybody is asked. Refuses to change anything but the store, where the bytes wait.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use skep_core::capability::Capability;
+use skep_core::state::{PluginDigest, SignedBy};
+
+use super::{Shelf, ShelfError, carried, lock};
+use crate::host::{Inspection, World, inspect};
+use crate::limits::{COMPONENT_OFFERS_MAX, OFFER_LIFE};
+use crate::plugins::manifest::{Manifest, Want, extract};
+use crate::plugins::signature::{self, Signed};
+
+/// What somebody could agree to.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    pub manifest: Arc<Manifest>,
+    pub world: World,
+    pub inspection: Inspection,
+    pub digest: PluginDigest,
+    pub signed: Signed,
+    /// What it wants to touch, as far as that is known before it is set up.
+    pub wishes: Vec<Wish>,
+    /// What of that kind runs already.
+    pub present: Option<Present>,
+}
+
+/// One thing that it wants to touch.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// None: what is set decides which.
+    pub capability: Option<Capability>,
+    /// As its author wrote it.
+    pub written: String,
+    pub reason: String,
+    pub optional: bool,
+    /// It may already.
+    pub granted: bool,
+}
+
+/// The version that it would replace.
+#[derive(Clone, Debug)]
+pub struct Present {
+    pub version: String,
+    pub digest: PluginDigest,
+    pub world_changes: bool,
+    pub signer_changes: bool,
+}
+
+/// Offers that may still be agreed to.
+#[derive(Debug, Default)]
+pub(super) struct Offers(VecDeque<Kept>);
+
+/// What of an offer is not in the component.
+#[derive(Clone, Debug)]
+struct Kept {
+    digest: PluginDigest,
+    signature: Option<String>,
+    until: Instant,
+}
+
+impl Offers {
+    fn keep(&mut self, digest: PluginDigest, signature: Option<String>) {
+        self.0.retain(|kept| kept.digest != digest);
+        while self.0.len() >= COMPONENT_OFFERS_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(Kept {
+            digest,
+            signature,
+            until: Instant::now() + OFFER_LIFE,
+        });
+    }
+
+    fn find(&self, digest: PluginDigest) -> Option<Kept> {
+        let now = Instant::now();
+        let mut kept = self.0.iter();
+        kept.find(|kept| kept.digest == digest && kept.until > now)
+            .cloned()
+    }
+}
+
+impl Shelf {
+    /// Looks at a component and keeps it for whoever may agree. Takes a while: not for the runtime's threads.
+    ///
+    /// # Errors
+    /// When nobody could agree to it.
+    pub fn offer(&self, component: &[u8], signature: Option<String>) -> Result<Offer, ShelfError> {
+        let offer = self.judge(component, signature.as_deref())?;
+        let digest = self.0.store.keep(component)?;
+        lock(&self.0.offers).keep(digest, signature);
+        Ok(offer)
+    }
+
+    /// What was offered lately, looked at again: what is trusted may have changed.
+    pub(super) fn offered(&self, digest: PluginDigest) -> Result<(Offer, Vec<u8>), ShelfError> {
+        let kept = lock(&self.0.offers).find(digest);
+        let kept = kept.ok_or(ShelfError::NotOffered(digest))?;
+        let component = self.0.store.read(digest)?;
+        let offer = self.judge(&component, kept.signature.as_deref())?;
+        Ok((offer, component))
+    }
+
+    fn judge(&self, component: &[u8], signature: Option<&str>) -> Result<Offer, ShelfError> {
+        let inspection = inspect(component)?;
+        let world = inspection.world.ok_or(ShelfError::NoWorld)?;
+        if let Some(import) = inspection.ungranted().first() {
+            return Err(ShelfError::Ungranted {
+                import: crate::host::printable(import),
+                world: world.name(),
+            });
+        }
+        let manifest = extract(component)?;
+        if manifest.world()? != world {
+            return Err(ShelfError::OtherWorld {
+                said: manifest.world,
+                found: world.name(),
+            });
+        }
+        if carried()
+            .iter()
+            .any(|one| one.embedded.name == manifest.name)
+        {
+            return Err(ShelfError::Carried(manifest.name));
+        }
+        let view = self.0.cluster.view();
+        let plugins = view.plugins();
+        let keys = plugins
+            .signers()
+            .map(|(name, signer)| (name, signer.key.as_str()));
+        let signed = signature::check(component, signature, keys)?;
+        let digest = inspection.digest.parse().map_err(|_| ShelfError::NoWorld)?;
+        let granted = plugins.grants(&manifest.name).map(|(what, _)| what.clone());
+        let wishes = wishes(&manifest, &granted.collect())?;
+        let present = plugins.plugin(&manifest.name).map(|plugin| Present {
+            version: plugin.current.version.clone(),
+            digest: plugin.current.digest,
+            world_changes: plugin.current.world != world.name(),
+            signer_changes: signer_changes(plugin.current.signer.as_ref(), &signed),
+        });
+        Ok(Offer {
+            manifest: Arc::new(manifest),
+            world,
+            digest,
+            inspection,
+            signed,
+            wishes,
+            present,
+        })
+    }
+}
+
+impl Offer {
+    /// Whether somebody has to be asked: it is new, or touches more, or is another's, or is for something else.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        let widens = self
+            .wishes
+            .iter()
+            .any(|wish| !wish.granted && !wish.optional && wish.capability.is_some());
+        let widens = widens
+            || self
+                .present
+                .as_ref()
+                .is_none_or(|present| present.world_changes || present.signer_changes);
+        widens
+    }
+}
+
+/// What a plugin wants to touch.
+pub(super) fn wishes(
+    manifest: &Manifest,
+    granted: &BTreeSet<Capability>,
+) -> Result<Vec<Wish>, ShelfError> {
+    // What settings decide is known where they have a default.
+    let known = manifest.wanted(|_| None)?;
+    let by_default = |wanted: &crate::plugins::manifest::Wanted| {
+        let mut known = known.iter();
+        known
+            .find(|(_, of)| std::ptr::eq(*of, wanted))
+            .map(|(capability, _)| capability.clone())
+    };
+    let wish = |wanted: &crate::plugins::manifest::Wanted| {
+        let capability = match &wanted.wants {
+            Want::Fixed(capability) => Some(capability.clone()),
+            Want::FromSetting { .. } => by_default(wanted),
+        };
+        Wish {
+            granted: capability.as_ref().is_some_and(|one| granted.contains(one)),
+            capability,
+            written: wanted.wants.to_string(),
+            reason: wanted.reason.clone(),
+            optional: wanted.optional,
+        }
+    };
+    Ok(manifest.capabilities.iter().map(wish).collect())
+}
+
+/// Whether what comes is signed by the same that signed what is there, and as surely.
+fn signer_changes(before: Option<&SignedBy>, now: &Signed) -> bool {
+    match (before, now) {
+        (None, Signed::Nobody) => false,
+        // Nothing was checked then or now: an unknown key's number is no proof.
+        (Some(SignedBy { name: None, .. }), Signed::Unknown { .. } | Signed::Nobody) => false,
+        (Some(before), Signed::Trusted { key, .. }) => before.key != *key,
+        // Better than before.
+        (None, Signed::Trusted { .. } | Signed::Unknown { .. }) => false,
+        (Some(_), Signed::Unknown { .. } | Signed::Nobody) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_that_gets_worse_is_asked_about() {
+        let by = |key: &str, name: Option<&str>| SignedBy {
+            key: key.into(),
+            name: name.map(str::to_owned),
+        };
+        let trusted = |key: &str| Signed::Trusted {
+            key: key.into(),
+            name: "ada".into(),
+        };
+        let unknown = Signed::Unknown { key: "1".into() };
+        let known = by("1", Some("ada"));
+        assert!(!signer_changes(Some(&known), &trusted("1")));
+        assert!(signer_changes(Some(&known), &trusted("2")));
+        assert!(signer_changes(Some(&known), &unknown));
+        assert!(signer_changes(Some(&known), &Signed::Nobody));
+        assert!(!signer_changes(None, &Signed::Nobody));
+        assert!(!signer_changes(None, &trusted("1")));
+        assert!(!signer_changes(Some(&by("1", None)), &Signed::Nobody));
+    }
+
+    #[test]
+    fn offers_are_few() {
+        let mut offers = Offers::default();
+        for number in 0..40 {
+            offers.keep(PluginDigest([number; 32]), None);
+        }
+        assert_eq!(offers.0.len(), COMPONENT_OFFERS_MAX);
+        assert!(offers.find(PluginDigest([0; 32])).is_none());
+        assert!(offers.find(PluginDigest([39; 32])).is_some());
+    }
+}
