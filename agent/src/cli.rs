@@ -139,6 +139,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Explain(wish) => explain::explain(&client()?, &wish.request, wish.json)?,
         Command::Plugin(plugin) => match plugin.command {
             PluginCommand::Ls(listed) => plugin::list(&client()?, listed.json)?,
+            PluginCommand::Author(command) => plugin::author(command)?,
         },
     }
     Ok(ExitCode::SUCCESS)

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+mod author;
 mod cluster;
-
+pub(super) use self::author::{AuthorCommand, Bench, Build, New, Test};
 pub(super) use self::cluster::{
     BurnIn, Ca, CaCommand, Join, Node, NodeCommand, Token, TokenCommand,
 };
@@ -319,6 +320,8 @@ pub(super) struct Plugin {
 pub(super) enum PluginCommand {
     /// List the plugins: what each is for, what it asks for, where it runs
     Ls(Listed),
+    #[command(flatten)]
+    Author(AuthorCommand),
 }
 
 const AFTER_HELP: &str = "\
