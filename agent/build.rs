@@ -31,7 +31,49 @@ fn run() -> Result<(), String> {
         digest(&read(&tiny)?)
     );
     replace(&out.join("plugins.rs"), &plugins(&manifest)?)?;
+    replace(&out.join("project.rs"), &project(&manifest.join(".."))?)?;
     replace(&out.join("page.rs"), &page(&manifest.join("ui"))?)
+}
+
+/// The list of `src/cli/plugin/new.rs`: what a new plugin's project may be made of, by its path in the repository.
+fn project(root: &Path) -> Result<String, String> {
+    let root = root.canonicalize().map_err(|error| error.to_string())?;
+    let mut list = String::from("&[\n");
+    for folder in ["sdk/src", "sdk/templates", "wit"] {
+        let mut paths = Vec::new();
+        beneath(&root.join(folder), &mut paths)?;
+        for path in paths {
+            let name = path
+                .strip_prefix(&root)
+                .map_err(|error| error.to_string())?;
+            let name = name.display().to_string();
+            let path = path.display().to_string();
+            line(
+                &mut list,
+                format_args!("    ({name:?}, include_str!({path:?})),"),
+            )?;
+        }
+    }
+    list.push_str("]\n");
+    Ok(list)
+}
+
+/// Every file of a folder and of those in it.
+fn beneath(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), String> {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    paths.extend(files(folder)?);
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut folders = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        // Left there by whoever ran a template in place.
+        let made = ["__pycache__", "node_modules", "target", "build"];
+        if path.is_dir() && !made.iter().any(|name| path.ends_with(name)) {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    folders.iter().try_for_each(|folder| beneath(folder, paths))
 }
 
 /// The list of `src/plugins.rs`.

@@ -49,8 +49,8 @@ mod tests;
 use self::failure::{Exit, Failure};
 
 use self::arguments::{
-    Arguments, CaCommand, Command, KeysCommand, NodeCommand, NotifierCommand, SchedulerCommand,
-    SecretCommand, TokenCommand, UpstreamCommand,
+    Arguments, CaCommand, Command, KeysCommand, NodeCommand, NotifierCommand, PluginCommand,
+    SchedulerCommand, SecretCommand, TokenCommand, UpstreamCommand,
 };
 use self::terminal::Paint;
 use crate::client::{Client, Endpoint};
@@ -171,7 +171,10 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
             SchedulerCommand::Diff(listed) => scheduler::differences(&client()?, listed.json)?,
         },
         Command::Explain(wish) => explain::explain(&client()?, &wish.request, wish.json)?,
-        Command::Plugin(plugin) => plugin::act(&client()?, plugin.command)?,
+        Command::Plugin(plugin) => match plugin.command {
+            PluginCommand::Author(command) => plugin::author(command)?,
+            PluginCommand::Operator(command) => plugin::act(&client()?, command)?,
+        },
     }
     Ok(ExitCode::SUCCESS)
 }

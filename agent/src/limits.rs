@@ -7,14 +7,14 @@ use std::time::Duration;
 
 mod nodes;
 mod services;
-mod upstreams;
 mod shelf;
+mod upstreams;
 mod walls;
 
 pub use self::nodes::*;
 pub use self::services::*;
-pub use self::upstreams::*;
 pub use self::shelf::*;
+pub use self::upstreams::*;
 pub use self::walls::*;
 
 const KIB: usize = 1 << 10;

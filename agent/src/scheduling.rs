@@ -7,6 +7,7 @@
 
 mod builtin;
 mod check;
+pub(crate) mod conformance;
 mod policies;
 mod policy;
 mod question;

@@ -7,22 +7,24 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+mod author;
 mod cluster;
 mod helps;
 mod plugin;
 mod services;
 
+pub(super) use self::author::{AuthorCommand, Bench, Build, New, Test};
 pub(super) use self::cluster::{
     BurnIn, Ca, CaCommand, Join, Node, NodeCommand, Token, TokenCommand,
 };
 use self::cluster::{JOIN_HELP, NODE_HELP, TOKEN_HELP};
 use self::helps::*;
+pub(super) use self::plugin::{OperatorCommand, Plugin, PluginCommand, Taken};
 use self::services::{NOTIFIER_HELP, SECRET_HELP, UPSTREAM_HELP};
 pub(super) use self::services::{
     NewService, Notifier, NotifierCommand, Secret, SecretCommand, Service, Upstream,
     UpstreamCommand,
 };
-pub(super) use self::plugin::{Plugin, PluginCommand, Taken};
 
 /// One private AI cluster from one binary.
 #[derive(Debug, Parser)]
@@ -329,4 +331,3 @@ pub(super) struct Logs {
     #[arg(long)]
     pub(super) json: bool,
 }
-

@@ -8,8 +8,25 @@ use super::figures;
 use super::table::{Cell, Hue, Table};
 use super::terminal::{Paint, say};
 use super::{Failure, print_json};
+use crate::cli::arguments::AuthorCommand;
 use crate::client::Client;
 use crate::wire::Plugins;
+
+mod bench;
+mod build;
+mod component;
+mod new;
+mod test;
+
+/// What authors type; none of it needs an agent.
+pub(super) fn author(command: AuthorCommand) -> Result<(), Failure> {
+    match command {
+        AuthorCommand::New(wish) => new::new(&wish),
+        AuthorCommand::Build(wish) => build::build(&wish),
+        AuthorCommand::Test(wish) => test::test(&wish),
+        AuthorCommand::Bench(wish) => bench::bench(&wish),
+    }
+}
 
 pub(super) fn list(client: &Client, json: bool) -> Result<(), Failure> {
     let plugins: Plugins = client.get("/api/v1/plugins")?;

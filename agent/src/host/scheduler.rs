@@ -110,6 +110,16 @@ impl Scheduler {
         Ok(scheduler)
     }
 
+    /// Units of work that the last call took, and the instance's memory; none after a fault and before the first call.
+    pub fn taken(&self) -> Option<(u64, usize)> {
+        let store = &self.running.as_ref()?.store;
+        let left = store.get_fuel().ok()?;
+        Some((
+            SCHEDULER_FUEL.saturating_sub(left),
+            store.data().memory_bytes(),
+        ))
+    }
+
     /// Forgets everything. The next call finds a fresh instance that hears all facts.
     pub fn rest(&mut self) {
         self.running = None;

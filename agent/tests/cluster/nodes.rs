@@ -73,6 +73,8 @@ impl Node {
             engine: Some(EngineKind::Redb),
             router: router.clone(),
             net: tokio::runtime::Handle::current(),
+            components: skep::plugins::Store::open(&paths.plugins()).unwrap(),
+            changed: tokio::sync::watch::Sender::new(0),
             readings: Readings::new(|| READINGS.to_vec()),
         })
         .await

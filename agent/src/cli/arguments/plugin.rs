@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Listed;
+use super::{AuthorCommand, Listed};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Plugin {
@@ -14,6 +14,15 @@ pub(in crate::cli) struct Plugin {
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PluginCommand {
+    #[command(flatten)]
+    Operator(OperatorCommand),
+    #[command(flatten)]
+    Author(AuthorCommand),
+}
+
+/// What is asked of an agent.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum OperatorCommand {
     /// List the plugins: what each is for, what it asks for, where it runs
     Ls(Listed),
     /// Show what a plugin may touch, and everything else that is known of it, as JSON

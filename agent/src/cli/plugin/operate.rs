@@ -10,36 +10,36 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::super::arguments::{PluginCommand, Taken};
+use super::super::arguments::{OperatorCommand, Taken};
 use super::super::terminal::{complain, printable, say};
 use super::super::{Failure, figures, print_json, segment};
 use crate::client::Client;
 use crate::limits::{COMPONENT_BYTES, SIGNATURE_BYTES};
 use crate::wire::{AddedPlugin, Install, PluginDetails, PluginOffer};
 
-pub(in crate::cli) fn act(client: &Client, command: PluginCommand) -> Result<(), Failure> {
+pub(in crate::cli) fn act(client: &Client, command: OperatorCommand) -> Result<(), Failure> {
     let path = |name: &str| format!("/api/v1/plugins/{}", segment(name));
     let by = std::env::var("USER").ok();
     let answer: Value = match command {
-        PluginCommand::Ls(listed) => return super::list(client, listed.json),
-        PluginCommand::Show { name } => {
+        OperatorCommand::Ls(listed) => return super::list(client, listed.json),
+        OperatorCommand::Show { name } => {
             let found: PluginDetails = client.get(&path(&name))?;
             return print_json(&found);
         }
-        PluginCommand::Add(taken) => return take(client, None, taken, by),
-        PluginCommand::Update { name, taken } => return take(client, Some(name), taken, by),
-        PluginCommand::Grant { name, capabilities } => {
+        OperatorCommand::Add(taken) => return take(client, None, taken, by),
+        OperatorCommand::Update { name, taken } => return take(client, Some(name), taken, by),
+        OperatorCommand::Grant { name, capabilities } => {
             let wish = json!({ "grants": capabilities, "by": by });
             client.post(&format!("{}/grant", path(&name)), &wish)?
         }
-        PluginCommand::Revoke { name, capabilities } => {
+        OperatorCommand::Revoke { name, capabilities } => {
             let wish = json!({ "grants": capabilities, "by": by });
             client.post(&format!("{}/revoke", path(&name)), &wish)?
         }
-        PluginCommand::Rollback { name } => {
+        OperatorCommand::Rollback { name } => {
             client.post(&format!("{}/rollback", path(&name)), &json!({ "by": by }))?
         }
-        PluginCommand::Remove { name, force } => {
+        OperatorCommand::Remove { name, force } => {
             client.delete(&format!("{}?force={force}", path(&name)))?
         }
     };

@@ -37,9 +37,10 @@ pub(super) fn link(linker: &mut Linker<State>, world: World) -> Result<()> {
     // In its own crate this function knows none of the errors that bodies end with.
     linker.allow_shadowing(true);
     let mut http = linker.instance("wasi:http/types@0.2.12")?;
-    http.func_wrap("http-error-code", |store, (error,): (Resource<IoError>,)| {
-        Ok((body_error(store.data().table.get(&error)?),))
-    })?;
+    http.func_wrap(
+        "http-error-code",
+        |store, (error,): (Resource<IoError>,)| Ok((body_error(store.data().table.get(&error)?),)),
+    )?;
     linker.allow_shadowing(false);
     Ok(())
 }

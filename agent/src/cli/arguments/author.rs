@@ -1,0 +1,74 @@
+//! What authors of plugins can type.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum AuthorCommand {
+    /// Write the project of a new plugin
+    #[command(after_help = NEW_HELP)]
+    New(New),
+    /// Build a plugin with its language's own tools, and put its manifest in
+    Build(Build),
+    /// Try a plugin against its world
+    Test(Test),
+    /// Measure a scheduler: how long it takes to compile, to start and to answer
+    Bench(Bench),
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct New {
+    /// Its name: 1 to 64 of a-z, 0-9 and `-`, a letter first
+    pub(in crate::cli) name: String,
+    /// What it is for
+    #[arg(long, value_name = "WORLD", value_parser = ["scheduler", "notifier", "upstream", "engine"], default_value = "scheduler")]
+    pub(in crate::cli) world: String,
+    /// What it is written in
+    #[arg(long, value_name = "LANGUAGE", value_parser = ["rust", "js", "python", "c"], default_value = "rust")]
+    pub(in crate::cli) lang: String,
+    /// Where to [default: a folder of its name, here]
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Build {
+    /// The project
+    #[arg(default_value = ".")]
+    pub(in crate::cli) dir: PathBuf,
+    /// Write the component here [default: NAME.wasm in the project]
+    #[arg(short, long, value_name = "FILE")]
+    pub(in crate::cli) output: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Test {
+    /// A component, or a project that `skep plugin build` has built
+    #[arg(default_value = ".")]
+    pub(in crate::cli) path: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Bench {
+    /// A component, or a project that `skep plugin build` has built
+    #[arg(default_value = ".")]
+    pub(in crate::cli) path: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
+}
+
+const NEW_HELP: &str = "\
+Examples:
+  skep plugin new calm --world scheduler --lang python
+  skep plugin new bell --world notifier
+
+In Rust there are projects of the worlds `scheduler`, `notifier` and `upstream`; in JavaScript and
+Python of the world `scheduler`.";
