@@ -414,7 +414,6 @@ mod tests {
         );
         check("[models]\ndrafts = { one = \"one\" }", &["models.drafts"]);
         check("[telemetry]\ninterval_ms = 5", &["1000"]);
-        check("[scheduler]\npolicy = \"spreed\"", &["`spreed`", "`pack`"]);
         check(
             "[state]\nengine = \"rocks\"",
             &["state.engine", "`rocks`", "`redb`"],
