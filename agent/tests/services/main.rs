@@ -13,6 +13,7 @@ mod bench;
 mod calls;
 mod hosts;
 mod mail;
+mod recorded;
 mod revoked;
 mod secrets;
 mod servers;
