@@ -118,7 +118,7 @@ cargo xtask VERB
                  plugins: [--component NAME=PATH] a scheduler in another language, beside ours
   cluster [N]    a cluster of N machines (3) on this one, in network namespaces; as root
   crash          the log against kill -9 and power loss: --cycles N of each kind and engine (1000); as root
-  fuzz [SECONDS] each fuzz target for so long (60); with nightly and `cargo fuzz`
+  fuzz [SECONDS] each fuzz target for so long (60); with nightly and `cargo fuzz`; writes tests/hostile/FUZZ.md
   swarm [N]      N generated components (10000) through compiler and linker; writes tests/hostile/RESULTS.md
   record VERSION  components of the contract as it is now, for tests/compat, once for each version of it
   reference      write sdk/REFERENCE.md anew from wit/ and the limits; `tidy` says when that is needed

@@ -10,6 +10,7 @@
 
 mod answers;
 mod bench;
+mod boundary;
 mod calls;
 mod hosts;
 mod mail;
