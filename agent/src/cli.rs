@@ -172,7 +172,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         },
         Command::Explain(wish) => explain::explain(&client()?, &wish.request, wish.json)?,
         Command::Plugin(plugin) => match plugin.command {
-            PluginCommand::Author(command) => plugin::author(command)?,
+            PluginCommand::Author(command) => plugin::author(command, client)?,
             PluginCommand::Operator(command) => plugin::act(&client()?, command)?,
         },
     }

@@ -15,16 +15,21 @@ use crate::wire::Plugins;
 mod bench;
 mod build;
 mod component;
+mod dev;
 mod new;
 mod test;
 
-/// What authors type; none of it needs an agent.
-pub(super) fn author(command: AuthorCommand) -> Result<(), Failure> {
+/// What authors type; only `dev` needs an agent.
+pub(super) fn author(
+    command: AuthorCommand,
+    client: impl Fn() -> Result<Client, Failure>,
+) -> Result<(), Failure> {
     match command {
         AuthorCommand::New(wish) => new::new(&wish),
         AuthorCommand::Build(wish) => build::build(&wish),
         AuthorCommand::Test(wish) => test::test(&wish),
         AuthorCommand::Bench(wish) => bench::bench(&wish),
+        AuthorCommand::Dev(wish) => dev::dev(client()?, &wish),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn new(wish: &New) -> Result<(), Failure> {
             wish.world, wish.lang
         ))
         .with_hint(Some(
-            "there are: rust for scheduler, notifier and upstream; js and python for scheduler",
+            "there are: rust for scheduler, notifier and upstream; js, python and c for scheduler",
         ))
     })?;
     let dir = wish.dir.clone().unwrap_or_else(|| wish.name.clone().into());
@@ -82,6 +82,7 @@ fn files(lang: &str, world: &str) -> Option<Vec<(PathBuf, &'static str)>> {
                 Some(Path::new("skep").join(path))
             }
             "rust" => None,
+            // A scheduler's file needs no other.
             _ if path == format!("wit/{world}.wit") => Some(path.into()),
             _ => None,
         }
@@ -110,6 +111,7 @@ mod tests {
             ("rust", "upstream"),
             ("js", "scheduler"),
             ("python", "scheduler"),
+            ("c", "scheduler"),
         ];
         for (lang, world) in all {
             let files = files(lang, world).unwrap();
@@ -120,7 +122,7 @@ mod tests {
             let manifest = crate::plugins::manifest::Manifest::from_toml(&text).unwrap();
             assert_eq!(manifest.world, world, "{lang}");
         }
-        assert!(files("c", "scheduler").is_none());
+        assert!(files("c", "notifier").is_none());
         assert!(files("..", "src").is_none());
     }
 }

@@ -13,7 +13,7 @@ use crate::cli::failure::Exit;
 use crate::cli::terminal::{Paint, say};
 use crate::cli::{Failure, figures, print_json};
 use crate::host::{Scheduler, World};
-use crate::limits::{SCHEDULER_FUEL, SCHEDULER_MEMORY_BYTES};
+use crate::limits::SCHEDULER_MEMORY_BYTES;
 use crate::scheduling::conformance::{self, Check, Most};
 
 #[derive(Debug, Serialize)]
@@ -23,7 +23,6 @@ struct Report {
     checks: Vec<Check>,
     /// For schedulers.
     most: Option<Most>,
-    fuel_limit: u64,
     memory_limit_bytes: usize,
     passed: bool,
 }
@@ -44,7 +43,6 @@ pub(super) fn test(wish: &Test) -> Result<(), Failure> {
         passed: checks.iter().all(|check| check.fault.is_none()),
         checks,
         most,
-        fuel_limit: SCHEDULER_FUEL,
         memory_limit_bytes: SCHEDULER_MEMORY_BYTES,
     };
     if wish.json {
@@ -77,9 +75,9 @@ fn render(report: &Report, paint: Paint) -> String {
     let _ = match &report.most {
         Some(most) => write!(
             text,
-            "\n\nthe most that a call took: {} of {} units of work, {} of {}",
+            "\n\nthe most that a call took: {} of the {} units of work that it might, and {} of {}",
             figures::count(most.fuel),
-            figures::count(report.fuel_limit),
+            figures::count(most.fuel_limit),
             figures::memory(most.memory_bytes as u64),
             figures::memory(report.memory_limit_bytes as u64),
         ),
