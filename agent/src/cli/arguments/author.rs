@@ -90,5 +90,4 @@ Examples:
   skep plugin new calm --world scheduler --lang python
   skep plugin new bell --world notifier
 
-In Rust there are projects of the worlds `scheduler`, `notifier` and `upstream`; in JavaScript,
-Python and C of the world `scheduler`.";
+In Rust there are projects of every world; in JavaScript, Python and C of the world `scheduler`.";

@@ -21,7 +21,7 @@ pub(super) fn new(wish: &New) -> Result<(), Failure> {
             wish.world, wish.lang
         ))
         .with_hint(Some(
-            "there are: rust for scheduler, notifier and upstream; js, python and c for scheduler",
+            "there are: rust for every world; js, python and c for scheduler",
         ))
     })?;
     let dir = wish.dir.clone().unwrap_or_else(|| wish.name.clone().into());
@@ -109,6 +109,7 @@ mod tests {
             ("rust", "scheduler"),
             ("rust", "notifier"),
             ("rust", "upstream"),
+            ("rust", "engine"),
             ("js", "scheduler"),
             ("python", "scheduler"),
             ("c", "scheduler"),

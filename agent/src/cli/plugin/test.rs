@@ -4,6 +4,7 @@
 //! compiled, and the report says that no more was done.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -27,9 +28,9 @@ struct Report {
     passed: bool,
 }
 
-pub(super) fn test(wish: &Test) -> Result<(), Failure> {
+pub(super) fn test(wish: &Test, cache: Option<PathBuf>) -> Result<(), Failure> {
     let component = Component::read(&wish.path)?;
-    let (_folder, path, took) = component.compile()?;
+    let (_folder, path, took) = component.compile(cache)?;
     let (checks, most) = if component.world == World::Scheduler {
         let name = &component.manifest.name;
         let (checks, most) = conformance::run(&|| Scheduler::load(name, &path));
@@ -63,7 +64,7 @@ fn render(report: &Report, paint: Paint) -> String {
     // Writing to a `String` cannot fail.
     let _ = write!(
         text,
-        "\n\n{ok} its manifest, world and imports fit\n{ok} it compiles, in {} ms",
+        "\n\n{ok} its manifest, world and imports fit\n{ok} it is compiled, after {} ms",
         report.compiled_in_ms
     );
     for check in &report.checks {
