@@ -172,7 +172,10 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         },
         Command::Explain(wish) => explain::explain(&client()?, &wish.request, wish.json)?,
         Command::Plugin(plugin) => match plugin.command {
-            PluginCommand::Author(command) => plugin::author(command)?,
+            PluginCommand::Author(command) => {
+                let cache = paths().ok().map(|paths| paths.compiled());
+                plugin::author(command, client, cache)?;
+            }
             PluginCommand::Operator(command) => plugin::act(&client()?, command)?,
         },
     }

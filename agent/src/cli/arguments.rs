@@ -13,7 +13,7 @@ mod helps;
 mod plugin;
 mod services;
 
-pub(super) use self::author::{AuthorCommand, Bench, Build, New, Test};
+pub(super) use self::author::{AuthorCommand, Bench, Build, Dev, New, Test};
 pub(super) use self::cluster::{
     BurnIn, Ca, CaCommand, Join, Node, NodeCommand, Token, TokenCommand,
 };

@@ -22,7 +22,7 @@ use crate::host::{InspectError, World, hex, inspect};
 use crate::limits::{CHILD_STDERR_BYTES, COMPILED_FILES};
 
 /// Raised when the compiler's settings change, so that older files are not even tried.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
 /// The cache. Copies share it.
 #[derive(Clone, Debug)]

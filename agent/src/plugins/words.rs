@@ -88,7 +88,15 @@ pub fn limits(world: World) -> Vec<(&'static str, String)> {
     match world {
         World::Scheduler => all.extend([
             ("memory", bytes(host::SCHEDULER_MEMORY_BYTES as u64)),
-            ("fuel for a decision", host::SCHEDULER_FUEL.to_string()),
+            (
+                "fuel for a decision",
+                format!(
+                    "{} and {} for each node and replica, {} at most",
+                    host::SCHEDULER_FUEL,
+                    host::SCHEDULER_FUEL_PER_FACT,
+                    host::SCHEDULER_FUEL_MAX
+                ),
+            ),
             ("time to start", time(host::SCHEDULER_START_TIMEOUT)),
             (
                 "failures until it is replaced",

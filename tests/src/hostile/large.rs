@@ -73,7 +73,7 @@ pub(super) fn all(shape: &Shape) -> Result<Vec<Large>> {
         (
             "ten_thousand_memories",
             shell(&memories, 1)?,
-            &["multiple memories"],
+            &["memory in one module, which no plugin needs"],
         ),
         (
             "components_nested_10000_deep",

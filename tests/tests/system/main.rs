@@ -22,6 +22,7 @@ mod devices;
 mod disk;
 mod failover;
 mod faults;
+mod guide;
 mod hostile;
 mod http;
 mod services;

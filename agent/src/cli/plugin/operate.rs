@@ -46,7 +46,7 @@ pub(in crate::cli) fn act(client: &Client, command: OperatorCommand) -> Result<(
     print_json(&answer)
 }
 
-fn take(
+pub(super) fn take(
     client: &Client,
     updates: Option<String>,
     taken: Taken,
