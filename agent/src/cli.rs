@@ -174,6 +174,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Plugin(plugin) => match plugin.command {
             PluginCommand::Author(command) => plugin::author(command)?,
             PluginCommand::Operator(command) => plugin::act(&client()?, command)?,
+            PluginCommand::Signing(command) => plugin::sign(command)?,
         },
     }
     Ok(ExitCode::SUCCESS)

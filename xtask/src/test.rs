@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::server::Server;
 use crate::step::{cargo, execute, root, step, target};
-use crate::{arm, kernels, lavapipe, plugins, python};
+use crate::{arm, kernels, lavapipe, plugins, python, setup};
 
 /// Runs all parts, or the one named.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -50,6 +50,16 @@ fn everything() -> Result<PathBuf> {
 }
 
 fn rust(binary: &Path) -> Result<()> {
+    setup::if_possible(
+        "minisign",
+        "minisign",
+        "comparing signatures with minisign's",
+    );
+    setup::if_possible(
+        "docker-registry",
+        "docker-registry",
+        "fetching plugins from a registry",
+    );
     let mut command = cargo(["test", "--workspace", "--quiet"]);
     command
         .env("SKEP_PLUGINS_DIR", plugins::folder())

@@ -1,22 +1,23 @@
-//! `skep plugin`: what each plugin is for, what it asks for, and where it runs.
+//! `skep plugin`: making, signing, adding and looking after plugins.
 
-mod operate;
-
-pub(super) use self::operate::act;
-
-use super::figures;
-use super::table::{Cell, Hue, Table};
-use super::terminal::{Paint, say};
-use super::{Failure, print_json};
-use crate::cli::arguments::AuthorCommand;
-use crate::client::Client;
-use crate::wire::Plugins;
+use super::Failure;
+use crate::cli::arguments::{AuthorCommand, SigningCommand};
 
 mod bench;
 mod build;
 mod component;
+mod consent;
 mod new;
+mod operate;
+mod person;
+mod show;
+mod signing;
 mod test;
+mod trust;
+
+pub(super) use self::operate::act;
+#[cfg(test)]
+pub(super) use self::{consent::told, show::details, show::list, trust::render as signers};
 
 /// What authors type; none of it needs an agent.
 pub(super) fn author(command: AuthorCommand) -> Result<(), Failure> {
@@ -28,34 +29,9 @@ pub(super) fn author(command: AuthorCommand) -> Result<(), Failure> {
     }
 }
 
-pub(super) fn list(client: &Client, json: bool) -> Result<(), Failure> {
-    let plugins: Plugins = client.get("/api/v1/plugins")?;
-    if json {
-        return print_json(&plugins);
-    }
-    Ok(say(render(&plugins, Paint::for_stdout()))?)
-}
-
-pub(super) fn render(plugins: &Plugins, paint: Paint) -> String {
-    if plugins.plugins.is_empty() {
-        return "this binary holds no plugins; `cargo xtask build` makes one that does".to_owned();
-    }
-    let mut table = Table::new(["NAME", "WORLD", ">SIZE", "RUNS IN", "DIGEST", "ASKS FOR"]);
-    for plugin in &plugins.plugins {
-        let digest = plugin
-            .digest
-            .strip_prefix("sha256:")
-            .unwrap_or(&plugin.digest);
-        table.row([
-            Cell::new(plugin.name.as_str(), Hue::Strong),
-            plugin.world.as_str().into(),
-            figures::size(plugin.bytes).into(),
-            plugin.runs_in.as_str().into(),
-            Cell::new(digest.chars().take(12).collect::<String>(), Hue::Faint),
-            imports(&plugin.imports).into(),
-        ]);
-    }
-    table.render(paint)
+/// What needs keys and no agent.
+pub(super) fn sign(command: SigningCommand) -> Result<(), Failure> {
+    signing::act(command)
 }
 
 /// What a plugin asks for, in short: our own interfaces by name. WASI's are linked empty, so that

@@ -55,6 +55,11 @@ impl Policy {
         tried
     }
 
+    /// Units of work that its last call took, and its instance's memory in bytes.
+    pub(super) fn taken(&self) -> Option<(u64, usize)> {
+        self.scheduler.as_ref()?.taken()
+    }
+
     /// Gives up what it holds until it is asked again.
     pub(super) fn rest(&mut self) {
         if let Some(scheduler) = &mut self.scheduler {

@@ -24,6 +24,7 @@ mod failover;
 mod faults;
 mod hostile;
 mod http;
+mod plugins;
 mod services;
 mod start;
 mod swarm;
