@@ -177,6 +177,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
                 plugin::author(command, client, cache)?;
             }
             PluginCommand::Operator(command) => plugin::act(&client()?, command)?,
+            PluginCommand::Signing(command) => plugin::sign(command)?,
         },
     }
     Ok(ExitCode::SUCCESS)

@@ -19,7 +19,9 @@ pub(super) use self::cluster::{
 };
 use self::cluster::{JOIN_HELP, NODE_HELP, TOKEN_HELP};
 use self::helps::*;
-pub(super) use self::plugin::{OperatorCommand, Plugin, PluginCommand, Taken};
+pub(super) use self::plugin::{
+    OperatorCommand, Plugin, PluginCommand, SigningCommand, Terms, TrustCommand,
+};
 use self::services::{NOTIFIER_HELP, SECRET_HELP, UPSTREAM_HELP};
 pub(super) use self::services::{
     NewService, Notifier, NotifierCommand, Secret, SecretCommand, Service, Upstream,

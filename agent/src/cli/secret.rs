@@ -17,7 +17,7 @@ use crate::wire::{NewSecret, Secrets};
 
 pub(super) fn set(client: &Client, name: &str) -> Result<(), Failure> {
     let text = if io::stdin().is_terminal() {
-        ask(name)?
+        ask(&format!("the text of `{}`", printable(name)))?
     } else {
         read(io::stdin().lock())?
     };
@@ -66,9 +66,9 @@ pub(super) fn remove(client: &Client, name: &str) -> Result<(), Failure> {
 }
 
 /// Asks on the terminal, which shows nothing of it.
-fn ask(name: &str) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn ask(what: &str) -> Result<Zeroizing<String>, Failure> {
     let mut terminal = io::stderr().lock();
-    write!(terminal, "the text of `{}` (not shown): ", printable(name))?;
+    write!(terminal, "{what} (not shown): ")?;
     terminal.flush()?;
     let silent = Silent::begin()?;
     let mut text = Zeroizing::new(String::new());

@@ -25,6 +25,7 @@ mod faults;
 mod guide;
 mod hostile;
 mod http;
+mod plugins;
 mod services;
 mod start;
 mod swarm;

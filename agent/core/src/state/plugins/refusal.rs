@@ -46,6 +46,11 @@ pub enum PluginRefusal {
         "a plugin may touch {GRANTS_MAX} things at most; revoke some with `skep plugin revoke`"
     )]
     TooManyGrants,
+    /// Nobody who is trusted stands for it.
+    #[error(
+        "no trusted key signed this component of `{0}`; `skep plugin trust ls` lists the keys that are trusted"
+    )]
+    Unsigned(String),
     /// Nothing to take away.
     #[error(
         "`{plugin}` was not granted `{capability}`; `skep plugin show {plugin}` lists what it was"
@@ -57,12 +62,14 @@ pub enum PluginRefusal {
         capability: Capability,
     },
     /// The name is in use.
-    #[error("a signer `{0}` is trusted already, with another key; `skep plugin trust rm` it first")]
+    #[error(
+        "a signer `{0}` is trusted already, with another key; `skep plugin trust remove` it first"
+    )]
     SignerExists(String),
     /// No such signer.
     #[error("no signer `{0}` is trusted; `skep plugin trust ls` lists them")]
     UnknownSigner(String),
     /// Too many.
-    #[error("{SIGNERS_MAX} signers are trusted; remove some with `skep plugin trust rm`")]
+    #[error("{SIGNERS_MAX} signers are trusted; remove some with `skep plugin trust remove`")]
     TooManySigners,
 }
