@@ -176,9 +176,9 @@ fn service(view: &View, here: &str) -> Option<Condition> {
         (_, Standing::Down(why)) if view.failures >= FAILURES_MIN => why.clone(),
         _ => return None,
     };
-    let (code, what) = match kind {
-        Kind::Upstream => ("upstream.unreachable", "does not answer"),
-        Kind::Notifier => ("notifier.failing", "delivers no alerts"),
+    let (code, what, tries) = match kind {
+        Kind::Upstream => ("upstream.unreachable", "does not answer", "models"),
+        Kind::Notifier => ("notifier.failing", "delivers no alerts", "test"),
     };
     let mut facts = facts([("why", why.clone())]);
     facts.insert(kind.to_string(), name.clone());
@@ -188,7 +188,7 @@ fn service(view: &View, here: &str) -> Option<Condition> {
         severity: Severity::Warning,
         title: format!("The {kind} `{name}` of `{here}` {what}"),
         text: format!(
-            "{why}. `skep {kind} show {name}` tells more, and `skep {kind} test {name}` tries it."
+            "{why}. `skep {kind} show {name}` tells more, and `skep {kind} {tries} {name}` tries it."
         ),
         node: Some(here.to_owned()),
         facts,

@@ -118,6 +118,7 @@ impl Shelf {
             let found = Self(weak.upgrade()?).find(name)?;
             (found.world == World::Engine).then(|| found.for_fleet())
         }));
+        tokio::spawn(upkeep::pass_on(Arc::downgrade(&shelf.0)));
         tokio::spawn(upkeep::upkeep(Arc::downgrade(&shelf.0)));
         shelf
     }

@@ -12,6 +12,7 @@
     reason = "figures, and what is not tried, must show"
 )]
 
+mod alerts;
 #[path = "../../../hw/tests/cuda/build.rs"]
 mod build;
 mod burn_in;
@@ -27,4 +28,5 @@ mod http;
 mod services;
 mod start;
 mod swarm;
+mod upstreams;
 mod walls;
