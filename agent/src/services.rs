@@ -227,8 +227,10 @@ impl Services {
     /// Why it did not tell.
     pub async fn refresh(&self, name: &str) -> Result<Vec<Model>, ServiceError> {
         let unit = self.0.unit(Kind::Upstream, name)?;
-        refresh::ask(&self.0, &unit)
-            .await
+        let asked = refresh::ask(&self.0, &unit).await;
+        // It is asked again soon, and not only when the time has come.
+        asked
+            .inspect_err(|_| unit.refresh.notify_one())
             .map_err(ServiceError::Refused)?;
         self.models(name)
     }

@@ -24,8 +24,11 @@ pub const OLLAMA_PORTS: std::ops::RangeInclusive<u16> = 11_434..=11_441;
 /// Where what speaks like OpenAI usually listens: vLLM, llama-server (before and after it moved), LM Studio, SGLang, LiteLLM,
 /// text-generation-webui, Jan, and another skep.
 pub const OPENAI_PORTS: [u16; 9] = [
-    8_000, 8_080, 9_931, 1_234, 30_000, 4_000, 5_000, 1_337, 7_420,
+    8_000, 8_080, 9_931, 1_234, 30_000, 4_000, 5_000, 1_337, SKEP_PORT,
 ];
+
+/// Where an agent listens unless it is told otherwise.
+const SKEP_PORT: u16 = 7_420;
 
 /// A server that answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +75,10 @@ impl Services {
         let turns = Arc::new(Semaphore::new(FIND_AT_ONCE));
         let mut asking = JoinSet::new();
         for (host, port) in places.iter().flat_map(Place::doors) {
-            if is_own(&self.0.own, &host, port) {
+            // What the other nodes have is used already.
+            let is_member = |node: &IpAddr| Host::Address(node.to_canonical()) == host;
+            let is_node = port == SKEP_PORT && nodes.iter().any(is_member);
+            if is_node || is_own(&self.0.own, &host, port) {
                 continue;
             }
             let turns = turns.clone();

@@ -125,6 +125,8 @@ async fn live(shared: &Shared, unit: &Unit, ending: &mut watch::Receiver<bool>) 
             let mailbox = &unit.mailbox;
             let why = "its plugin was replaced or removed";
             mailbox.lose(|said| mailbox.blame().gone(why, said));
+            // The next version may offer something else.
+            unit.refresh.notify_one();
             End::Idle
         }
         Parted::Ending(why) => {

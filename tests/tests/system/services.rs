@@ -10,14 +10,17 @@ use serde_json::{Value, json};
 use skep_tests::agent::Agent;
 use skep_tests::raw;
 
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// An agent that needs no model of its own starts sooner.
+pub(super) const NO_MODEL: (&str, &str) = ("SKEP_MODELS_DEFAULT", "");
+
+pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A model of another agent is used as one's own, with a key that nobody sees; when the other agent goes, clients are told
 /// so, and when it comes back they are served again; a restart forgets nothing.
 #[test]
 fn the_models_of_another_agent_are_used_through_an_upstream() {
     let mut far = Agent::start(&[]).unwrap();
-    let mut near = Agent::start(&[]).unwrap();
+    let mut near = Agent::start(&[NO_MODEL]).unwrap();
     let key = well(&far, &["keys", "new", "near"], "");
     let key = key.trim();
     let base = format!("base-url=http://{}/v1", far.address());
@@ -86,7 +89,7 @@ fn the_models_of_another_agent_are_used_through_an_upstream() {
     assert!(passed_on.contains(refused.trim_matches('"')), "{passed_on}");
 
     // A restart of this agent keeps all of it.
-    near.restart(&[]).unwrap();
+    near.restart(&[NO_MODEL]).unwrap();
     wait_until("the model is back", || {
         chat(&near, "lab/tiny", false).0 == 200
     });
@@ -126,7 +129,7 @@ fn the_models_of_another_agent_are_used_through_an_upstream() {
 #[test]
 fn requests_elsewhere_end_with_their_clients_and_their_rights() {
     let (server, news) = endless();
-    let agent = Agent::start(&[]).unwrap();
+    let agent = Agent::start(&[NO_MODEL]).unwrap();
     let base = format!("base-url=http://{server}/v1");
     let grant = format!("http-local:{server}");
     let add = [
@@ -188,7 +191,7 @@ fn a_notifier_delivers_its_trial() {
             }
         }
     });
-    let agent = Agent::start(&[]).unwrap();
+    let agent = Agent::start(&[NO_MODEL]).unwrap();
     let url = format!("url=http://{server}/alerts");
     let grant = format!("http-local:{server}");
     let add = [

@@ -8,14 +8,14 @@ use skep::plugins::manifest::{embed, extract};
 use skep_tests::agent::Agent;
 use skep_tests::raw;
 
-use super::services::{PATIENCE, body, chat, parse, request, send, wait_until, well};
+use super::services::{NO_MODEL, PATIENCE, body, chat, parse, request, send, wait_until, well};
 
 /// A service that limits the rate, one that breaks off, and a key that is wrong: clients hear what they can do.
 #[test]
 fn what_an_upstream_does_wrong_reaches_the_client_in_clear_words() {
     let server = naughty();
-    let far = Agent::start(&[("SKEP_HTTP_REQUIRE_KEY", "true")]).unwrap();
-    let agent = Agent::start(&[]).unwrap();
+    let far = Agent::start(&[NO_MODEL, ("SKEP_HTTP_REQUIRE_KEY", "true")]).unwrap();
+    let agent = Agent::start(&[NO_MODEL]).unwrap();
     add(&agent, "odd", server, &[]);
     well(&agent, &["upstream", "models", "odd"], "");
 
@@ -74,15 +74,15 @@ fn what_an_upstream_does_wrong_reaches_the_client_in_clear_words() {
 /// What is found is named with the command that uses it, and that command works as it stands.
 #[test]
 fn a_server_that_is_found_is_used_by_the_command_that_is_shown() {
-    let far = Agent::start(&[]).unwrap();
-    let locked = Agent::start(&[("SKEP_HTTP_REQUIRE_KEY", "true")]).unwrap();
+    let far = Agent::start(&[NO_MODEL]).unwrap();
+    let locked = Agent::start(&[NO_MODEL, ("SKEP_HTTP_REQUIRE_KEY", "true")]).unwrap();
     let ollama = small(|path| match path {
         "/api/version" => Some(json!({ "version": "0.9.1" })),
         "/api/tags" => Some(json!({ "models": [{ "name": "qwen3:8b", "model": "qwen3:8b" }] })),
         _ => None,
     });
     let page = small(|_| None);
-    let near = Agent::start(&[]).unwrap();
+    let near = Agent::start(&[NO_MODEL]).unwrap();
     let [far_at, locked_at, ollama_at, page_at] =
         [far.address(), locked.address(), ollama, page].map(|at| at.to_string());
     let look = |more: &[&str]| {
@@ -149,7 +149,7 @@ fn a_server_that_is_found_is_used_by_the_command_that_is_shown() {
 #[test]
 fn a_plugin_that_an_operator_added_makes_upstreams() {
     let far = Agent::start(&[]).unwrap();
-    let near = Agent::start(&[]).unwrap();
+    let near = Agent::start(&[NO_MODEL]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.wasm");
     std::fs::write(&file, renamed("mine")).unwrap();

@@ -107,12 +107,13 @@ async fn put(
     });
     let grants = grants.collect::<Result<Vec<_>, _>>()?;
     let by = person(agent, caller, wish.by.clone());
+    let agreed = wish.grant.clone();
     let mut service = service(kind, wish);
     if replace {
         service.added_unix_s = agent.services.find(kind, &service.name)?.added_unix_s;
     }
     let (name, plugin) = (service.name.clone(), service.plugin.clone());
-    tracing::info!(%name, %plugin, %kind, ?grants, %by, "configuring a service");
+    tracing::info!(%name, %plugin, %kind, grants = ?agreed, %by, "configuring a service");
     let consent = Consent { grants, by };
     agent.services.put(service, consent, replace).await?;
     let view = agent.services.view(kind, &name)?;
