@@ -22,11 +22,11 @@ use self::helps::*;
 pub(super) use self::plugin::{
     OperatorCommand, Plugin, PluginCommand, SigningCommand, Terms, TrustCommand,
 };
-use self::services::{NOTIFIER_HELP, SECRET_HELP, UPSTREAM_HELP};
 pub(super) use self::services::{
-    NewService, Notifier, NotifierCommand, Secret, SecretCommand, Service, Upstream,
+    Find, NewService, Notifier, NotifierCommand, Secret, SecretCommand, Service, Upstream,
     UpstreamCommand,
 };
+use self::services::{NOTIFIER_HELP, SECRET_HELP, UPSTREAM_HELP};
 
 /// One private AI cluster from one binary.
 #[derive(Debug, Parser)]

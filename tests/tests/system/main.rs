@@ -12,6 +12,7 @@
     reason = "figures, and what is not tried, must show"
 )]
 
+mod alerts;
 #[path = "../../../hw/tests/cuda/build.rs"]
 mod build;
 mod burn_in;
@@ -29,4 +30,5 @@ mod plugins;
 mod services;
 mod start;
 mod swarm;
+mod upstreams;
 mod walls;
