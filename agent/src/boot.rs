@@ -158,6 +158,7 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
             speculate: settings.models.speculate,
         },
         drafts: settings.models.drafts.clone(),
+        engines: settings.models.engines.clone(),
         threads: settings.node.threads.map(std::num::NonZero::get),
         computes_on: settings.node.computes_on.clone(),
         devices: settings.models.devices.clone(),

@@ -121,6 +121,8 @@ pub struct ModelConfig {
     pub speculate: Option<bool>,
     /// By a model's name, the name of a smaller one of the same vocabulary that guesses tokens ahead for it.
     pub drafts: Option<BTreeMap<String, String>>,
+    /// By a model's name, the engine plugin that runs it; `llama` runs the others.
+    pub engines: Option<BTreeMap<String, String>>,
     /// The devices that models may be placed on, as `skep node` names them; by default what
     /// `node.device` says.
     pub devices: Option<Vec<String>>,

@@ -59,6 +59,8 @@ pub struct Parts {
     pub opening: crate::protocol::Settings,
     /// By the name of a model, that of the smaller one that guesses for it.
     pub drafts: BTreeMap<String, String>,
+    /// By a model's name, the engine plugin that runs it, where that is not the usual one.
+    pub engines: BTreeMap<String, String>,
     /// How many threads a worker computes with.
     pub threads: Option<u32>,
     pub computes_on: crate::protocol::ComputesOn,
@@ -77,6 +79,7 @@ struct Shared {
     node: skep_core::NodeId,
     opening: crate::protocol::Settings,
     drafts: BTreeMap<String, String>,
+    engines: BTreeMap<String, String>,
     threads: Option<u32>,
     computes_on: crate::protocol::ComputesOn,
     devices: Vec<String>,
@@ -130,6 +133,7 @@ impl Router {
                 loaded_max,
                 opening: parts.opening,
                 drafts: parts.drafts,
+                engines: parts.engines,
                 threads: parts.threads,
                 computes_on: parts.computes_on,
                 devices: parts.devices,

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::cluster::ClusterSettings;
 use crate::models::ModelName;
+use crate::plugins::manifest::check_name;
 use crate::protocol::{CacheType, ComputesOn};
 use crate::scheduling::Source;
 use crate::store::EngineKind;
@@ -61,6 +62,8 @@ pub struct ModelSettings {
     pub speculate: bool,
     /// By the name of a model, that of the smaller one that guesses for it.
     pub drafts: BTreeMap<String, String>,
+    /// By a model's name, the engine plugin that runs it, where that is not the usual one.
+    pub engines: BTreeMap<String, String>,
     /// Never empty.
     pub devices: Vec<String>,
 }
@@ -225,6 +228,7 @@ fn models(config: ModelConfig, computes_on: &ComputesOn) -> Result<ModelSettings
         cache_type,
         speculate: config.speculate.unwrap_or(true),
         drafts: drafts(config.drafts.unwrap_or_default())?,
+        engines: engines(config.engines.unwrap_or_default())?,
         devices,
     })
 }
@@ -241,6 +245,23 @@ fn drafts(drafts: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, 
             found: format!("`{}` for `{}`", draft.escape_debug(), model.escape_debug()),
             expect: "give the names of two models, as `skep models` shows them: \
                      \"qwen2.5-7b\" = \"qwen2.5-0.5b\""
+                .into(),
+        }),
+    }
+}
+
+/// Whether there is such a plugin is seen when the model is loaded: it may be added later.
+fn engines(engines: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ConfigError> {
+    let wrong = engines.iter().find(|(model, engine)| {
+        model.parse::<ModelName>().is_err() || check_name("name", engine).is_err()
+    });
+    match wrong {
+        None => Ok(engines),
+        Some((model, engine)) => Err(ConfigError::Value {
+            key: "models.engines",
+            found: format!("`{}` for `{}`", engine.escape_debug(), model.escape_debug()),
+            expect: "give the name of a model and that of an engine plugin, as `skep models` and \
+                     `skep plugin ls` show them: \"qwen2.5-7b\" = \"llama\""
                 .into(),
         }),
     }
@@ -430,6 +451,10 @@ mod tests {
             &["models.drafts", "`no/such name` for `large`", "skep models"],
         );
         check("[models]\ndrafts = { one = \"one\" }", &["models.drafts"]);
+        check(
+            "[models]\nengines = { one = \"No Engine\" }",
+            &["models.engines", "`No Engine` for `one`", "skep plugin ls"],
+        );
         check("[telemetry]\ninterval_ms = 5", &["1000"]);
         check("[alerts]\nquiet_s = 0", &["alerts.quiet_s", "1 to"]);
         check(

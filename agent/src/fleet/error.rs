@@ -21,7 +21,9 @@ pub enum StartError {
 pub enum LoadError {
     #[error("a model named `{0}` is loaded already")]
     Duplicate(String),
-    #[error("there is no engine plugin named `{0}`")]
+    #[error(
+        "there is no engine plugin named `{0}`; `skep plugin ls` lists what there is, `skep plugin add` brings others"
+    )]
     UnknownPlugin(String),
     /// The component could not be compiled; the text names the cause.
     #[error("the plugin `{plugin}` could not be compiled: {why}")]

@@ -43,7 +43,7 @@ impl Router {
             name: model.into(),
             files: vec![stored(&found)],
             draft: draft.as_ref().map(stored),
-            plugin: ENGINE.into(),
+            plugin: self.engine(model).into(),
             devices,
             settings: self.shared.opening,
             threads: self.shared.threads,
@@ -122,6 +122,12 @@ impl Router {
         }
     }
 
+    /// The engine plugin that runs a model.
+    fn engine(&self, model: &str) -> &str {
+        let named = self.shared.engines.get(model);
+        named.map_or(ENGINE, String::as_str)
+    }
+
     /// A model of the catalogue that can be run.
     pub(super) fn found(&self, model: &str) -> Result<Model, String> {
         let name: ModelName = model.parse().map_err(|error| format!("{error}"))?;
@@ -130,9 +136,9 @@ impl Router {
             .catalogue
             .find(&name)
             .map_err(|error| error.to_string())?;
-        if found.format() != Format::Gguf {
+        if found.format() != Format::Gguf && !self.shared.engines.contains_key(model) {
             return Err(format!(
-                "`{model}` is {}, and no plugin here runs that",
+                "`{model}` is {}, and `{ENGINE}` does not run that; an engine that does is named in `models.engines`",
                 found.format()
             ));
         }
@@ -140,7 +146,7 @@ impl Router {
     }
 }
 
-/// The engine plugin that runs model files.
+/// The engine plugin that runs the models for which none is named.
 const ENGINE: &str = "llama";
 
 fn stored(model: &Model) -> FileSource {

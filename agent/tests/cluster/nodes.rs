@@ -170,6 +170,7 @@ fn router(paths: &Paths, node: NodeId, name: &str) -> Router {
         catalogue: Arc::new(Catalogue::open(&paths.models()).unwrap()),
         opening: Settings::default(),
         drafts: Default::default(),
+        engines: Default::default(),
         threads: Some(1),
         computes_on: Default::default(),
         devices: Vec::new(),

@@ -63,6 +63,7 @@ async fn router(folder: &tempfile::TempDir) -> Router {
         catalogue: Arc::new(catalogue),
         opening: Settings::default(),
         drafts: Default::default(),
+        engines: Default::default(),
         threads: Some(1),
         computes_on: Default::default(),
         devices: vec!["cpu".to_owned()],
