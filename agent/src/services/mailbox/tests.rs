@@ -1,3 +1,5 @@
+//! What is asked of one service, and what becomes of it when clients leave, processes die and nobody answers.
+
 use super::*;
 use crate::protocol::{Decoder, Gain, Prompt};
 use crate::services::{Kind, Service};
