@@ -280,7 +280,7 @@ pub(in crate::cli) fn told(offer: &PluginOffer, source: &str, paint: Paint) -> S
     );
     for line in [&manifest.title, &manifest.description] {
         if !line.is_empty() {
-            let _ = writeln!(text, "  {}", one_line(line));
+            let _ = writeln!(text, "  “{}”", one_line(line));
         }
     }
     let authors = match manifest.authors.as_slice() {

@@ -108,12 +108,8 @@ fn about(found: &PluginDetails) -> Lines {
     let mut lines = Vec::new();
     if let Some(manifest) = &found.manifest {
         let texts = [&manifest.title, &manifest.description];
-        lines.extend(
-            texts
-                .into_iter()
-                .filter(|text| !text.is_empty())
-                .map(|text| one_line(text)),
-        );
+        let said = texts.into_iter().filter(|text| !text.is_empty());
+        lines.extend(said.map(|text| format!("“{}”", one_line(text))));
         if !manifest.authors.is_empty() {
             lines.push(format!("by {}", one_line(&manifest.authors.join(", "))));
         }
