@@ -109,8 +109,8 @@ impl Fleet {
     /// # Errors
     /// See [`LoadError`]. Nothing of the model stays then.
     pub async fn load(&self, spec: ModelSpec) -> Result<ReplicaId, LoadError> {
-        let carried = self.0.plugins.iter();
-        let carried = carried.cloned().find(|plugin| plugin.name == spec.plugin);
+        let mut carried = self.0.plugins.iter();
+        let carried = carried.find(|plugin| plugin.name == spec.plugin).cloned();
         let added = || self.0.added.find(&spec.plugin);
         let Some(plugin) = carried.or_else(added) else {
             return Err(LoadError::UnknownPlugin(spec.plugin));

@@ -147,7 +147,7 @@ fn nothing_is_touched_that_nobody_agreed_to() {
     let text = well(&agent, &["plugin", "show", "lab"]);
     for words in [
         "may touch, because somebody agreed",
-        "memories and tables",
+        "memory of one call: 128 MiB (SERVICE_MEMORY_BYTES)",
         "trusted signers: 32",
         "not signed",
     ] {
@@ -172,6 +172,8 @@ fn nothing_is_touched_that_nobody_agreed_to() {
         &component("openai", "lab", "1.1.0", &[api]),
     );
     well(&agent, &["plugin", "update", "lab", &second]);
+    let again = well(&agent, &["plugin", "update", "lab", &second]);
+    assert!(again.contains("already"), "{again}");
     let third = keep(
         folder.path(),
         "lab3.wasm",
