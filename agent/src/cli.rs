@@ -137,17 +137,18 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
                 models,
                 prefix,
                 timeout,
-            } => upstream::add(&client()?, service, models, prefix, timeout)?,
+            } => upstream::add(&client()?, &service, models, prefix, timeout)?,
             UpstreamCommand::Ls(listed) => services::list(&client()?, Kind::Upstream, listed.json)?,
             UpstreamCommand::Show(one) => services::show(&client()?, Kind::Upstream, &one)?,
             UpstreamCommand::Models(one) => upstream::models(&client()?, &one)?,
+            UpstreamCommand::Find(wish) => upstream::find(&client()?, wish)?,
             UpstreamCommand::Pull { name, model, json } => {
-                upstream::pull(client()?, &name, model, json)?;
+                upstream::pull(client()?, &name, &model, json)?;
             }
             UpstreamCommand::Rm { name } => services::remove(&client()?, Kind::Upstream, &name)?,
         },
         Command::Notifier(notifier) => match notifier.command {
-            NotifierCommand::Add { service } => notifier::add(&client()?, service)?,
+            NotifierCommand::Add { service } => notifier::add(&client()?, &service)?,
             NotifierCommand::Ls(listed) => services::list(&client()?, Kind::Notifier, listed.json)?,
             NotifierCommand::Show(one) => services::show(&client()?, Kind::Notifier, &one)?,
             NotifierCommand::Test { name } => notifier::test(&client()?, &name)?,
@@ -172,7 +173,10 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         },
         Command::Explain(wish) => explain::explain(&client()?, &wish.request, wish.json)?,
         Command::Plugin(plugin) => match plugin.command {
-            PluginCommand::Author(command) => plugin::author(command)?,
+            PluginCommand::Author(command) => {
+                let cache = paths().ok().map(|paths| paths.compiled());
+                plugin::author(command, client, cache)?;
+            }
             PluginCommand::Operator(command) => plugin::act(&client()?, command)?,
             PluginCommand::Signing(command) => plugin::sign(command)?,
         },

@@ -110,9 +110,9 @@ impl Fleet {
     /// See [`LoadError`]. Nothing of the model stays then.
     pub async fn load(&self, spec: ModelSpec) -> Result<ReplicaId, LoadError> {
         let mut carried = self.0.plugins.iter();
-        let carried = carried.find(|plugin| plugin.name == spec.plugin).cloned();
+        let carried = carried.find(|plugin| plugin.name == spec.plugin);
         let added = || self.0.added.find(&spec.plugin);
-        let Some(plugin) = carried.or_else(added) else {
+        let Some(plugin) = carried.cloned().or_else(added) else {
             return Err(LoadError::UnknownPlugin(spec.plugin));
         };
         let (ready, loaded) = oneshot::channel();

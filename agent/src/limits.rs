@@ -5,12 +5,14 @@
 
 use std::time::Duration;
 
+mod authors;
 mod nodes;
 mod services;
 mod shelf;
 mod upstreams;
 mod walls;
 
+pub use self::authors::*;
 pub use self::nodes::*;
 pub use self::services::*;
 pub use self::shelf::*;
@@ -54,12 +56,14 @@ pub const SCHEDULER_MEMORY_BYTES: usize = 64 * MIB;
 /// Elements of one function table. A large Rust component has some 10,000.
 pub const TABLE_ELEMENTS: usize = 100_000;
 
-/// Linear memories and tables of one store. `wit-component` makes one memory and a few tables.
+/// Linear memories and tables of one store. `wit-component` makes one memory and a few tables; interpreters of JavaScript have
+/// three memories.
 pub const MEMORIES: usize = 4;
 pub const TABLES: usize = 16;
 
-/// Core instances of one store: the main module and `wit-component`'s shims are four.
-pub const INSTANCES: usize = 32;
+/// Core instances of one store: the main module and `wit-component`'s shims are four; an interpreter of Python with its
+/// libraries is 38.
+pub const INSTANCES: usize = 64;
 
 /// Native stack that plugin code may use; the rest of the thread's stack is the host's. Templates and
 /// schemas recurse some hundred levels.
@@ -137,10 +141,17 @@ pub const SUBMIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// `info`, `load`, `cancel`, which the contract calls cheap.
 pub const CHEAP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Units of work of one call to a scheduler, about one for each instruction and one for each byte that is moved in bulk: 20
-/// million run some 10 to 20 ms, and a choice among 10,000 nodes takes some 5 million. This is its deadline, too: fuel is the
-/// same on every machine, and looking at a clock would wake an idle agent.
+/// Units of work of one call to a scheduler that knows nothing, about one for each instruction and one for each byte that is
+/// moved in bulk: 20 million run some 10 to 20 ms. This is its deadline, too: fuel is the same on every machine, and looking at
+/// a clock would wake an idle agent.
 pub const SCHEDULER_FUEL: u64 = 20_000_000;
+
+/// More of it for each node and replica that it knows: a choice among replicas looks at each. That takes some 500 in Rust or
+/// C, 8,000 in Python and 40,000 in JavaScript.
+pub const SCHEDULER_FUEL_PER_FACT: u64 = 60_000;
+
+/// The most of it, some 100 to 200 ms, however much it knows; a policy that takes longer for a request has no place before one.
+pub const SCHEDULER_FUEL_MAX: u64 = 200_000_000;
 
 /// How long telling everything to a fresh scheduler may take: 20,000 facts take some 50 ms.
 pub const SCHEDULER_START_TIMEOUT: Duration = Duration::from_secs(1);
@@ -203,11 +214,16 @@ pub const COMPONENT_BYTES: usize = 32 * MIB;
 /// Address space of the compiler: our largest component takes below 1 GiB with two threads.
 pub const COMPILE_MEMORY_BYTES: u64 = 4 << 30;
 
-/// Processor time of the compiler. Our largest component takes seconds.
-pub const COMPILE_CPU: Duration = Duration::from_secs(120);
+/// Processor time of the compiler for any component. Our own take a second for each MB; a small one that takes longer than
+/// this was made to.
+pub const COMPILE_CPU: Duration = Duration::from_secs(10);
 
-/// Wall time of the compiler, also on a busy machine.
-pub const COMPILE_TIMEOUT: Duration = Duration::from_secs(90);
+/// What each MiB of a component adds to that. An interpreter of Python with its library (18 MB) takes under 2 s for each,
+/// and machines may be three times slower.
+pub const COMPILE_CPU_PER_MIB: Duration = Duration::from_secs(6);
+
+/// How much longer the compiler may take by the clock than by the processor: others compute, too.
+pub const COMPILE_PATIENCE: u32 = 3;
 
 /// The largest compiled component: native code is some five times larger.
 pub const COMPILED_BYTES: u64 = 512 << 20;

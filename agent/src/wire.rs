@@ -29,9 +29,9 @@ pub use self::scheduling::{
     Schedulers, Shadow,
 };
 pub use self::services::{
-    Alert, Alerts, Grant, Grants, NewSecret, NewService, OfferedModel, Secret, Secrets, Service,
-    ServiceUse, Services, UpstreamModel, UpstreamModels, UpstreamPull, UpstreamPullEvent, Waiting,
-    Want, Wants,
+    Alert, Alerts, FindUpstreams, FoundUpstream, FoundUpstreams, NewSecret, NewService,
+    OfferedModel, Secret, Secrets, Service, ServiceUse, Services, UpstreamModel, UpstreamModels,
+    UpstreamPull, UpstreamPullEvent, Waiting, Want, Wants,
 };
 pub use self::top::{Cause, Device, Requests, Top};
 

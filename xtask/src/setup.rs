@@ -63,5 +63,32 @@ pub(crate) fn install(package: &str, why: &str) -> Result<()> {
     ]))
 }
 
+/// Makes sure that clang can make components: the guide for authors of plugins does so, and a test follows it.
+pub(crate) fn clang_for_components() -> Result<()> {
+    if makes_components()? {
+        return Ok(());
+    }
+    for package in ["clang", "lld", "wasi-libc", "libclang-rt-dev-wasm32"] {
+        install(package, "the guide for authors of plugins, in C,")?;
+    }
+    if !makes_components()? {
+        bail!(
+            "clang cannot compile for `wasm32-wasi`, although its packages are installed: is another clang first in PATH?"
+        );
+    }
+    Ok(())
+}
+
+fn makes_components() -> Result<bool> {
+    let folder = crate::step::target().join("setup");
+    std::fs::create_dir_all(&folder)?;
+    let source = folder.join("nothing.c");
+    std::fs::write(&source, "int main(void) { return 0; }")?;
+    let mut clang = Command::new("clang");
+    clang.arg("--target=wasm32-wasi").arg(&source);
+    clang.arg("-o").arg(folder.join("nothing.wasm"));
+    Ok(clang.output().is_ok_and(|output| output.status.success()))
+}
+
 /// What guests are compiled for.
 pub(crate) const TARGET: &str = "wasm32-wasip2";

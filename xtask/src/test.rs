@@ -50,6 +50,7 @@ fn everything() -> Result<PathBuf> {
 }
 
 fn rust(binary: &Path) -> Result<()> {
+    step("clang for components", setup::clang_for_components)?;
     setup::if_possible(
         "minisign",
         "minisign",

@@ -13,7 +13,7 @@ mod helps;
 mod plugin;
 mod services;
 
-pub(super) use self::author::{AuthorCommand, Bench, Build, New, Test};
+pub(super) use self::author::{AuthorCommand, Bench, Build, Dev, New, Test};
 pub(super) use self::cluster::{
     BurnIn, Ca, CaCommand, Join, Node, NodeCommand, Token, TokenCommand,
 };
@@ -22,11 +22,11 @@ use self::helps::*;
 pub(super) use self::plugin::{
     OperatorCommand, Plugin, PluginCommand, SigningCommand, Terms, TrustCommand,
 };
-use self::services::{NOTIFIER_HELP, SECRET_HELP, UPSTREAM_HELP};
 pub(super) use self::services::{
-    NewService, Notifier, NotifierCommand, Secret, SecretCommand, Service, Upstream,
+    Find, NewService, Notifier, NotifierCommand, Secret, SecretCommand, Service, Upstream,
     UpstreamCommand,
 };
+use self::services::{NOTIFIER_HELP, SECRET_HELP, UPSTREAM_HELP};
 
 /// One private AI cluster from one binary.
 #[derive(Debug, Parser)]

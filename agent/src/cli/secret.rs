@@ -5,6 +5,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read, Write as _};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use skep_core::capability::SecretName;
 use zeroize::Zeroizing;
 
 use super::figures;
@@ -16,6 +17,9 @@ use crate::limits::SECRET_BYTES_MAX;
 use crate::wire::{NewSecret, Secrets};
 
 pub(super) fn set(client: &Client, name: &str) -> Result<(), Failure> {
+    // Before anything is typed.
+    name.parse::<SecretName>()
+        .map_err(|error| Failure::usage(error.to_string()))?;
     let text = if io::stdin().is_terminal() {
         ask(&format!("the text of `{}`", printable(name)))?
     } else {

@@ -5,31 +5,31 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ureq::http::Method;
 
-use super::arguments::{NewService, Service};
+use super::arguments::{Find, NewService, Service};
 use super::events::{Happening, Interrupts};
 use super::table::{Cell, Hue, Table};
 use super::terminal::{Paint, printable, say};
 use super::waiting::Waiting;
 use super::{Exit, Failure, figures, print_json, segment, services};
 use crate::client::Client;
-use crate::services::Kind;
-use crate::wire::{UpstreamModels, UpstreamPull, UpstreamPullEvent};
+use crate::services::{Kind, OLLAMA_PORTS, OPENAI_PORTS};
+use crate::wire::{FindUpstreams, FoundUpstreams, UpstreamModels, UpstreamPull, UpstreamPullEvent};
 
 pub(super) fn add(
     client: &Client,
-    typed: NewService,
+    typed: &NewService,
     models: Vec<String>,
     prefix: bool,
     timeout: Option<u64>,
 ) -> Result<(), Failure> {
-    let wish = services::wish(&typed)?;
+    let wish = services::wish(typed)?;
     let wish = crate::wire::NewService {
         models,
         prefix,
         timeout_s: timeout,
         ..wish
     };
-    services::add(client, Kind::Upstream, &typed, wish)
+    services::add(client, Kind::Upstream, typed, wish)
 }
 
 /// Asks the upstream now.
@@ -64,7 +64,70 @@ pub(super) fn render(found: &UpstreamModels, paint: Paint) -> String {
     table.render(paint)
 }
 
-pub(super) fn pull(client: Client, name: &str, model: String, json: bool) -> Result<(), Failure> {
+/// Model servers that could become upstreams.
+pub(super) fn find(client: &Client, wish: Find) -> Result<(), Failure> {
+    let waiting = Waiting::begin("looking around");
+    let hosts = FindUpstreams { hosts: wish.hosts };
+    let found: Result<FoundUpstreams, _> = client.post("/api/v1/upstreams/-/find", &hosts);
+    drop(waiting);
+    let found = found?;
+    if wish.json {
+        return print_json(&found);
+    }
+    say(finds(&found, &hosts.hosts, Paint::for_stdout()))?;
+    Ok(())
+}
+
+pub(super) fn finds(found: &FoundUpstreams, hosts: &[String], paint: Paint) -> String {
+    if found.found.is_empty() {
+        let others = found.nodes.iter().chain(hosts).map(|name| printable(name));
+        let others: String = others.map(|name| format!(", `{name}`")).collect();
+        let (first, last) = (OLLAMA_PORTS.start(), OLLAMA_PORTS.end());
+        return format!(
+            "no model server answers on this machine{others} (ports {first} to {last} and {}); \
+             `skep upstream find HOST:PORT` looks elsewhere",
+            OPENAI_PORTS.map(|port| port.to_string()).join(", ")
+        );
+    }
+    let mut table = Table::new(["ADDRESS", "PLUGIN", ">MODELS", "SOME", "USED AS"]);
+    for one in &found.found {
+        let some: Vec<&str> = one.models.iter().take(3).map(String::as_str).collect();
+        let some = match one.wants_key {
+            true => Cell::new("it wants a key", Hue::Doubtful),
+            false => Cell::new(some.join(", "), Hue::Faint),
+        };
+        table.row([
+            Cell::new(one.base_url.as_str(), Hue::Strong),
+            one.plugin.as_str().into(),
+            one.models.len().to_string().into(),
+            some,
+            one.upstream.clone().unwrap_or_default().into(),
+        ]);
+    }
+    let mut parts = vec![table.render(paint)];
+    let commands: Vec<&String> = found
+        .found
+        .iter()
+        .filter_map(|one| one.command.as_ref())
+        .collect();
+    if !commands.is_empty() {
+        parts.push(format!(
+            "\nto use {}:",
+            if commands.len() == 1 { "it" } else { "them" }
+        ));
+    }
+    for command in commands {
+        parts.push(format!("  {}", printable(command)));
+    }
+    if found.found.iter().any(|one| one.wants_key) {
+        parts.push(
+            "first keep its key: `skep secret set NAME`, with the name behind `key=`".to_owned(),
+        );
+    }
+    parts.join("\n")
+}
+
+pub(super) fn pull(client: Client, name: &str, model: &str, json: bool) -> Result<(), Failure> {
     let interrupts = Interrupts::watch();
     let client = Arc::new(client);
     let path = format!("/api/v1/upstreams/{}/pull", segment(name));
@@ -73,7 +136,7 @@ pub(super) fn pull(client: Client, name: &str, model: String, json: bool) -> Res
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
     let wish = UpstreamPull {
-        model: model.clone(),
+        model: model.to_owned(),
     };
     for happening in interrupts.ask(&client, Method::POST, &path, Some(wish)) {
         let line = match happening {
@@ -101,7 +164,7 @@ pub(super) fn pull(client: Client, name: &str, model: String, json: bool) -> Res
                 bar.finish_and_clear();
                 if !json {
                     let paint = Paint::for_stdout();
-                    let (model, name) = (printable(&model), printable(name));
+                    let (model, name) = (printable(model), printable(name));
                     say(format!("{} `{model}` to `{name}`", paint.green("pulled")))?;
                 }
                 return Ok(());

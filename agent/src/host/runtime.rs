@@ -91,10 +91,12 @@ fn config(world: World) -> Config {
         // What is newer, rarely used or has had holes is off (reliability: 22 advisories in half a year).
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false)
         .wasm_tail_call(false)
+        // Components in a component have a memory each, and what wasmtime puts between them sees both. No module of a plugin's
+        // own may have two: `inspect` refuses it.
+        .wasm_multi_memory(true)
         .max_wasm_stack(WASM_STACK_BYTES)
         // Offsets into the component help nobody here; the function's name stays.
         .generate_address_map(false)

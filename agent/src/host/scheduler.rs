@@ -16,8 +16,8 @@ use super::runtime::World;
 use super::state::Caps;
 use super::{load, runtime};
 use crate::limits::{
-    CANDIDATE_WHY_BYTES, RANKED_MAX, SCHEDULER_FUEL, SCHEDULER_MEMORY_BYTES,
-    SCHEDULER_START_TIMEOUT, WHY_BYTES,
+    CANDIDATE_WHY_BYTES, RANKED_MAX, SCHEDULER_FUEL, SCHEDULER_FUEL_MAX, SCHEDULER_FUEL_PER_FACT,
+    SCHEDULER_MEMORY_BYTES, SCHEDULER_START_TIMEOUT, WHY_BYTES,
 };
 
 mod known;
@@ -62,6 +62,18 @@ pub struct Scheduler {
 struct Running {
     store: Store<Caps>,
     guest: generated::Scheduler,
+    /// What the last call was given.
+    fuel: u64,
+}
+
+/// What the last call took, and what it might have taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// Units of work.
+    pub fuel: u64,
+    pub fuel_limit: u64,
+    /// All that its instance holds.
+    pub memory_bytes: usize,
 }
 
 impl std::fmt::Debug for Scheduler {
@@ -110,14 +122,15 @@ impl Scheduler {
         Ok(scheduler)
     }
 
-    /// Units of work that the last call took, and the instance's memory; none after a fault and before the first call.
-    pub fn taken(&self) -> Option<(u64, usize)> {
-        let store = &self.running.as_ref()?.store;
-        let left = store.get_fuel().ok()?;
-        Some((
-            SCHEDULER_FUEL.saturating_sub(left),
-            store.data().memory_bytes(),
-        ))
+    /// What the last call took; none after a fault and before the first call.
+    pub fn taken(&self) -> Option<Taken> {
+        let running = self.running.as_ref()?;
+        let left = running.store.get_fuel().ok()?;
+        Some(Taken {
+            fuel: running.fuel.saturating_sub(left),
+            fuel_limit: running.fuel,
+            memory_bytes: running.store.data().memory_bytes(),
+        })
     }
 
     /// Forgets everything. The next call finds a fresh instance that hears all facts.
@@ -139,12 +152,18 @@ impl Scheduler {
             .set_fuel(SCHEDULER_FUEL)
             .and_then(|()| generated::SchedulerPre::new(self.pre.clone())?.instantiate(&mut store));
         let guest = made.map_err(|error| {
-            let call = self.limited("instantiate");
+            let call = self.limited("instantiate", SCHEDULER_FUEL);
             call.fault(&error, store.data(), None)
         })?;
-        self.running = Some(Running { store, guest });
+        self.running = Some(Running {
+            store,
+            guest,
+            fuel: SCHEDULER_FUEL,
+        });
         for fact in known.facts() {
-            self.run("observe", |guest, store| guest.call_observe(store, &fact))?;
+            self.run("observe", known, |guest, store| {
+                guest.call_observe(store, &fact)
+            })?;
             if started.elapsed() > SCHEDULER_START_TIMEOUT {
                 self.running = None;
                 return Err(Fault::Deadline {
@@ -216,13 +235,14 @@ impl Scheduler {
         if self.running.is_none() {
             self.start(known)?;
         }
-        self.run(name, body)
+        self.run(name, known, body)
     }
 
     /// One call under fuel. After a fault there is no instance.
     fn run<R>(
         &mut self,
         name: &'static str,
+        known: &Known,
         body: impl FnOnce(
             &generated::exports::skep::plugin::policy::Guest,
             &mut Store<Caps>,
@@ -234,9 +254,10 @@ impl Scheduler {
                 what: "it could not be started again".to_owned(),
             });
         };
+        running.fuel = fuel(known);
         let result = running
             .store
-            .set_fuel(SCHEDULER_FUEL)
+            .set_fuel(running.fuel)
             .and_then(|()| body(running.guest.skep_plugin_policy(), &mut running.store));
         match result {
             Ok(answer) => {
@@ -244,22 +265,28 @@ impl Scheduler {
                 Ok(answer)
             }
             Err(error) => {
-                let call = self.limited(name);
+                let call = self.limited(name, running.fuel);
                 Err(call.fault(&error, running.store.data(), None))
             }
         }
     }
 
-    fn limited(&self, name: &'static str) -> Call<'_> {
+    fn limited(&self, name: &'static str, fuel: u64) -> Call<'_> {
         Call {
             plugin: &self.plugin,
             name,
-            limit: Limit::Fuel(SCHEDULER_FUEL),
+            limit: Limit::Fuel(fuel),
         }
     }
 }
 
 impl generated::skep::plugin::scheduler_types::Host for Caps {}
+
+/// What one call may take: more where there is more to look at.
+fn fuel(known: &Known) -> u64 {
+    let facts = known.count() as u64;
+    (SCHEDULER_FUEL + SCHEDULER_FUEL_PER_FACT * facts).min(SCHEDULER_FUEL_MAX)
+}
 
 /// Bytes that a scheduler may return from one call: 16 places with their devices and reasons, and a sentence.
 const SCHEDULER_ANSWER_BYTES: usize = 64 << 10;

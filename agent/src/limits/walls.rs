@@ -27,6 +27,9 @@ pub const COMPONENT_INSTANCES: u64 = 1_000;
 /// Tables: one for each module, and one for its calls through others.
 pub const COMPONENT_TABLES: u64 = 2_000;
 
+/// Memories of one module. Nothing makes more; components have more by having several modules.
+pub const MODULE_MEMORIES: u64 = 1;
+
 /// How deep components and modules are nested; tools make three levels.
 pub const COMPONENT_NESTING: u64 = 32;
 

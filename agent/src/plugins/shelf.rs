@@ -140,6 +140,7 @@ impl Shelf {
                     Self(inner).trapped(name, digest, why);
                 }
             }));
+        tokio::spawn(upkeep::pass_on(Arc::downgrade(&shelf.0)));
         tokio::spawn(upkeep::upkeep(Arc::downgrade(&shelf.0)));
         shelf
     }

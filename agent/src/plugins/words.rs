@@ -90,7 +90,11 @@ pub fn limits(world: World) -> Vec<Bound> {
         bound!("the component", host::COMPONENT_BYTES, size),
         bound!("memory of compiling it", host::COMPILE_MEMORY_BYTES, bytes),
         bound!("processor time of compiling it", host::COMPILE_CPU, time),
-        bound!("time to compile it", host::COMPILE_TIMEOUT, time),
+        bound!("and for each MiB of it", host::COMPILE_CPU_PER_MIB, time),
+        bound!(
+            "times that until compiling is ended",
+            host::COMPILE_PATIENCE
+        ),
         bound!("stack", host::WASM_STACK_BYTES, size),
         bound!("instances", host::INSTANCES),
         bound!("memories", host::MEMORIES),
@@ -125,6 +129,11 @@ fn schedulers() -> Vec<Bound> {
     vec![
         bound!("memory", host::SCHEDULER_MEMORY_BYTES, size),
         bound!("fuel for a decision", host::SCHEDULER_FUEL),
+        bound!(
+            "and for each node and replica",
+            host::SCHEDULER_FUEL_PER_FACT
+        ),
+        bound!("and at most", host::SCHEDULER_FUEL_MAX),
         bound!("time to start", host::SCHEDULER_START_TIMEOUT, time),
         bound!(
             "failures until it is replaced",

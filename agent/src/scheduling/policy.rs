@@ -57,7 +57,8 @@ impl Policy {
 
     /// Units of work that its last call took, and its instance's memory in bytes.
     pub(super) fn taken(&self) -> Option<(u64, usize)> {
-        self.scheduler.as_ref()?.taken()
+        let taken = self.scheduler.as_ref()?.taken()?;
+        Some((taken.fuel, taken.memory_bytes))
     }
 
     /// Gives up what it holds until it is asked again.

@@ -93,8 +93,8 @@ fn standing(policies: &Policies, name: &str) -> (Standing, u64) {
 async fn every_vice_of_a_scheduler_is_contained() {
     let bench = Bench::new();
     for (vice, cause) in [
-        ("loop", "used more than 20000000 units of work in `route`"),
-        ("fill", "used more than 20000000 units of work in `route`"),
+        ("loop", "used more than 20180000 units of work in `route`"),
+        ("fill", "used more than 20180000 units of work in `route`"),
         ("grow", "reached its memory limit of 64 MiB in `route`"),
         ("panic", "trapped in `route`"),
         ("talk", "`route`"),

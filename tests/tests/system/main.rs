@@ -12,6 +12,7 @@
     reason = "figures, and what is not tried, must show"
 )]
 
+mod alerts;
 #[path = "../../../hw/tests/cuda/build.rs"]
 mod build;
 mod burn_in;
@@ -22,10 +23,12 @@ mod devices;
 mod disk;
 mod failover;
 mod faults;
+mod guide;
 mod hostile;
 mod http;
 mod plugins;
 mod services;
 mod start;
 mod swarm;
+mod upstreams;
 mod walls;

@@ -15,6 +15,9 @@ pub(in crate::cli) enum AuthorCommand {
     Test(Test),
     /// Measure a scheduler: how long it takes to compile, to start and to answer
     Bench(Bench),
+    /// Build a plugin whenever its sources change, and have the agent run what came out
+    #[command(after_help = DEV_HELP)]
+    Dev(Dev),
 }
 
 #[derive(Debug, Args)]
@@ -65,10 +68,29 @@ pub(in crate::cli) struct Bench {
     pub(in crate::cli) json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Dev {
+    /// The project
+    #[arg(default_value = ".")]
+    pub(in crate::cli) dir: PathBuf,
+    /// Ask nothing; everything that it needs has to be named by `--grant`
+    #[arg(long)]
+    pub(in crate::cli) yes: bool,
+    /// Agree to this, as `http:api.example.org`; may be repeated
+    #[arg(long = "grant", value_name = "CAPABILITY")]
+    pub(in crate::cli) grants: Vec<String>,
+    /// Take it although this speaks against it, as `unsigned`; may be repeated
+    #[arg(long = "accept", value_name = "DOUBT")]
+    pub(in crate::cli) accepts: Vec<String>,
+}
+
+const DEV_HELP: &str = "\
+A scheduler is put in charge while this runs, and the one before it again when it ends. Any other
+plugin is added, or updated if it is there, and stays. What the agent logs of it is shown.";
+
 const NEW_HELP: &str = "\
 Examples:
   skep plugin new calm --world scheduler --lang python
   skep plugin new bell --world notifier
 
-In Rust there are projects of the worlds `scheduler`, `notifier` and `upstream`; in JavaScript and
-Python of the world `scheduler`.";
+In Rust there are projects of every world; in JavaScript, Python and C of the world `scheduler`.";

@@ -37,7 +37,7 @@ pub(super) fn bench(wish: &Bench) -> Result<(), Failure> {
             "only schedulers can be measured alone; of other plugins the peers' time is measured",
         ));
     }
-    let (_folder, path, compiled) = component.compile()?;
+    let (_folder, path, compiled) = component.compile(None)?;
     let started = Instant::now();
     let loaded = Scheduler::load(&component.manifest.name, &path);
     let mut scheduler = loaded.map_err(|error| Failure::chain(&error))?;

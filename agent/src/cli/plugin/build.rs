@@ -2,6 +2,8 @@
 //!
 //! Decides which tool a project wants and says how to get it. Refuses to install anything by itself.
 
+mod c;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,24 +20,30 @@ use crate::plugins::manifest::embed;
 const TARGET: &str = "wasm32-wasip2";
 
 pub(super) fn build(wish: &Build) -> Result<(), Failure> {
-    let manifest = component::manifest(&wish.dir)?;
-    let made = make(&wish.dir, &manifest.world)?;
-    let plain = component::bytes(&made, COMPONENT_BYTES)?;
-    let bytes = embed(&plain, &manifest)
-        .map_err(|error| Failure::new(format!("`{}`: {error}", made.display())))?;
-    let component = Component::check(&made, bytes, manifest)?;
-    let output = wish
-        .output
-        .clone()
-        .unwrap_or_else(|| wish.dir.join(format!("{}.wasm", component.manifest.name)));
-    fs::write(&output, &component.bytes).map_err(|error| {
-        Failure::new(format!("could not write `{}`: {error}", output.display()))
-    })?;
+    let (component, output) = produce(&wish.dir, wish.output.clone())?;
     if wish.json {
         return print_json(&component.shown());
     }
     let shown = component.shown().text();
     Ok(say(format!("{shown}\n  file     {}", output.display()))?)
+}
+
+/// Builds, checks and writes a component; where it lies.
+pub(super) fn produce(
+    dir: &Path,
+    output: Option<PathBuf>,
+) -> Result<(Component, PathBuf), Failure> {
+    let manifest = component::manifest(dir)?;
+    let made = make(dir, &manifest.world)?;
+    let plain = component::bytes(&made, COMPONENT_BYTES)?;
+    let bytes = embed(&plain, &manifest)
+        .map_err(|error| Failure::new(format!("`{}`: {error}", made.display())))?;
+    let component = Component::check(&made, bytes, manifest)?;
+    let output = output.unwrap_or_else(|| dir.join(format!("{}.wasm", component.manifest.name)));
+    fs::write(&output, &component.bytes).map_err(|error| {
+        Failure::new(format!("could not write `{}`: {error}", output.display()))
+    })?;
+    Ok((component, output))
 }
 
 /// Runs the language's tool; the component that it made.
@@ -84,9 +92,13 @@ fn make(dir: &Path, world: &str) -> Result<PathBuf, Failure> {
         finished("componentize-py", componentize, install)?;
         return Ok(made);
     }
+    if dir.join(c::FLAGS).is_file() {
+        c::build(&dir, world, &made)?;
+        return Ok(made);
+    }
     let message = format!("`{}` has no project that can be built", dir.display());
     Err(Failure::new(message).with_hint(Some(
-        "there must be a Cargo.toml, a package.json or an app.py",
+        "there must be a Cargo.toml, a package.json, an app.py, or a compile_flags.txt for C",
     )))
 }
 
@@ -115,7 +127,7 @@ fn cargo(dir: &Path) -> Result<PathBuf, Failure> {
                 .find(|name| name.ends_with(".wasm"))
                 .map(PathBuf::from)
         })
-        .last();
+        .next_back();
     last.ok_or_else(|| {
         Failure::new("cargo made no component").with_hint(Some(
             "Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`",

@@ -81,19 +81,31 @@ impl Component {
         })
     }
 
-    /// Compiles it in a folder of its own, which must outlive what is loaded from it.
-    pub(super) fn compile(&self) -> Result<(tempfile::TempDir, PathBuf, Duration), Failure> {
+    /// Compiles it: in the agent's cache, where a later run and the agent find it, or where there is none in a folder that goes away
+    /// with what is returned.
+    pub(super) fn compile(
+        &self,
+        cache: Option<PathBuf>,
+    ) -> Result<(Option<tempfile::TempDir>, PathBuf, Duration), Failure> {
         let no_start = |error: std::io::Error| {
             Failure::new(format!("could not prepare the compiler: {error}"))
         };
-        let folder = tempfile::tempdir().map_err(no_start)?;
         let executable = std::env::current_exe().map_err(no_start)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(no_start)?;
-        let compiled = Compiled::open(folder.path().join("compiled"), executable)
-            .map_err(|error| Failure::chain(&error))?;
+        // A cache that cannot be used, as somebody else's, is no reason to stop.
+        let cache = cache.and_then(|folder| Compiled::open(folder, executable.clone()).ok());
+        let (folder, compiled) = match cache {
+            Some(cache) => (None, cache),
+            None => {
+                let folder = tempfile::tempdir().map_err(no_start)?;
+                let own = Compiled::open(folder.path().join("compiled"), executable)
+                    .map_err(|error| Failure::chain(&error))?;
+                (Some(folder), own)
+            }
+        };
         let started = Instant::now();
         let path = runtime
             .block_on(compiled.obtain(self.world, &self.bytes))

@@ -21,7 +21,7 @@ pub(super) fn new(wish: &New) -> Result<(), Failure> {
             wish.world, wish.lang
         ))
         .with_hint(Some(
-            "there are: rust for scheduler, notifier and upstream; js and python for scheduler",
+            "there are: rust for every world; js, python and c for scheduler",
         ))
     })?;
     let dir = wish.dir.clone().unwrap_or_else(|| wish.name.clone().into());
@@ -82,6 +82,7 @@ fn files(lang: &str, world: &str) -> Option<Vec<(PathBuf, &'static str)>> {
                 Some(Path::new("skep").join(path))
             }
             "rust" => None,
+            // A scheduler's file needs no other.
             _ if path == format!("wit/{world}.wit") => Some(path.into()),
             _ => None,
         }
@@ -108,8 +109,10 @@ mod tests {
             ("rust", "scheduler"),
             ("rust", "notifier"),
             ("rust", "upstream"),
+            ("rust", "engine"),
             ("js", "scheduler"),
             ("python", "scheduler"),
+            ("c", "scheduler"),
         ];
         for (lang, world) in all {
             let files = files(lang, world).unwrap();
@@ -120,7 +123,7 @@ mod tests {
             let manifest = crate::plugins::manifest::Manifest::from_toml(&text).unwrap();
             assert_eq!(manifest.world, world, "{lang}");
         }
-        assert!(files("c", "scheduler").is_none());
+        assert!(files("c", "notifier").is_none());
         assert!(files("..", "src").is_none());
     }
 }

@@ -4,6 +4,7 @@
 //! compiled, and the report says that no more was done.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use crate::cli::failure::Exit;
 use crate::cli::terminal::{Paint, say};
 use crate::cli::{Failure, figures, print_json};
 use crate::host::{Scheduler, World};
-use crate::limits::{SCHEDULER_FUEL, SCHEDULER_MEMORY_BYTES};
+use crate::limits::SCHEDULER_MEMORY_BYTES;
 use crate::scheduling::conformance::{self, Check, Most};
 
 #[derive(Debug, Serialize)]
@@ -23,14 +24,13 @@ struct Report {
     checks: Vec<Check>,
     /// For schedulers.
     most: Option<Most>,
-    fuel_limit: u64,
     memory_limit_bytes: usize,
     passed: bool,
 }
 
-pub(super) fn test(wish: &Test) -> Result<(), Failure> {
+pub(super) fn test(wish: &Test, cache: Option<PathBuf>) -> Result<(), Failure> {
     let component = Component::read(&wish.path)?;
-    let (_folder, path, took) = component.compile()?;
+    let (_folder, path, took) = component.compile(cache)?;
     let (checks, most) = if component.world == World::Scheduler {
         let name = &component.manifest.name;
         let (checks, most) = conformance::run(&|| Scheduler::load(name, &path));
@@ -44,7 +44,6 @@ pub(super) fn test(wish: &Test) -> Result<(), Failure> {
         passed: checks.iter().all(|check| check.fault.is_none()),
         checks,
         most,
-        fuel_limit: SCHEDULER_FUEL,
         memory_limit_bytes: SCHEDULER_MEMORY_BYTES,
     };
     if wish.json {
@@ -65,7 +64,7 @@ fn render(report: &Report, paint: Paint) -> String {
     // Writing to a `String` cannot fail.
     let _ = write!(
         text,
-        "\n\n{ok} its manifest, world and imports fit\n{ok} it compiles, in {} ms",
+        "\n\n{ok} its manifest, world and imports fit\n{ok} it is compiled, after {} ms",
         report.compiled_in_ms
     );
     for check in &report.checks {
@@ -77,9 +76,9 @@ fn render(report: &Report, paint: Paint) -> String {
     let _ = match &report.most {
         Some(most) => write!(
             text,
-            "\n\nthe most that a call took: {} of {} units of work, {} of {}",
+            "\n\nthe most that a call took: {} of the {} units of work that it might, and {} of {}",
             figures::count(most.fuel),
-            figures::count(report.fuel_limit),
+            figures::count(most.fuel_limit),
             figures::memory(most.memory_bytes as u64),
             figures::memory(report.memory_limit_bytes as u64),
         ),

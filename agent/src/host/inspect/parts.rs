@@ -3,12 +3,12 @@
 //! Decides when there are too many: a validator's own limits are of a size (a million functions, bodies of 7 MB) at which the
 //! compiler works for minutes before it is killed.
 
-use wasmparser::Payload;
+use wasmparser::{Payload, TypeRef};
 
-use super::InspectError;
+use super::{InspectError, damaged};
 use crate::limits::{
     COMPONENT_BODY_BYTES, COMPONENT_FUNCTIONS, COMPONENT_INSTANCES, COMPONENT_NESTING,
-    COMPONENT_TABLES, COMPONENT_TYPES,
+    COMPONENT_TABLES, COMPONENT_TYPES, MODULE_MEMORIES,
 };
 
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(super) struct Parts {
     functions: u64,
     instances: u64,
     tables: u64,
+    /// Of the module under way.
+    memories: u64,
 }
 
 impl Parts {
@@ -31,6 +33,7 @@ impl Parts {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
                 self.depth += 1;
                 within(self.depth, "levels of nesting", COMPONENT_NESTING)?;
+                self.memories = 0;
                 more(
                     &mut self.instances,
                     1,
@@ -87,6 +90,25 @@ impl Parts {
                 "tables",
                 COMPONENT_TABLES,
             ),
+            Payload::MemorySection(section) => more(
+                &mut self.memories,
+                section.count(),
+                "memory in one module",
+                MODULE_MEMORIES,
+            ),
+            Payload::ImportSection(section) => {
+                for import in section.clone().into_imports() {
+                    if let TypeRef::Memory(_) = import.map_err(damaged)?.ty {
+                        more(
+                            &mut self.memories,
+                            1,
+                            "memory in one module",
+                            MODULE_MEMORIES,
+                        )?;
+                    }
+                }
+                Ok(())
+            }
             Payload::CodeSectionEntry(body) => {
                 let bytes = body.range().len() as u64;
                 within(bytes, "bytes in one function", COMPONENT_BODY_BYTES)

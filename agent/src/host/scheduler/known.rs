@@ -44,6 +44,12 @@ impl Known {
         nodes.chain(self.replicas.values().cloned().map(Change::Replica))
     }
 
+    /// How many nodes and replicas there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.nodes.len() + self.replicas.len()
+    }
+
     /// A node.
     #[must_use]
     pub fn node(&self, id: &str) -> Option<&Node> {

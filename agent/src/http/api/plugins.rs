@@ -190,7 +190,7 @@ fn signer(agent: &Agent, name: &str) -> Result<Json<wire::SignerView>, Refusal> 
 }
 
 /// Who agrees, as it is kept: the name of the key that was shown, or the user of this machine.
-fn person(agent: &Agent, caller: Caller, said: Option<String>) -> String {
+pub(super) fn person(agent: &Agent, caller: Caller, said: Option<String>) -> String {
     let said: Option<String> = said.map(|said| {
         let plain = crate::host::printable(&said);
         plain.chars().take(NAME_LETTERS).collect()

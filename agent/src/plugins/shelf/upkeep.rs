@@ -14,6 +14,19 @@ use crate::plugins::manifest::extract;
 /// What was there at the last look: what is told of is what changed.
 type Seen = BTreeMap<String, (PluginDigest, String)>;
 
+/// Tells at once of what the cluster decided, however long `upkeep` takes: a right that was revoked ends what uses it.
+pub(super) async fn pass_on(shelf: Weak<Inner>) {
+    let Some(mut changes) = shelf.upgrade().map(|inner| inner.cluster.changes()) else {
+        return;
+    };
+    while changes.changed().await.is_ok() {
+        let Some(inner) = shelf.upgrade() else {
+            return;
+        };
+        inner.changed.send_modify(|number| *number += 1);
+    }
+}
+
 /// Until the shelf is gone.
 pub(super) async fn upkeep(shelf: Weak<Inner>) {
     let Some(mut changes) = shelf.upgrade().map(|inner| inner.cluster.changes()) else {
@@ -28,8 +41,6 @@ pub(super) async fn upkeep(shelf: Weak<Inner>) {
         };
         let here = Shelf(inner);
         let view = here.0.cluster.view();
-        // Rights may have changed, whatever else did.
-        here.0.changed.send_modify(|number| *number += 1);
         tell(view.plugins(), &mut seen);
         let mut complete = here.gather(view.plugins()).await;
         complete &= here.give_up(view.plugins()).await;

@@ -1,4 +1,5 @@
 // A scheduler: the first ready replica with the fewest running requests.
+// Every number of the contract comes as a Number, which is exact up to 2^53; the host counts no further.
 
 const RANKED_MAX = 8;
 const nodes = new Map();
@@ -87,7 +88,7 @@ export const policy = {
       ranked: spots.slice(0, RANKED_MAX).map((spot) => ({
         node: spot.node,
         devices: [spot.device],
-        why: `${spot.free >> 20n} MiB free`,
+        why: `${Math.floor(spot.free / 2 ** 20)} MiB free`,
       })),
       passedOver: [],
       why: "the most memory is free there",

@@ -9,8 +9,9 @@ use super::{
 };
 use crate::capability::Capability;
 use crate::limits::{
-    GRANTS_MAX, PLUGIN_PERSON_BYTES_MAX, PLUGIN_REASON_BYTES_MAX, PLUGIN_SOURCE_BYTES_MAX,
-    PLUGIN_VERSION_BYTES_MAX, PLUGINS_MAX, SIGNER_KEY_BYTES_MAX, SIGNERS_MAX, VERSIONS_KEPT,
+    CONSENT_GRANTS_MAX, GRANTS_MAX, PLUGIN_PERSON_BYTES_MAX, PLUGIN_REASON_BYTES_MAX,
+    PLUGIN_SOURCE_BYTES_MAX, PLUGIN_VERSION_BYTES_MAX, PLUGINS_MAX, SIGNER_KEY_BYTES_MAX,
+    SIGNERS_MAX, VERSIONS_KEPT,
 };
 use crate::state::text::is_plain;
 
@@ -155,7 +156,7 @@ impl Plugins {
             };
             held.insert(capability.clone(), grant);
         }
-        if held.len() > GRANTS_MAX {
+        if held.len() > GRANTS_MAX || grants.len() > CONSENT_GRANTS_MAX {
             return Err(PluginRefusal::TooManyGrants);
         }
         self.grants.insert(plugin.to_owned(), held);

@@ -2,7 +2,7 @@
 
 use super::PluginDigest;
 use crate::capability::Capability;
-use crate::limits::{GRANTS_MAX, PLUGINS_MAX, SIGNERS_MAX};
+use crate::limits::{CONSENT_GRANTS_MAX, GRANTS_MAX, PLUGINS_MAX, SIGNERS_MAX};
 
 /// Why a command about plugins is refused. The state is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +43,7 @@ pub enum PluginRefusal {
     TooMany,
     /// Too many.
     #[error(
-        "a plugin may touch {GRANTS_MAX} things at most; revoke some with `skep plugin revoke`"
+        "a plugin may touch {GRANTS_MAX} things at most, and be let {CONSENT_GRANTS_MAX} at once; revoke some with `skep plugin revoke`"
     )]
     TooManyGrants,
     /// Nobody who is trusted stands for it.

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::ids::{AuthorityId, ClusterId, NodeId};
-use crate::limits::{COMMAND_BYTES_MAX, GRANTS_MAX, PLUGINS_MAX, SIGNERS_MAX, VERSIONS_KEPT};
+use crate::limits::{
+    COMMAND_BYTES_MAX, CONSENT_GRANTS_MAX, GRANTS_MAX, PLUGINS_MAX, SIGNERS_MAX, VERSIONS_KEPT,
+};
 use crate::state::{Action, Certificate, Command, Event, FormatError, Founding, Refusal};
 
 fn founded() -> State {
@@ -228,7 +230,7 @@ fn every_bound_holds() {
     }
     let one_more = PluginAction::Add(consent("one", 1, &[]));
     assert_eq!(refuse(&mut state, one_more), PluginRefusal::TooMany);
-    let grants = |count: usize| {
+    let grants = |numbers: std::ops::Range<usize>| {
         let grant = |number| {
             (
                 format!("secret:s{number}").parse().unwrap(),
@@ -237,15 +239,22 @@ fn every_bound_holds() {
         };
         PluginAction::Grant {
             plugin: "p1".into(),
-            grants: (0..count).map(grant).collect(),
+            grants: numbers.map(grant).collect(),
             by: "user ada".into(),
         }
     };
+    let too_many = PluginRefusal::TooManyGrants;
     assert_eq!(
-        refuse(&mut state, grants(GRANTS_MAX + 1)),
-        PluginRefusal::TooManyGrants
+        refuse(&mut state, grants(0..CONSENT_GRANTS_MAX + 1)),
+        too_many
     );
-    accept(&mut state, grants(GRANTS_MAX));
+    for from in (0..GRANTS_MAX).step_by(CONSENT_GRANTS_MAX) {
+        accept(&mut state, grants(from..from + CONSENT_GRANTS_MAX));
+    }
+    assert_eq!(
+        refuse(&mut state, grants(GRANTS_MAX..GRANTS_MAX + 1)),
+        too_many
+    );
     for number in 0..SIGNERS_MAX {
         let (name, key, by) = (format!("s{number}"), "RWQ".to_owned(), "ada".to_owned());
         accept(&mut state, PluginAction::TrustSigner { name, key, by });
@@ -290,7 +299,7 @@ fn the_largest_consent_fits_a_command() {
     largest.plugin = "a".repeat(64);
     largest.by = "b".repeat(128);
     largest.source = Some("s".repeat(512));
-    for port in 0..GRANTS_MAX {
+    for port in 0..CONSENT_GRANTS_MAX {
         let capability = format!("http-local:{host}:{}", 10_000 + port)
             .parse()
             .unwrap();
