@@ -375,6 +375,24 @@ fn what_is_no_plugin_is_refused() {
             well(&agent, &["plugin", "remove", "calm"]);
         }
     }
+    // What means harm and says so only when it is tried.
+    for name in [
+        "loop_in_start",
+        "loop_in_observe",
+        "memory_of_4_gib",
+        "recursion_in_start",
+        "table_of_4_billion",
+    ] {
+        let case = hostile::case(name).unwrap();
+        let bytes = with_manifest(&case.component, "calm", "1.0.0", "scheduler", &[]);
+        let path = keep(folder.path(), name, &bytes);
+        let said = ill(&agent, &["plugin", "add", &path, "--yes"]);
+        let expected = case.expected.iter().any(|word| said.contains(word));
+        assert!(
+            said.contains("it does not work here") && expected,
+            "{name}: {said}"
+        );
+    }
     let listed = parse(&well(&agent, &["plugin", "ls", "--json"]));
     let added = listed["plugins"]
         .as_array()
