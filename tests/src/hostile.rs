@@ -40,23 +40,7 @@ pub fn cases() -> Result<Vec<Case>> {
     paths.sort();
     let mut cases = Vec::new();
     for path in paths {
-        let text = fs::read_to_string(&path)?;
-        let shown = || format!("`{}`", path.display());
-        let said = |what: &str| {
-            let marked = format!(";; {what}: ");
-            text.lines().find_map(|line| line.strip_prefix(&marked))
-        };
-        let expected = said("expect").with_context(shown)?;
-        cases.push(Case {
-            name: path
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
-            component: shape.component(&text).with_context(shown)?,
-            in_charge: said("at") == Some("route"),
-            expected: vec![expected.to_owned()],
-        });
+        cases.push(shape.case(&path)?);
     }
     for (name, component, expected) in large::all(&shape)? {
         cases.push(Case {
@@ -69,6 +53,15 @@ pub fn cases() -> Result<Vec<Case>> {
     Ok(cases)
 }
 
+/// The one of this name that is in a file.
+///
+/// # Errors
+/// When there is none, or it is not what it should be.
+pub fn case(name: &str) -> Result<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/hostile");
+    Shape::read()?.case(&folder.join(format!("{name}.wat")))
+}
+
 /// What a scheduler looks like.
 struct Shape {
     contract: Resolve,
@@ -78,6 +71,27 @@ struct Shape {
 }
 
 impl Shape {
+    /// The one in a file.
+    fn case(&self, path: &Path) -> Result<Case> {
+        let text = fs::read_to_string(path)?;
+        let shown = || format!("`{}`", path.display());
+        let said = |what: &str| {
+            let marked = format!(";; {what}: ");
+            text.lines().find_map(|line| line.strip_prefix(&marked))
+        };
+        let expected = said("expect").with_context(shown)?;
+        Ok(Case {
+            name: path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            component: self.component(&text).with_context(shown)?,
+            in_charge: said("at") == Some("route"),
+            expected: vec![expected.to_owned()],
+        })
+    }
+
     fn read() -> Result<Self> {
         let mut contract = Resolve::default();
         let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");

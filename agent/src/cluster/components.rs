@@ -1,9 +1,10 @@
 //! Plugins' components on their way from one node to another, as a stream of parts with the lowest priority.
 //!
-//! Decides whom to ask and how long to wait; refuses to believe what comes: whoever asked compares it with the digest.
+//! Decides whom to ask and how long to wait, and that what comes is what the digest says; refuses to know what it is.
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use sha2::{Digest as _, Sha256};
 use skep_core::state::PluginDigest;
 use tokio::time::timeout;
 
@@ -57,7 +58,17 @@ pub(super) async fn fetch(
             continue;
         }
         match ask(&link, digest, bytes).await {
-            Ok(Some(component)) => return Ok(component),
+            Ok(Some(component)) => {
+                let checked = tokio::task::spawn_blocking(move || {
+                    let is_it = digest.0 == <[u8; 32]>::from(Sha256::digest(&component));
+                    is_it.then_some(component)
+                });
+                if let Ok(Some(component)) = checked.await {
+                    return Ok(component);
+                }
+                tracing::warn!(node = %link.node(), %digest, "a node sent a plugin's component that is not what its digest says");
+                "a node sent something else".clone_into(&mut why);
+            }
             Ok(None) => "no node that is reached has it".clone_into(&mut why),
             Err(error) => why = error,
         }

@@ -5,9 +5,16 @@
 
 use std::io::Cursor;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use minisign::{PublicKey, PublicKeyBox, SecretKey, SignatureBox};
 
 use crate::limits::{KEY_FILE_BYTES, SIGNATURE_BYTES};
+
+/// Of a secret key in minisign's format, with its checksum at the end.
+const SECRET_KEY_BYTES: usize = 158;
+
+const CHECKSUM_BYTES: usize = 32;
 
 /// Whose signature some bytes have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,9 +158,20 @@ pub fn secret_key(text: &str, password: Option<String>) -> Result<SecretKey, Sig
     let failed = |error: minisign::PError| SignatureError::SecretKey(error.to_string());
     let parse = || minisign::SecretKeyBox::from_string(text).map_err(failed);
     match password {
-        None => parse()?.into_unencrypted_secret_key().map_err(failed),
+        None => match unchecked(text) {
+            Some(bytes) => SecretKey::from_bytes(&bytes).map_err(failed),
+            None => parse()?.into_unencrypted_secret_key().map_err(failed),
+        },
         Some(password) => parse()?.into_secret_key(Some(password)).map_err(failed),
     }
+}
+
+/// The bytes of a key that `minisign -G -W` made: it has neither a password nor, unlike all others, a checksum.
+fn unchecked(text: &str) -> Option<Vec<u8>> {
+    let bytes = STANDARD.decode(text.lines().nth(1)?.trim()).ok()?;
+    let no_password = bytes.get(2..4)? == [0; 2];
+    let no_checksum = bytes.get(SECRET_KEY_BYTES - CHECKSUM_BYTES..)? == [0; CHECKSUM_BYTES];
+    (no_password && no_checksum && bytes.len() == SECRET_KEY_BYTES).then_some(bytes)
 }
 
 /// Signs; the text of the signature's file.
@@ -228,6 +246,20 @@ mod tests {
             let checked = check(b"component", Some(&changed.join("\n")), trusted);
             assert!(checked.is_err(), "line {line}: {checked:?}");
         }
+    }
+
+    /// Made by `minisign -G -W` for this test.
+    const WITHOUT_CHECKSUM: &str = "untrusted comment: minisign encrypted secret key\nRWQAAEIyAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA0p8ZenpNSvkPqCBTRPfQzZ1lun0OE9W2zzABBFTaoSKyxqC0KOqwlX9CfHRHWaKikUh2XACJyf9j6abKzFDnRbQsZ6+noAvtAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
+
+    #[test]
+    fn a_key_of_minisigns_without_a_password_signs() {
+        let key = secret_key(WITHOUT_CHECKSUM, None).unwrap();
+        let signature = sign(b"component", &key, "x").unwrap();
+        let public = PublicKey::from_secret_key(&key).unwrap().to_base64();
+        let signed = check(b"component", Some(&signature), [("them", public.as_str())]);
+        assert!(matches!(signed, Ok(Signed::Trusted { .. })));
+        let cut = &WITHOUT_CHECKSUM[..100];
+        assert!(secret_key(cut, None).is_err());
     }
 
     #[test]

@@ -60,91 +60,140 @@ pub fn may_not(world: World, reaches: bool) -> Vec<String> {
     all.map(str::to_owned).collect()
 }
 
+/// A bound, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// In words.
+    pub of: &'static str,
+    /// Its name in `limits`.
+    pub name: &'static str,
+    pub value: String,
+}
+
+/// A bound of `host` or `core` by its name there.
+macro_rules! bound {
+    ($of:literal, $place:ident :: $name:ident $(, $shown:expr)?) => {
+        Bound {
+            of: $of,
+            name: stringify!($name),
+            value: bound!(@value $place::$name $(, $shown)?),
+        }
+    };
+    (@value $value:expr) => { $value.to_string() };
+    (@value $value:expr, $shown:expr) => { $shown($value) };
+}
+
 /// The limits that hold for each plugin of this world.
 #[must_use]
-pub fn limits(world: World) -> Vec<(&'static str, String)> {
+pub fn limits(world: World) -> Vec<Bound> {
     let mut all = vec![
-        ("component", bytes(host::COMPONENT_BYTES as u64)),
-        ("compiling, memory", bytes(host::COMPILE_MEMORY_BYTES)),
-        (
-            "compiling, processor time",
-            format!(
-                "{}, and {} for each MiB",
-                time(host::COMPILE_CPU),
-                time(host::COMPILE_CPU_PER_MIB)
-            ),
+        bound!("the component", host::COMPONENT_BYTES, size),
+        bound!("memory of compiling it", host::COMPILE_MEMORY_BYTES, bytes),
+        bound!("processor time of compiling it", host::COMPILE_CPU, time),
+        bound!("and for each MiB of it", host::COMPILE_CPU_PER_MIB, time),
+        bound!(
+            "times that until compiling is ended",
+            host::COMPILE_PATIENCE
         ),
-        (
-            "compiling, time",
-            format!("{} times that", host::COMPILE_PATIENCE),
-        ),
-        ("stack", bytes(host::WASM_STACK_BYTES as u64)),
-        ("instances", host::INSTANCES.to_string()),
-        (
-            "memories and tables",
-            format!("{} and {}", host::MEMORIES, host::TABLES),
-        ),
+        bound!("stack", host::WASM_STACK_BYTES, size),
+        bound!("instances", host::INSTANCES),
+        bound!("memories", host::MEMORIES),
+        bound!("tables", host::TABLES),
+        bound!("elements of a table", host::TABLE_ELEMENTS),
     ];
-    match world {
-        World::Scheduler => all.extend([
-            ("memory", bytes(host::SCHEDULER_MEMORY_BYTES as u64)),
-            (
-                "fuel for a decision",
-                format!(
-                    "{} and {} for each node and replica, {} at most",
-                    host::SCHEDULER_FUEL,
-                    host::SCHEDULER_FUEL_PER_FACT,
-                    host::SCHEDULER_FUEL_MAX
-                ),
-            ),
-            ("time to start", time(host::SCHEDULER_START_TIMEOUT)),
-            (
-                "failures until it is replaced",
-                host::SCHEDULER_FAILURES_MAX.to_string(),
-            ),
-        ]),
-        World::Engine => all.extend([
-            (
-                "memory besides weights",
-                bytes(host::ENGINE_MEMORY_BYTES as u64),
-            ),
-            ("time to open a model", time(host::OPEN_TIMEOUT)),
-            ("time for a step", time(host::STEP_TIMEOUT)),
-            (
-                "bytes in one read of a file",
-                bytes(u64::from(host::FILE_READ_BYTES)),
-            ),
-        ]),
-        World::Upstream | World::Notifier => {}
-    }
+    all.extend(match world {
+        World::Scheduler => schedulers(),
+        World::Engine => engines(),
+        World::Upstream | World::Notifier => services(),
+    });
     if world != World::Scheduler {
         all.extend([
-            ("handles", host::HANDLES.to_string()),
-            (
-                "bytes in one call of the host",
-                bytes(host::HOSTCALL_BYTES as u64),
-            ),
-            ("random bytes in one call", bytes(host::RANDOM_BYTES)),
-            ("log lines a second", host::LOG_LINES_PER_SECOND.to_string()),
-            ("bytes of a log line", bytes(host::LOG_LINE_BYTES as u64)),
+            bound!("random bytes in one call", host::RANDOM_BYTES, bytes),
+            bound!("log lines a second", host::LOG_LINES_PER_SECOND),
+            bound!("a log line", host::LOG_LINE_BYTES, size),
         ]);
     }
-    all.push((
+    all.push(bound!(
         "traps until the version before it takes over",
-        format!("{} in {}", host::TRAPS_MAX, time(host::TRAPS_WINDOW)),
+        host::TRAPS_MAX
+    ));
+    all.push(bound!(
+        "time in which traps count",
+        host::TRAPS_WINDOW,
+        time
     ));
     all
 }
 
+fn schedulers() -> Vec<Bound> {
+    vec![
+        bound!("memory", host::SCHEDULER_MEMORY_BYTES, size),
+        bound!("fuel for a decision", host::SCHEDULER_FUEL),
+        bound!(
+            "and for each node and replica",
+            host::SCHEDULER_FUEL_PER_FACT
+        ),
+        bound!("and at most", host::SCHEDULER_FUEL_MAX),
+        bound!("time to start", host::SCHEDULER_START_TIMEOUT, time),
+        bound!(
+            "failures until it is replaced",
+            host::SCHEDULER_FAILURES_MAX
+        ),
+    ]
+}
+
+fn engines() -> Vec<Bound> {
+    vec![
+        bound!("memory besides weights", host::ENGINE_MEMORY_BYTES, size),
+        bound!("time to open a model", host::OPEN_TIMEOUT, time),
+        bound!("time for a step", host::STEP_TIMEOUT, time),
+        bound!("one read of a file", host::FILE_READ_BYTES, |count| bytes(
+            u64::from(count)
+        )),
+        bound!("handles", host::HANDLES),
+        bound!("bytes in one call of the host", host::HOSTCALL_BYTES, size),
+    ]
+}
+
+fn services() -> Vec<Bound> {
+    vec![
+        bound!("memory of one call", host::SERVICE_MEMORY_BYTES, size),
+        bound!(
+            "memory of all calls together",
+            host::SERVICE_MEMORIES_BYTES,
+            size
+        ),
+        bound!("calls under way", host::SERVICE_CALLS_MAX),
+        bound!("processor time of one call", host::SERVICE_COMPUTING, time),
+        bound!("time for a word of it", host::SERVICE_CALL_TIMEOUT, time),
+        bound!("handles of one call", host::SERVICE_HANDLES),
+        bound!(
+            "bytes in one call of the host",
+            host::SERVICE_HOSTCALL_BYTES,
+            size
+        ),
+        bound!("requests of one call at once", host::REQUESTS_OUT_OF_CALL),
+        bound!("requests of one call in all", host::REQUESTS_OUT_IN_CALL),
+        bound!("requests of all calls at once", host::REQUESTS_OUT),
+        bound!("headers that it sends", host::OUT_HEADERS_BYTES, size),
+        bound!("body that it sends", host::OUT_BODY_BYTES, size),
+        bound!("body that it is sent", host::IN_BODY_BYTES, bytes),
+    ]
+}
+
 /// The limits that hold for all plugins of a cluster together.
 #[must_use]
-pub fn cluster_limits() -> Vec<(&'static str, String)> {
+pub fn cluster_limits() -> Vec<Bound> {
     vec![
-        ("plugins that were added", core::PLUGINS_MAX.to_string()),
-        ("earlier versions of each", core::VERSIONS_KEPT.to_string()),
-        ("grants of each", core::GRANTS_MAX.to_string()),
-        ("trusted signers", core::SIGNERS_MAX.to_string()),
+        bound!("plugins that were added", core::PLUGINS_MAX),
+        bound!("earlier versions of each", core::VERSIONS_KEPT),
+        bound!("grants of each", core::GRANTS_MAX),
+        bound!("trusted signers", core::SIGNERS_MAX),
     ]
+}
+
+fn size(count: usize) -> String {
+    bytes(count as u64)
 }
 
 fn bytes(count: u64) -> String {

@@ -103,7 +103,10 @@ pub struct RevokedView {
 pub struct Limit {
     /// `plugin` or `cluster`.
     pub of: String,
+    /// What it bounds, in words.
     pub name: String,
+    /// Its name in the source, which has the reason.
+    pub constant: String,
     pub value: String,
 }
 
@@ -123,7 +126,7 @@ pub struct KeptVersion {
 }
 
 /// What a plugin takes while it runs on this node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginUsage {
     /// Where it runs, in words.
     pub what: String,
@@ -136,6 +139,14 @@ pub struct PluginUsage {
     pub last_failure: Option<String>,
     /// Units of work that its last call took.
     pub fuel: Option<u64>,
+    /// Processor time inside of the sandbox.
+    pub computing_us: Option<u64>,
+    /// The most that one of its calls had.
+    pub call_bytes_max: Option<u64>,
+    /// Requests that it sent out.
+    pub requests_out: Option<u64>,
+    /// Of those, refused for want of a grant.
+    pub refused_out: Option<u64>,
 }
 
 /// `POST /api/v1/plugins/-/inspect`: what somebody could agree to.

@@ -50,15 +50,8 @@ fn with_manifest(
 
 /// A scheduler that starts as it should and traps when it is asked.
 fn trapping(name: &str, version: &str) -> Vec<u8> {
-    let mut cases = hostile::cases().unwrap().into_iter();
-    let case = cases.find(|case| {
-        case.in_charge
-            && case
-                .expected
-                .iter()
-                .any(|said| said.contains("trapped in `route`"))
-    });
-    let case = case.expect("a case that traps in `route`");
+    let case = hostile::case("list_of_2_billion").unwrap();
+    assert!(case.in_charge);
     with_manifest(&case.component, name, version, "scheduler", &[])
 }
 
@@ -154,7 +147,7 @@ fn nothing_is_touched_that_nobody_agreed_to() {
     let text = well(&agent, &["plugin", "show", "lab"]);
     for words in [
         "may touch, because somebody agreed",
-        "memories and tables",
+        "memory of one call: 128 MiB (SERVICE_MEMORY_BYTES)",
         "trusted signers: 32",
         "not signed",
     ] {
@@ -179,6 +172,8 @@ fn nothing_is_touched_that_nobody_agreed_to() {
         &component("openai", "lab", "1.1.0", &[api]),
     );
     well(&agent, &["plugin", "update", "lab", &second]);
+    let again = well(&agent, &["plugin", "update", "lab", &second]);
+    assert!(again.contains("already"), "{again}");
     let third = keep(
         folder.path(),
         "lab3.wasm",
@@ -290,8 +285,7 @@ fn a_version_that_traps_is_left_for_the_one_before() {
     );
 
     // One that does not even start never takes over.
-    let mut starts = hostile::cases().unwrap().into_iter();
-    let broken = starts.find(|case| case.name == "trap_in_start").unwrap();
+    let broken = hostile::case("trap_in_start").unwrap();
     let broken = with_manifest(&broken.component, "calm", "1.0.1", "scheduler", &[]);
     let broken = keep(folder.path(), "broken.wasm", &broken);
     let said = ill(&agent, &["plugin", "update", "calm", &broken]);
@@ -322,7 +316,7 @@ fn a_version_that_traps_is_left_for_the_one_before() {
         .unwrap()
         .to_owned();
     assert!(
-        left.contains("failed too often") && left.contains("trapped in `route`"),
+        left.contains("failed too often") && left.contains("`route`"),
         "{left}"
     );
     assert_eq!(in_charge(&agent), "calm");
@@ -380,6 +374,24 @@ fn what_is_no_plugin_is_refused() {
         if done {
             well(&agent, &["plugin", "remove", "calm"]);
         }
+    }
+    // What means harm and says so only when it is tried.
+    for name in [
+        "loop_in_start",
+        "loop_in_observe",
+        "memory_of_4_gib",
+        "recursion_in_start",
+        "table_of_4_billion",
+    ] {
+        let case = hostile::case(name).unwrap();
+        let bytes = with_manifest(&case.component, "calm", "1.0.0", "scheduler", &[]);
+        let path = keep(folder.path(), name, &bytes);
+        let said = ill(&agent, &["plugin", "add", &path, "--yes"]);
+        let expected = case.expected.iter().any(|word| said.contains(word));
+        assert!(
+            said.contains("it does not work here") && expected,
+            "{name}: {said}"
+        );
     }
     let listed = parse(&well(&agent, &["plugin", "ls", "--json"]));
     let added = listed["plugins"]

@@ -54,6 +54,12 @@ fn take(client: &Client, updates: Option<&str>, source: &str, terms: Terms) -> R
     drop(waiting);
     let offer = offer?;
     check(&offer, updates, terms.sha256.as_deref())?;
+    if let (Some(name), Some(present)) = (updates, &offer.present)
+        && present.digest == offer.digest
+    {
+        let text = format!("`{name}` is {} already, to the byte", present.version);
+        return Ok(say(printable(&text))?);
+    }
     complain(&told(&offer, source, Paint::for_stderr()));
     let agreed = agree(&offer, updates, source, terms)?;
     let wish = Install {
@@ -80,18 +86,12 @@ fn take(client: &Client, updates: Option<&str>, source: &str, terms: Terms) -> R
     } else {
         "added"
     });
-    say(printable_after(
-        done,
-        &format!("`{}` {} ({})", added.name, added.version, added.digest),
-    ))?;
+    let text = format!("`{}` {} ({})", added.name, added.version, added.digest);
+    say(format!("{done} {}", printable(&text)))?;
     if updates.is_none() {
         complain(&format!("next: {}", printable(&next)));
     }
     Ok(())
-}
-
-fn printable_after(done: String, text: &str) -> String {
-    format!("{done} {}", printable(text))
 }
 
 /// Gets the bytes, with a bar where it takes a while.
@@ -280,7 +280,7 @@ pub(in crate::cli) fn told(offer: &PluginOffer, source: &str, paint: Paint) -> S
     );
     for line in [&manifest.title, &manifest.description] {
         if !line.is_empty() {
-            let _ = writeln!(text, "  {}", one_line(line));
+            let _ = writeln!(text, "  “{}”", one_line(line));
         }
     }
     let authors = match manifest.authors.as_slice() {

@@ -96,7 +96,8 @@ pub(in crate::cli) fn details(
         ("cluster", "limits of all plugins of the cluster"),
     ] {
         let limits = found.limits.iter().filter(|limit| limit.of == of);
-        let limits = limits.map(|limit| format!("{}: {}", limit.name, limit.value));
+        let limits =
+            limits.map(|limit| format!("{}: {} ({})", limit.name, limit.value, limit.constant));
         part(heading, limits.collect());
     }
     text.truncate(text.trim_end().len());
@@ -108,12 +109,8 @@ fn about(found: &PluginDetails) -> Lines {
     let mut lines = Vec::new();
     if let Some(manifest) = &found.manifest {
         let texts = [&manifest.title, &manifest.description];
-        lines.extend(
-            texts
-                .into_iter()
-                .filter(|text| !text.is_empty())
-                .map(|text| one_line(text)),
-        );
+        let said = texts.into_iter().filter(|text| !text.is_empty());
+        lines.extend(said.map(|text| format!("“{}”", one_line(text))));
         if !manifest.authors.is_empty() {
             lines.push(format!("by {}", one_line(&manifest.authors.join(", "))));
         }
@@ -185,6 +182,16 @@ fn usage(found: &PluginDetails) -> Lines {
             usage
                 .fuel
                 .map(|fuel| format!("{fuel} units of fuel for the last call")),
+            usage
+                .call_bytes_max
+                .map(|bytes| format!("{} for its largest call", figures::memory(bytes))),
+            usage
+                .computing_us
+                .map(|us| format!("{} ms of computing", us / 1_000)),
+            usage.requests_out.map(|requests| {
+                let refused = usage.refused_out.unwrap_or_default();
+                format!("{requests} requests sent out, {refused} of them refused")
+            }),
         ];
         let figures: Vec<String> = figures.into_iter().flatten().collect();
         lines.push(format!("{}: {}", usage.what, figures.join(", ")));

@@ -125,6 +125,7 @@ fn everything_that_is_known_of_one_is_shown() {
     let limit = |of: &str, name: &str, value: &str| wire::Limit {
         of: of.to_owned(),
         name: name.to_owned(),
+        constant: "SOME_MAX".to_owned(),
         value: value.to_owned(),
     };
     let details = wire::PluginDetails {
@@ -167,6 +168,10 @@ fn everything_that_is_known_of_one_is_shown() {
             failures: Some(1),
             last_failure: Some("it trapped in `next`".to_owned()),
             fuel: Some(1_203),
+            computing_us: Some(34_000),
+            call_bytes_max: Some(3 << 20),
+            requests_out: Some(121),
+            refused_out: Some(2),
         }],
     };
     check("plugin", &plugin::details(&details, Paint::none(), ago));

@@ -23,6 +23,7 @@ use crate::limits::{COMPONENT_BYTES, SIGNATURE_BYTES};
 use crate::plugins::{Agreement, Doubt, ShelfError};
 use crate::wire;
 
+mod usage;
 mod view;
 
 pub(super) async fn list(

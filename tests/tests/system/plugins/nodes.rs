@@ -49,7 +49,7 @@ fn what_is_added_on_one_node_runs_on_the_other_and_damage_is_mended() {
         .trim_start_matches("sha256:");
     let kept = two
         .home()
-        .join("plugins/sha256")
+        .join("data/plugins/sha256")
         .join(format!("{digest}.wasm"));
     assert_eq!(fs::read(&kept).unwrap(), bytes);
     let mut changed = bytes.clone();

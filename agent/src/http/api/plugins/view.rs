@@ -3,12 +3,11 @@
 use skep_core::capability::Capability;
 use skep_core::state::{PluginVersion, Plugins, SignedBy, Signer};
 
+use super::usage;
 use crate::agent::Agent;
-use crate::fleet::ReplicaState;
 use crate::host::World;
 use crate::plugins::signature::{Signed, key_number};
 use crate::plugins::{Installed, Offer, Wish, words};
-use crate::scheduling::{Source, Standing};
 use crate::{version, wire};
 
 pub(super) fn list(agent: &Agent) -> Vec<wire::PluginState> {
@@ -101,7 +100,7 @@ pub(super) fn details(agent: &Agent, name: &str) -> Option<wire::PluginDetails> 
         .iter()
         .any(|grant| !grant.capability.starts_with("secret:"));
     Some(wire::PluginDetails {
-        usage: usage(agent, name),
+        usage: usage::usage(agent, name),
         versions: versions(plugins, name),
         limits: world.map(limits).unwrap_or_default(),
         gives: world.map(words::gives).unwrap_or_default(),
@@ -140,63 +139,16 @@ fn versions(plugins: &Plugins, name: &str) -> Vec<wire::KeptVersion> {
 
 fn limits(world: World) -> Vec<wire::Limit> {
     let limit = |of: &'static str| {
-        move |(name, value): (&str, String)| wire::Limit {
+        move |bound: words::Bound| wire::Limit {
             of: of.to_owned(),
-            name: name.to_owned(),
-            value,
+            name: bound.of.to_owned(),
+            constant: bound.name.to_owned(),
+            value: bound.value,
         }
     };
     let own = words::limits(world).into_iter().map(limit("plugin"));
     own.chain(words::cluster_limits().into_iter().map(limit("cluster")))
         .collect()
-}
-
-/// What it takes on this node now.
-fn usage(agent: &Agent, name: &str) -> Vec<wire::PluginUsage> {
-    let mut all = Vec::new();
-    for replica in agent.fleet.replicas() {
-        if replica.plugin == name {
-            all.push(wire::PluginUsage {
-                what: format!("the worker of `{}`", replica.model),
-                resident_bytes: replica
-                    .pid
-                    .map(skep_hw::telemetry::resident_bytes)
-                    .unwrap_or_default(),
-                calls: None,
-                failures: Some(u64::from(replica.restarts)),
-                last_failure: match replica.state {
-                    ReplicaState::Restarting { why, .. } | ReplicaState::Failed { why } => {
-                        Some(why)
-                    }
-                    ReplicaState::Starting | ReplicaState::Ready | ReplicaState::Draining => None,
-                },
-                fuel: None,
-            });
-        }
-    }
-    let overview = agent.router.policies().overview();
-    for (policy, standing, source, tally) in overview.policies {
-        let is_it = match &source {
-            Some(Source::Embedded(this)) => *this == name,
-            Some(Source::Installed { name: this, .. }) => this == name,
-            Some(Source::BuiltIn | Source::File(_)) | None => false,
-        };
-        let taken = match standing {
-            Standing::Active => overview.taken,
-            _ => None,
-        };
-        if is_it && (tally.decisions > 0 || taken.is_some()) {
-            all.push(wire::PluginUsage {
-                what: format!("the scheduler `{policy}`"),
-                resident_bytes: taken.map(|(_, bytes)| bytes as u64),
-                calls: Some(tally.decisions),
-                failures: Some(tally.failures),
-                last_failure: tally.last_failure,
-                fuel: taken.map(|(fuel, _)| fuel),
-            });
-        }
-    }
-    all
 }
 
 pub(super) fn offer(offer: &Offer) -> wire::PluginOffer {
