@@ -137,17 +137,17 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
                 models,
                 prefix,
                 timeout,
-            } => upstream::add(&client()?, service, models, prefix, timeout)?,
+            } => upstream::add(&client()?, &service, models, prefix, timeout)?,
             UpstreamCommand::Ls(listed) => services::list(&client()?, Kind::Upstream, listed.json)?,
             UpstreamCommand::Show(one) => services::show(&client()?, Kind::Upstream, &one)?,
             UpstreamCommand::Models(one) => upstream::models(&client()?, &one)?,
             UpstreamCommand::Pull { name, model, json } => {
-                upstream::pull(client()?, &name, model, json)?;
+                upstream::pull(client()?, &name, &model, json)?;
             }
             UpstreamCommand::Rm { name } => services::remove(&client()?, Kind::Upstream, &name)?,
         },
         Command::Notifier(notifier) => match notifier.command {
-            NotifierCommand::Add { service } => notifier::add(&client()?, service)?,
+            NotifierCommand::Add { service } => notifier::add(&client()?, &service)?,
             NotifierCommand::Ls(listed) => services::list(&client()?, Kind::Notifier, listed.json)?,
             NotifierCommand::Show(one) => services::show(&client()?, Kind::Notifier, &one)?,
             NotifierCommand::Test { name } => notifier::test(&client()?, &name)?,

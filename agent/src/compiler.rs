@@ -13,6 +13,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Resource, Rlimit};
@@ -21,7 +22,10 @@ pub use cache::{CompileError, Compiled};
 
 use crate::confine::Walls;
 use crate::host::{World, inspect, precompile};
-use crate::limits::{COMPILE_CPU, COMPILE_MEMORY_BYTES, COMPILED_BYTES, COMPONENT_BYTES};
+use crate::limits::{
+    COMPILE_CPU, COMPILE_CPU_PER_MIB, COMPILE_MEMORY_BYTES, COMPILE_PATIENCE, COMPILED_BYTES,
+    COMPONENT_BYTES,
+};
 
 /// The child: `skep compile --world WORLD IN OUT`. `OUT` must not exist; whoever started it removes it after a failure. Says
 /// what is wrong on standard error.
@@ -65,7 +69,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
         .mode(0o600)
         .open(output)
         .with_context(|| format!("could not write `{}`", output.display()))?;
-    limit_self().context("could not limit this process")?;
+    let bytes = from.metadata().map_or(0, |about| about.len());
+    limit_self(cpu(bytes)).context("could not limit this process")?;
     // Before the first byte is looked at. What this system lacks of them, `skep doctor` tells.
     Walls {
         file_bytes: COMPILED_BYTES,
@@ -122,11 +127,24 @@ fn compile(world: World, from: File, mut to: File) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Processor time that compiling a component of so many bytes may take. What is too large is refused by its size.
+fn cpu(component_bytes: u64) -> Duration {
+    let mib = component_bytes
+        .min(COMPONENT_BYTES as u64)
+        .div_ceil(1 << 20);
+    COMPILE_CPU + COMPILE_CPU_PER_MIB * u32::try_from(mib).unwrap_or(u32::MAX)
+}
+
+/// Wall time for the same, from outside.
+fn patience(component_bytes: u64) -> Duration {
+    cpu(component_bytes) * COMPILE_PATIENCE
+}
+
 /// Bounds this process, so that no component can make it a burden.
-fn limit_self() -> anyhow::Result<()> {
+fn limit_self(cpu: Duration) -> anyhow::Result<()> {
     let limits = [
         (Resource::As, COMPILE_MEMORY_BYTES),
-        (Resource::Cpu, COMPILE_CPU.as_secs()),
+        (Resource::Cpu, cpu.as_secs()),
         (Resource::Fsize, COMPILED_BYTES),
         (Resource::Core, 0),
     ];

@@ -66,7 +66,10 @@ struct Shared {
 }
 
 /// Finds plugins that were added since.
-struct Added(Arc<dyn Fn(&str) -> Option<Plugin> + Send + Sync>);
+struct Added(ByName);
+
+/// Finds a plugin by its name.
+pub type ByName = Arc<dyn Fn(&str) -> Option<Plugin> + Send + Sync>;
 
 impl std::fmt::Debug for Added {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -116,10 +119,10 @@ impl Fleet {
     /// # Errors
     /// See [`LoadError`]. Nothing of the model stays then.
     pub async fn load(&self, spec: ModelSpec) -> Result<ReplicaId, LoadError> {
-        let carried = self.0.plugins.iter();
-        let carried = carried.cloned().find(|plugin| plugin.name == spec.plugin);
+        let mut carried = self.0.plugins.iter();
+        let carried = carried.find(|plugin| plugin.name == spec.plugin);
         let added = || self.0.added.get().and_then(|added| added.0(&spec.plugin));
-        let Some(plugin) = carried.or_else(added) else {
+        let Some(plugin) = carried.cloned().or_else(added) else {
             return Err(LoadError::UnknownPlugin(spec.plugin));
         };
         let (ready, loaded) = oneshot::channel();
@@ -251,7 +254,7 @@ impl Fleet {
     }
 
     /// Says where engine plugins are found that were not there at the start. Counts once.
-    pub fn look_up_plugins(&self, by_name: Arc<dyn Fn(&str) -> Option<Plugin> + Send + Sync>) {
+    pub fn look_up_plugins(&self, by_name: ByName) {
         // Whoever sets it a second time means the same.
         let _ = self.0.added.set(Added(by_name));
     }

@@ -12,6 +12,8 @@ mod compute;
 mod engine;
 mod fault;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod inspect;
 mod load;
 mod log;

@@ -214,11 +214,16 @@ pub const COMPONENT_BYTES: usize = 32 * MIB;
 /// Address space of the compiler: our largest component takes below 1 GiB with two threads.
 pub const COMPILE_MEMORY_BYTES: u64 = 4 << 30;
 
-/// Processor time of the compiler. Our largest component takes seconds.
-pub const COMPILE_CPU: Duration = Duration::from_secs(120);
+/// Processor time of the compiler for any component. Our own take a second for each MB; a small one that takes longer than
+/// this was made to.
+pub const COMPILE_CPU: Duration = Duration::from_secs(10);
 
-/// Wall time of the compiler, also on a busy machine.
-pub const COMPILE_TIMEOUT: Duration = Duration::from_secs(90);
+/// What each MiB of a component adds to that. An interpreter of Python with its library (18 MB) takes under 2 s for each,
+/// and machines may be three times slower.
+pub const COMPILE_CPU_PER_MIB: Duration = Duration::from_secs(6);
+
+/// How much longer the compiler may take by the clock than by the processor: others compute, too.
+pub const COMPILE_PATIENCE: u32 = 3;
 
 /// The largest compiled component: native code is some five times larger.
 pub const COMPILED_BYTES: u64 = 512 << 20;

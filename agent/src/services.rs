@@ -55,6 +55,9 @@ use crate::router::{FIRST_OFFERED, Router};
 #[derive(Clone, Debug)]
 pub struct Services(Arc<Shared>);
 
+/// An upstream, and its own name of a model.
+type Whose = (Arc<Unit>, Arc<str>);
+
 #[derive(Debug)]
 struct Shared {
     fleet: Fleet,
@@ -63,7 +66,7 @@ struct Shared {
     grants: Grants,
     units: Mutex<BTreeMap<(Kind, String), Arc<Unit>>>,
     /// Whose model each number is.
-    numbers: Mutex<HashMap<ReplicaId, (Arc<Unit>, Arc<str>)>>,
+    numbers: Mutex<HashMap<ReplicaId, Whose>>,
     last: AtomicU64,
     changes: watch::Sender<u64>,
     /// Where the agent itself listens.

@@ -21,6 +21,7 @@ mod machine;
 mod models;
 mod peers;
 mod perplexity;
+mod plugins;
 mod report;
 mod restart;
 mod schedule;
@@ -75,12 +76,13 @@ enum Part {
 
 type Beside = fn(&Options, &LlamaCpp, &mut Report) -> Result<()>;
 
-const PARTS: [(&str, Part); 14] = [
+const PARTS: [(&str, Part); 15] = [
     ("start", Part::Either(start::measure, restart::measure)),
     ("idle", Part::Alone(idle::measure)),
     ("host", Part::Alone(host::measure)),
     ("telemetry", Part::Alone(telemetry::measure)),
     ("schedule", Part::Alone(schedule::measure)),
+    ("plugins", Part::InTurns(plugins::measure)),
     ("cluster", Part::Alone(cluster::measure)),
     ("kernels", Part::Alone(kernels::measure)),
     ("models", Part::Either(models::measure, beside::measure)),
@@ -146,6 +148,8 @@ struct Options {
     only: String,
     /// To compute with; one and two in turn where none is given.
     threads: Option<NonZeroU32>,
+    /// Schedulers in other languages, by name.
+    components: Vec<(String, PathBuf)>,
 }
 
 impl Options {
@@ -158,6 +162,7 @@ impl Options {
             pairs: 7,
             only: String::new(),
             threads: None,
+            components: Vec::new(),
         };
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next()? {
@@ -172,6 +177,15 @@ impl Options {
                 Long("threads") => {
                     let threads = parser.value()?.parse();
                     options.threads = Some(threads.context("--threads must be 1 or more")?);
+                }
+                Long("component") => {
+                    let named = parser.value()?.string()?;
+                    let named = named
+                        .split_once('=')
+                        .context("--component takes NAME=PATH")?;
+                    options
+                        .components
+                        .push((named.0.to_owned(), named.1.into()));
                 }
                 Long("quick") => options.effort = Effort::Quick,
                 Value(part) => options.parts.push(part.string()?),

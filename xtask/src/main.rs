@@ -18,6 +18,8 @@ mod kernels;
 mod lavapipe;
 mod plugins;
 mod python;
+mod record;
+mod reference;
 mod server;
 mod setup;
 mod step;
@@ -63,6 +65,8 @@ fn run() -> Result<()> {
         "sim" => sim(&rest(&mut arguments)?),
         "bindgen" => bindgen::run(),
         "kernels" => kernels::run(&rest(&mut arguments)?),
+        "reference" => reference::write(),
+        "record" => record::run(&rest(&mut arguments)?),
         "ci" => ci::run(),
         "tidy" => tidy::run(),
         "help" => {
@@ -106,15 +110,18 @@ cargo xtask VERB
   plugins        build each plugin and print its size, imports and digest
   test [PART]    every test; PART is `rust`, `arm` (the kernels, emulated) or `reference`
   bench [PART]   measure, beside the limits and the peers; PART is one or more of: start, idle, host,
-                 telemetry, schedule, cluster, kernels, models, serving, streams, first, perplexity, gateway;
+                 telemetry, schedule, plugins, cluster, kernels, models, serving, streams, first, perplexity, gateway;
                  --quick for a first look, --json FILE for programs
                  --peer PATH the folder of llama.cpp's programs: then start and models are measured beside
                  them instead, and streams, first and perplexity at all; [--pairs N] turns (7), [--only NAME]
                  of models or types, [--threads N] instead of 1 and 2
+                 plugins: [--component NAME=PATH] a scheduler in another language, beside ours
   cluster [N]    a cluster of N machines (3) on this one, in network namespaces; as root
   crash          the log against kill -9 and power loss: --cycles N of each kind and engine (1000); as root
-  fuzz [SECONDS] each fuzz target for so long (60); with nightly and `cargo fuzz`
+  fuzz [SECONDS] each fuzz target for so long (60); with nightly and `cargo fuzz`; writes tests/hostile/FUZZ.md
   swarm [N]      N generated components (10000) through compiler and linker; writes tests/hostile/RESULTS.md
+  record VERSION  components of the contract as it is now, for tests/compat, once for each version of it
+  reference      write sdk/REFERENCE.md anew from wit/ and the limits; `tidy` says when that is needed
   sim [VERB]     many cores on virtual time; alone it lists its verbs
   ci             format, rules, lints, plugins, tests, documents, licences
   bindgen        write the bindings to AMD's library anew from its header

@@ -20,6 +20,9 @@ pub(crate) fn run() -> Result<()> {
         files::check(path, &text, &mut breaches);
         imports::check_names(path, &text, &mut breaches);
     }
+    if let Err(stale) = crate::reference::check() {
+        breaches.push(format!("{stale:#}"));
+    }
     for breach in &breaches {
         eprintln!("    {breach}");
     }

@@ -7,9 +7,9 @@ use super::{Failure, segment, services};
 use crate::client::Client;
 use crate::services::Kind;
 
-pub(super) fn add(client: &Client, typed: NewService) -> Result<(), Failure> {
-    let wish = services::wish(&typed)?;
-    services::add(client, Kind::Notifier, &typed, wish)
+pub(super) fn add(client: &Client, typed: &NewService) -> Result<(), Failure> {
+    let wish = services::wish(typed)?;
+    services::add(client, Kind::Notifier, typed, wish)
 }
 
 pub(super) fn test(client: &Client, name: &str) -> Result<(), Failure> {

@@ -17,19 +17,19 @@ use crate::wire::{UpstreamModels, UpstreamPull, UpstreamPullEvent};
 
 pub(super) fn add(
     client: &Client,
-    typed: NewService,
+    typed: &NewService,
     models: Vec<String>,
     prefix: bool,
     timeout: Option<u64>,
 ) -> Result<(), Failure> {
-    let wish = services::wish(&typed)?;
+    let wish = services::wish(typed)?;
     let wish = crate::wire::NewService {
         models,
         prefix,
         timeout_s: timeout,
         ..wish
     };
-    services::add(client, Kind::Upstream, &typed, wish)
+    services::add(client, Kind::Upstream, typed, wish)
 }
 
 /// Asks the upstream now.
@@ -64,7 +64,7 @@ pub(super) fn render(found: &UpstreamModels, paint: Paint) -> String {
     table.render(paint)
 }
 
-pub(super) fn pull(client: Client, name: &str, model: String, json: bool) -> Result<(), Failure> {
+pub(super) fn pull(client: Client, name: &str, model: &str, json: bool) -> Result<(), Failure> {
     let interrupts = Interrupts::watch();
     let client = Arc::new(client);
     let path = format!("/api/v1/upstreams/{}/pull", segment(name));
@@ -73,7 +73,7 @@ pub(super) fn pull(client: Client, name: &str, model: String, json: bool) -> Res
         bar.set_draw_target(ProgressDrawTarget::hidden());
     }
     let wish = UpstreamPull {
-        model: model.clone(),
+        model: model.to_owned(),
     };
     for happening in interrupts.ask(&client, Method::POST, &path, Some(wish)) {
         let line = match happening {
@@ -101,7 +101,7 @@ pub(super) fn pull(client: Client, name: &str, model: String, json: bool) -> Res
                 bar.finish_and_clear();
                 if !json {
                     let paint = Paint::for_stdout();
-                    let (model, name) = (printable(&model), printable(name));
+                    let (model, name) = (printable(model), printable(name));
                     say(format!("{} `{model}` to `{name}`", paint.green("pulled")))?;
                 }
                 return Ok(());

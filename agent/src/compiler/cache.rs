@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use super::sealed;
 use crate::host::{InspectError, World, hex, inspect};
-use crate::limits::{CHILD_STDERR_BYTES, COMPILE_CPU, COMPILE_TIMEOUT, COMPILED_FILES};
+use crate::limits::{CHILD_STDERR_BYTES, COMPILED_FILES};
 
 /// Raised when the compiler's settings change, so that older files are not even tried.
 const REVISION: u32 = 2;
@@ -50,10 +50,12 @@ pub enum CompileError {
     Component(#[from] InspectError),
     #[error("could not start the compiler")]
     Start(#[source] io::Error),
-    #[error("the compiler took longer than {} s", COMPILE_TIMEOUT.as_secs())]
-    TooSlow,
-    #[error("the compiler was stopped by signal {signal}: it took more than {} s of processor time or too much memory", COMPILE_CPU.as_secs())]
-    Stopped { signal: i32 },
+    #[error("the compiler took longer than {limit_s} s")]
+    TooSlow { limit_s: u64 },
+    #[error(
+        "the compiler was stopped by signal {signal}: it took more than {limit_s} s of processor time or too much memory"
+    )]
+    Stopped { signal: i32, limit_s: u64 },
     /// What the compiler said.
     #[error("{0}")]
     Refused(String),
@@ -228,14 +230,22 @@ impl Compiled {
             }
             child.wait().await
         };
-        let status = match tokio::time::timeout(COMPILE_TIMEOUT, finish).await {
+        let bytes = std::fs::metadata(input).map_or(0, |about| about.len());
+        let patience = super::patience(bytes);
+        let status = match tokio::time::timeout(patience, finish).await {
             Ok(status) => status.map_err(CompileError::Start)?,
-            Err(_) => return Err(CompileError::TooSlow),
+            Err(_) => {
+                let limit_s = patience.as_secs();
+                return Err(CompileError::TooSlow { limit_s });
+            }
         };
         match (status.success(), status.signal()) {
             (true, _) => Ok(()),
             // The compiler aborts when it gets no memory, and is killed when it takes too long.
-            (false, Some(signal)) => Err(CompileError::Stopped { signal }),
+            (false, Some(signal)) => Err(CompileError::Stopped {
+                signal,
+                limit_s: super::cpu(bytes).as_secs(),
+            }),
             (false, None) => Err(CompileError::Refused(
                 String::from_utf8_lossy(&said).trim().to_owned(),
             )),

@@ -54,12 +54,13 @@ fn standing() -> io::Result<Standing> {
         }
         let _ = send.send(said);
     });
-    let Ok(said) = heard.recv_timeout(PATIENCE) else {
-        child.kill()?;
-        child.wait()?;
-        return Err(io::ErrorKind::TimedOut.into());
-    };
+    let said = heard.recv_timeout(PATIENCE);
+    if said.is_err() {
+        // One that ended meanwhile cannot be killed, and is waited for all the same.
+        let _ = child.kill();
+    }
     let status = child.wait()?;
+    let said = said.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
     if !status.success() {
         return Err(io::Error::other(format!(
             "a process that raises them ended with {status}"

@@ -258,6 +258,12 @@ impl Model {
         }
     }
 
+    /// What native kernels took of the last call.
+    #[must_use]
+    pub fn kernels(&self) -> Duration {
+        self.store.data().clock.kernels()
+    }
+
     fn call<R>(
         &mut self,
         name: &'static str,

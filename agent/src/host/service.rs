@@ -17,6 +17,8 @@ mod call;
 mod clocks;
 mod convert;
 mod exports;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzed;
 mod http;
 mod imports;
 mod meter;

@@ -26,14 +26,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn store(
-        engine: &wasmtime::Engine,
-        device: skep_hw::Device,
-        budget: Budget,
-    ) -> Store<Self> {
+    pub(super) fn new(device: skep_hw::Device, budget: Budget) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
-        let state = Self {
+        Self {
             table,
             caps: Caps::new(ENGINE_MEMORY_BYTES),
             pen: Pen::new(),
@@ -41,8 +37,15 @@ impl State {
             device,
             budget,
             clock: CallClock::default(),
-        };
-        let mut store = Store::new(engine, state);
+        }
+    }
+
+    pub(super) fn store(
+        engine: &wasmtime::Engine,
+        device: skep_hw::Device,
+        budget: Budget,
+    ) -> Store<Self> {
+        let mut store = Store::new(engine, Self::new(device, budget));
         store.limiter(|state| &mut state.caps);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
         store.epoch_deadline_callback(|store| Ok(store.data().clock.on_deadline()));
@@ -72,6 +75,11 @@ impl CallClock {
     /// Time that native kernels took on the call's behalf.
     pub(super) fn add_kernels(&mut self, took: Duration) {
         self.kernels += took;
+    }
+
+    /// All of that.
+    pub(super) fn kernels(&self) -> Duration {
+        self.kernels
     }
 
     fn on_deadline(&self) -> UpdateDeadline {

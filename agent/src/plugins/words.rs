@@ -66,8 +66,18 @@ pub fn limits(world: World) -> Vec<(&'static str, String)> {
     let mut all = vec![
         ("component", bytes(host::COMPONENT_BYTES as u64)),
         ("compiling, memory", bytes(host::COMPILE_MEMORY_BYTES)),
-        ("compiling, processor time", time(host::COMPILE_CPU)),
-        ("compiling, time", time(host::COMPILE_TIMEOUT)),
+        (
+            "compiling, processor time",
+            format!(
+                "{}, and {} for each MiB",
+                time(host::COMPILE_CPU),
+                time(host::COMPILE_CPU_PER_MIB)
+            ),
+        ),
+        (
+            "compiling, time",
+            format!("{} times that", host::COMPILE_PATIENCE),
+        ),
         ("stack", bytes(host::WASM_STACK_BYTES as u64)),
         ("instances", host::INSTANCES.to_string()),
         (

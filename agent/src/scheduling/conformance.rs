@@ -82,18 +82,18 @@ pub(crate) fn run(load: &dyn Fn() -> Result<Scheduler, SchedulerLoadError>) -> (
         })
     });
     attempt("it serves a thousand replicas", &|trial| {
-        trial.tell(Change::Node(node("n1", Health::Healthy)))?;
+        trial.tell(&Change::Node(node("n1", Health::Healthy)))?;
         for id in 0..LARGE {
             let running = u32::try_from(id % 7).unwrap_or_default();
-            trial.tell(Change::Replica(replica(id, "tiny", "n1", running)))?;
+            trial.tell(&Change::Replica(replica(id, "tiny", "n1", running)))?;
         }
         trial.ask("tiny").map(drop)
     });
     attempt("it takes names in any script, empty and long", &|trial| {
         let long = "x".repeat(LONG);
         for (id, name) in (1..).zip(["", "模型 🐝 é\u{202e}\0", &long]) {
-            trial.tell(Change::Node(node(name, Health::Healthy)))?;
-            trial.tell(Change::Replica(replica(id, name, name, 1)))?;
+            trial.tell(&Change::Node(node(name, Health::Healthy)))?;
+            trial.tell(&Change::Replica(replica(id, name, name, 1)))?;
             trial.ask(name)?;
         }
         Ok(())
@@ -103,33 +103,33 @@ pub(crate) fn run(load: &dyn Fn() -> Result<Scheduler, SchedulerLoadError>) -> (
 
 fn every_change(trial: &mut Trial) -> Result<(), String> {
     use ReplicaState::{Draining, Failed, Ready, Starting};
-    trial.tell(Change::NodeGone("never there".into()))?;
-    trial.tell(Change::ReplicaGone(u64::MAX))?;
-    trial.tell(Change::Node(node("n1", Health::Healthy)))?;
+    trial.tell(&Change::NodeGone("never there".into()))?;
+    trial.tell(&Change::ReplicaGone(u64::MAX))?;
+    trial.tell(&Change::Node(node("n1", Health::Healthy)))?;
     for state in [Starting, Ready, Draining, Failed, Ready] {
-        trial.tell(Change::Replica(Replica {
+        trial.tell(&Change::Replica(Replica {
             state,
             ..replica(1, "tiny", "n1", 0)
         }))?;
         trial.ask("tiny")?;
     }
     // A known replica is replaced, with its model.
-    trial.tell(Change::Replica(replica(1, "other", "n1", 0)))?;
+    trial.tell(&Change::Replica(replica(1, "other", "n1", 0)))?;
     trial.ask("tiny")?;
     trial.ask("other")?;
-    trial.tell(Change::ReplicaGone(1))?;
-    trial.tell(Change::NodeGone("n1".into()))?;
+    trial.tell(&Change::ReplicaGone(1))?;
+    trial.tell(&Change::NodeGone("n1".into()))?;
     trial.ask("other").map(drop)
 }
 
 fn lost_node(trial: &mut Trial) -> Result<(), String> {
-    trial.tell(Change::Replica(replica(1, "tiny", "n1", 0)))?;
+    trial.tell(&Change::Replica(replica(1, "tiny", "n1", 0)))?;
     let draining = Node {
         draining: true,
         ..node("n1", Health::Healthy)
     };
     for node in [node("n1", Health::Lost), draining] {
-        trial.tell(Change::Node(node))?;
+        trial.tell(&Change::Node(node))?;
         trial.ask("tiny")?;
     }
     Ok(())
@@ -171,7 +171,7 @@ fn random(trial: &mut Trial, seed: u64) -> Result<Vec<String>, String> {
                 })
             }
         };
-        trial.tell(change)?;
+        trial.tell(&change)?;
         let answer = trial.ask(&format!("m{}", dice.below(3)));
         answers.push(answer.map_err(|fault| format!("cluster {seed}, step {step}: {fault}"))?);
     }
@@ -208,9 +208,9 @@ impl Trial {
             .map_err(|fault| fault.to_string())
     }
 
-    fn tell(&mut self, change: Change) -> Result<(), String> {
-        self.known.take_in(&change);
-        let told = self.scheduler.observe(&change, &self.known);
+    fn tell(&mut self, change: &Change) -> Result<(), String> {
+        self.known.take_in(change);
+        let told = self.scheduler.observe(change, &self.known);
         told.map_err(|fault| fault.to_string())?;
         self.weigh();
         Ok(())

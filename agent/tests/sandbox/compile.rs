@@ -83,6 +83,50 @@ async fn what_is_not_a_plugin_is_refused_with_its_reason() {
             )),
             "gc",
         ),
+        (
+            wat(&format!(
+                "(component (core module (func (param v128 v128 v128) (result v128)
+                    (f32x4.relaxed_madd (local.get 0) (local.get 1) (local.get 2)))) {ENGINE_SHELL})"
+            )),
+            "relaxed SIMD",
+        ),
+        (
+            wat(&format!(
+                "(component (core module (func $f (return_call $f))) {ENGINE_SHELL})"
+            )),
+            "tail calls",
+        ),
+        (
+            wat(&format!(
+                "(component (core module (memory 1 (pagesize 1))) {ENGINE_SHELL})"
+            )),
+            "custom page sizes",
+        ),
+        (
+            wat(&format!(
+                "(component (core module (func (param i64 i64 i64 i64) (result i64 i64)
+                    (i64.add128 (local.get 0) (local.get 1) (local.get 2) (local.get 3)))) {ENGINE_SHELL})"
+            )),
+            "wide arithmetic",
+        ),
+        (
+            wat(&format!(
+                "(component (core module (tag)) {ENGINE_SHELL})"
+            )),
+            "exceptions",
+        ),
+        (
+            wat(&format!(
+                r#"(component
+                    (core module $m (memory (export "m") 1) (func (export "f") (param i32 i32))
+                        (func (export "r") (param i32 i32 i32 i32) (result i32) unreachable))
+                    (core instance $c (instantiate $m))
+                    (func (param "text" string) (canon lift (core func $c "f") string-encoding=utf16
+                        (memory $c "m") (realloc (func $c "r"))))
+                    {ENGINE_SHELL})"#
+            )),
+            "passes text in another encoding than UTF-8",
+        ),
     ];
     for (bytes, cause) in cases {
         let world = if cause.contains("scheduler") {

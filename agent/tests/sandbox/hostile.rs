@@ -152,3 +152,33 @@ async fn what_is_not_a_model_file_is_refused() {
     std::os::unix::fs::symlink(target, &link).unwrap();
     bench.load("linked", "wayward", &link).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trap_in_any_other_call_is_told_and_ends_the_worker_alone() {
+    let bench = Bench::new();
+    let echo = bench.echo("echo").await;
+    let error = bench.wayward("info", "info trap").await.unwrap_err();
+    assert!(error.to_string().contains("trapped in `info`"), "{error}");
+    for place in ["tokenize", "detokenize", "load"] {
+        let id = bench
+            .wayward(place, &format!("{place} trap"))
+            .await
+            .unwrap();
+        let before = bench.status(id).pid;
+        match place {
+            "tokenize" => drop(bench.fleet.tokenize(id, "x".to_owned()).await.unwrap_err()),
+            "detokenize" => drop(bench.fleet.detokenize(id, vec![1]).await.unwrap_err()),
+            // It is asked while a request runs.
+            _ => {
+                let (_, last) = all(bench.fleet.submit(id, work("x", None)).unwrap()).await;
+                assert!(matches!(last, Event::Failed(Error::Lost(_))), "{last:?}");
+            }
+        }
+        bench
+            .until(id, |status| {
+                status.state == ReplicaState::Ready && status.pid != before
+            })
+            .await;
+        bench.check_echo(echo).await;
+    }
+}

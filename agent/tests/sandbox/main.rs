@@ -13,5 +13,6 @@ mod death;
 mod hostile;
 mod many;
 mod moved;
+mod recorded;
 mod scheduler;
 mod schedulers;

@@ -348,7 +348,14 @@ pub(crate) fn work(prompt: &str) -> Work {
 }
 
 async fn compiled(world: World, name: &str) -> PathBuf {
-    let component = std::fs::read(guest(name)).unwrap();
+    // A file of the repository, or a crate in `tests/guests`.
+    let path = match name.strip_suffix(".wasm") {
+        Some(_) => Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../tests")
+            .join(name),
+        None => guest(name),
+    };
+    let component = std::fs::read(path).unwrap();
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     let compiled = Compiled::open(cache, env!("CARGO_BIN_EXE_skep").into()).unwrap();
     compiled.obtain(world, &component).await.unwrap()

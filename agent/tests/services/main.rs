@@ -10,9 +10,11 @@
 
 mod answers;
 mod bench;
+mod boundary;
 mod calls;
 mod hosts;
 mod mail;
+mod recorded;
 mod revoked;
 mod secrets;
 mod servers;

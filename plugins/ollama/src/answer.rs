@@ -81,7 +81,7 @@ impl Answer {
                 "this version of Ollama tells no log probabilities".to_owned(),
             ));
         }
-        let finish = line.done.then(|| match line.done_reason.as_deref() {
+        let finish = line.done.then_some(match line.done_reason.as_deref() {
             Some("length") => Finish::Length,
             _ => Finish::Stop,
         });

@@ -35,7 +35,7 @@ pub enum InFlight {
     Generate(Box<Generate>),
     #[doc(hidden)]
     Embed(Box<Embed>),
-    #[doc(hidden)]
+    /// Its last word was said.
     Over,
 }
 

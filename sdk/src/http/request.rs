@@ -119,9 +119,9 @@ impl Request {
     /// See [`HttpError`].
     pub fn send(self) -> Result<Response, HttpError> {
         let url = Url::parse(&self.url)?;
-        let host = url.authority.clone();
         let options = self.options();
-        let request = self.outgoing(url)?;
+        let request = self.outgoing(&url)?;
+        let host = url.authority;
         let lost = || HttpError::Lost(format!("the request to `{host}` cannot be sent"));
         let of = |code: ErrorCode| HttpError::of(&code, &host);
         let body = request.body().map_err(|()| lost())?;
@@ -153,7 +153,7 @@ impl Request {
         options
     }
 
-    fn outgoing(&self, url: Url) -> Result<OutgoingRequest, HttpError> {
+    fn outgoing(&self, url: &Url) -> Result<OutgoingRequest, HttpError> {
         let headers = Fields::new();
         for (name, value) in &self.headers {
             headers

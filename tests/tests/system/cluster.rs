@@ -185,6 +185,18 @@ fn any_node_serves_what_any_has_and_the_death_of_one_is_not_noticed() {
         .map(|number| format!("{number} bees in {} hives, é 日本:", number * 7))
         .collect();
     let expected = ask_all(&lab.machines[2], "shared", &prompts, 0, || Ok(())).unwrap();
+    // Who believes the first node full sends nothing there.
+    wait_until("the third node hears that these are over", || {
+        ask(&lab.machines[2], "shared", "Quiet", &heard)?;
+        let trace = lab.machines[2].json(&["explain", "last"])?;
+        let ranked = trace["ranked"].as_array().context("no ranking")?;
+        let idle = |seat: &Value| {
+            let why = seat["why"].as_str();
+            why.is_some_and(|why| why.starts_with("0 of "))
+        };
+        Ok(ranked.len() == 2 && ranked.iter().all(idle))
+    })
+    .unwrap();
     let (first, rest) = lab.machines.split_at_mut(1);
     let found = ask_all(&rest[1], "shared", &prompts, 60, || first[0].kill()).unwrap();
     for (prompt, (expected, found)) in prompts.iter().zip(expected.iter().zip(&found)) {

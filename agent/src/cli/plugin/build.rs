@@ -127,7 +127,7 @@ fn cargo(dir: &Path) -> Result<PathBuf, Failure> {
                 .find(|name| name.ends_with(".wasm"))
                 .map(PathBuf::from)
         })
-        .last();
+        .next_back();
     last.ok_or_else(|| {
         Failure::new("cargo made no component").with_hint(Some(
             "Cargo.toml needs `[lib]` with `crate-type = [\"cdylib\"]`",

@@ -37,7 +37,6 @@ pub(super) struct ServiceState {
 /// A secret that was opened: its name alone. Its text is looked up where it is used.
 #[derive(Debug)]
 #[allow(unreachable_pub, reason = "generated code exports it again")]
-#[allow(unreachable_pub, reason = "generated bindings name it")]
 pub struct HeldSecret(pub(super) SecretName);
 
 /// The memory of all calls of a service together.
@@ -52,13 +51,12 @@ pub(super) struct Memory {
 }
 
 impl ServiceState {
-    pub(super) fn store(
-        engine: &Engine,
+    pub(super) fn new(
         egress: Arc<Egress>,
         scope: Arc<Scope>,
         meter: Arc<Meter>,
         pool: Arc<Pool>,
-    ) -> Store<Self> {
+    ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(SERVICE_HANDLES);
         let mut http = WasiHttpCtx::new();
@@ -73,7 +71,7 @@ impl ServiceState {
             .wall_clock(Wall)
             .max_random_size(RANDOM_BYTES)
             .build();
-        let state = Self {
+        Self {
             table,
             wasi,
             http,
@@ -87,8 +85,17 @@ impl ServiceState {
             scope,
             meter,
             words,
-        };
-        let mut store = Store::new(engine, state);
+        }
+    }
+
+    pub(super) fn store(
+        engine: &Engine,
+        egress: Arc<Egress>,
+        scope: Arc<Scope>,
+        meter: Arc<Meter>,
+        pool: Arc<Pool>,
+    ) -> Store<Self> {
+        let mut store = Store::new(engine, Self::new(egress, scope, meter, pool));
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(SERVICE_HOSTCALL_BYTES);
         // Each tick is somebody else's turn, and a look at the deadline.

@@ -308,7 +308,6 @@ fn shown(text: &str) -> String {
         .to_string()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn lost(_: tokio::task::JoinError) -> ShelfError {
     ShelfError::Unhealthy("what looked at it broke off inside the agent".to_owned())
 }

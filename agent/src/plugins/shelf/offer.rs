@@ -162,12 +162,11 @@ impl Offer {
             .wishes
             .iter()
             .any(|wish| !wish.granted && !wish.optional && wish.capability.is_some());
-        let widens = widens
+        widens
             || self
                 .present
                 .as_ref()
-                .is_none_or(|present| present.world_changes || present.signer_changes);
-        widens
+                .is_none_or(|present| present.world_changes || present.signer_changes)
     }
 }
 

@@ -1,6 +1,10 @@
 //! An adapter that does what its prompt says: a script of one command in each line, and what came of it as one event each.
 //!
 //! `start: …` in the first line is done in `start` instead. Its models are what the setting `models` holds: a command, too.
+#![allow(
+    clippy::print_stdout,
+    reason = "standard output is one of the ways out that are tried"
+)]
 
 mod net;
 mod vices;

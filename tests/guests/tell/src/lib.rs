@@ -7,6 +7,7 @@
     missing_debug_implementations,
     unsafe_code,
     clippy::all,
+    clippy::error_impl_error,
     clippy::undocumented_unsafe_blocks,
     reason = "generated from wit/"
 )]

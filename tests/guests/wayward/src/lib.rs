@@ -1,6 +1,6 @@
 //! An engine that misbehaves: its model file holds one line, `WHERE WHAT`, the call in which it goes wrong and how.
 //!
-//! `WHERE` is `open`, `submit`, `step`, `cancel` or `never`. Until then it generates for ever, one word in each step, so
+//! `WHERE` is the name of a call, or `never`. Until then it generates for ever, one word in each step, so
 //! that there is always something under way to be interrupted.
 
 mod vices;
@@ -56,6 +56,7 @@ impl Engine for Wayward {
     }
 
     fn info(&self) -> ModelInfo {
+        let _ = self.go_wrong("info");
         ModelInfo {
             architecture: "wayward".to_owned(),
             name: self.vice.clone(),
@@ -143,6 +144,7 @@ impl Engine for Wayward {
     }
 
     fn load(&self) -> Load {
+        let _ = self.go_wrong("load");
         Load {
             running: self.requests.len() as u32,
             waiting: 0,
@@ -154,10 +156,12 @@ impl Engine for Wayward {
     }
 
     fn tokenize(&self, _: &str) -> Result<Vec<u32>, Error> {
+        self.go_wrong("tokenize")?;
         Err(Error::Unsupported("it has no tokenizer".to_owned()))
     }
 
     fn detokenize(&self, _: &[u32]) -> Result<String, Error> {
+        self.go_wrong("detokenize")?;
         Err(Error::Unsupported("it has no tokenizer".to_owned()))
     }
 }
