@@ -1,4 +1,134 @@
 //! The world `engine`: a model backend.
+//!
+//! An engine is a state machine that the host drives. It opens a model's files once, takes requests with [`Engine::submit`] whenever
+//! there are any, and is asked for a [`Engine::step`] while one of them lives. A step is one batched forward pass over all of them:
+//! who is in the batch, how much of a prompt goes in at once and what is left to wait is the engine's to say. Nothing blocks,
+//! and a request that is cancelled is out of the next step.
+//!
+//! This is a whole one, which says a prompt back, a word in each step:
+//!
+//! ```
+//! use skep_sdk::engine::{
+//!     Abilities, Engine, Error, Event, File, Finish, Gain, Load, ModelInfo, Prompt, Settings, Usage, Work,
+//! };
+//!
+//! struct Echo {
+//!     /// A request, and what is left to say, last word first.
+//!     living: Vec<(u64, Vec<String>)>,
+//! }
+//!
+//! impl Engine for Echo {
+//!     fn open(_: Vec<File>, _: Option<File>, _: Settings) -> Result<Self, Error> {
+//!         Ok(Self { living: Vec::new() })
+//!     }
+//!
+//!     fn info(&self) -> ModelInfo {
+//!         ModelInfo {
+//!             architecture: "echo".into(),
+//!             name: "Echo".into(),
+//!             parameters: 0,
+//!             quantisation: "none".into(),
+//!             vocabulary: 256,
+//!             context_tokens: 4096,
+//!             trained_context_tokens: 4096,
+//!             embedding_width: 0,
+//!             sequences: 64,
+//!             cache_bytes: 0,
+//!             abilities: Abilities::COMPLETE,
+//!         }
+//!     }
+//!
+//!     fn submit(&mut self, request: u64, work: Work) -> Result<(), Error> {
+//!         let Work::Generate(wish) = work else {
+//!             return Err(Error::Unsupported("it makes no embeddings".into()));
+//!         };
+//!         let Prompt::Text(text) = wish.prompt else {
+//!             return Err(Error::Unsupported("it takes plain text alone".into()));
+//!         };
+//!         let words = text.split_inclusive(' ').rev().map(str::to_owned).collect();
+//!         self.living.push((request, words));
+//!         Ok(())
+//!     }
+//!
+//!     fn cancel(&mut self, request: u64) {
+//!         self.living.retain(|(id, _)| *id != request);
+//!     }
+//!
+//!     fn step(&mut self) -> Result<Vec<Event>, Error> {
+//!         let mut events = Vec::new();
+//!         for (request, words) in &mut self.living {
+//!             let word = words.pop().unwrap_or_default();
+//!             let finish = words.is_empty().then_some(Finish::Stop);
+//!             events.push(Event::Gained(Gain {
+//!                 request: *request,
+//!                 choice: 0,
+//!                 text: word,
+//!                 tokens: vec![0],
+//!                 logprobs: Vec::new(),
+//!                 finish,
+//!             }));
+//!             if finish.is_some() {
+//!                 let usage = Usage { prompt_tokens: 0, cached_tokens: 0, completion_tokens: 0 };
+//!                 events.push(Event::Done((*request, usage)));
+//!             }
+//!         }
+//!         self.living.retain(|(_, words)| !words.is_empty());
+//!         Ok(events)
+//!     }
+//!
+//!     fn load(&self) -> Load {
+//!         Load { running: 0, waiting: 0, cache_pages: 0, cache_pages_used: 0, guessed: 0, guesses_kept: 0 }
+//!     }
+//!
+//!     fn tokenize(&self, text: &str) -> Result<Vec<u32>, Error> {
+//!         Ok(text.bytes().map(u32::from).collect())
+//!     }
+//!
+//!     fn detokenize(&self, _: &[u32]) -> Result<String, Error> {
+//!         Err(Error::Unsupported("words are no tokens".into()))
+//!     }
+//! }
+//!
+//! skep_sdk::engine!(Echo);
+//! ```
+//!
+//! # Native speed
+//!
+//! A model's numbers never enter the sandbox. An engine maps weights out of its file by handle, records once what is to be computed,
+//! and the host checks every shape and compiles it ([`compute::Plan::compile`]); a step is then one call with token ids in and the
+//! likeliest candidates out. This is the smallest model that there is, a table of what follows each token:
+//!
+//! ```no_run
+//! use skep_sdk::engine::compute::{
+//!     Batch, Bounds, Dtype, EmbedOp, Index, MatmulOp, Op, Output, OutputWant, Plan, RunSequence, TopWant, Want, Weight,
+//! };
+//! use skep_sdk::engine::{Error, File};
+//!
+//! fn likeliest_after(file: &File, token: u32) -> Result<Option<u32>, Error> {
+//!     let (vocabulary, width) = (256, 64);
+//!     let table = Weight::from_file(file, 0, Dtype::F32, vocabulary, width)?;
+//!     let head = Weight::from_file(file, u64::from(vocabulary * width * 4), Dtype::F32, vocabulary, width)?;
+//!     // An operation names earlier ones, and weights, by their place in the lists.
+//!     let ops = [
+//!         Op::Embed(EmbedOp { table: 0, index: Index::Tokens }),
+//!         Op::Outputs(0),
+//!         Op::Matmul(MatmulOp { x: 1, weight: 1, bias: None }),
+//!     ];
+//!     let bounds = Bounds { tokens: 1, sequences: 1, outputs: 1 };
+//!     let plan = Plan::compile(&ops, &[&table, &head], None, bounds)?;
+//!     let found = plan.run(&Batch {
+//!         tokens: vec![token],
+//!         sequences: vec![RunSequence { tokens: 1, start: 0, pages: Vec::new() }],
+//!         outputs: vec![OutputWant { row: 0, want: Want::Top(TopWant { count: 1, temperature: 1.0 }) }],
+//!     })?;
+//!     Ok(found.into_iter().find_map(|output| match output {
+//!         Output::Top(top) => top.indices.first().copied(),
+//!         Output::Row(_) => None,
+//!     }))
+//! }
+//! ```
+//!
+//! The plugin `llama` in the repository is the one that is used.
 
 use alloc::string::String;
 use alloc::vec::Vec;

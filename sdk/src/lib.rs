@@ -63,10 +63,11 @@
 //! crate-type = ["cdylib"]
 //!
 //! [dependencies]
-//! skep-sdk = "0.1"
+//! skep-sdk = { path = "skep/sdk" }
 //! ```
 //!
-//! and `cargo build --release --target wasm32-wasip2` makes it; `skep plugin new` writes all of this for you.
+//! and `cargo build --release --target wasm32-wasip2` makes it. `skep plugin new` writes all of this for you, this crate in `skep/sdk`
+//! included: it is on no registry.
 //!
 //! # The manifest
 //!
@@ -108,7 +109,7 @@
 //! # Without the standard library
 //!
 //! A scheduler's world imports nothing, not even WASI, so a scheduler that is to be installed is a `#![no_std]` crate with
-//! `skep-sdk = { version = "0.1", default-features = false, features = ["bare"] }`;
+//! `skep-sdk = { path = "skep/sdk", default-features = false, features = ["bare"] }`;
 //! the plugins `spread` and `pack` in the repository are two. In the other worlds the standard library may be used: the parts of
 //! WASI that it asks for are linked, without files, sockets, arguments or environment behind them.
 //!

@@ -2,6 +2,45 @@
 //!
 //! [`Scheduler`] is all that a policy needs. Most policies are no more than an order of what is eligible: for those,
 //! [`Cluster`] keeps what the host tells, says what is eligible and why the rest is not, and ranks by a policy's key.
+//!
+//! This is a whole one. A request goes to the replica with the fewest requests, a model to the device with the most free memory:
+//!
+//! ```
+//! use core::cmp::Reverse;
+//!
+//! use skep_sdk::scheduler::{
+//!     Change, Choice, Cluster, Job, Place, Placement, Refusal, Request, Scheduler, Seat,
+//! };
+//!
+//! #[derive(Default)]
+//! struct Fewest {
+//!     cluster: Cluster,
+//! }
+//!
+//! impl Scheduler for Fewest {
+//!     fn observe(&mut self, change: Change) {
+//!         self.cluster.observe(change);
+//!     }
+//!
+//!     fn place(&mut self, job: Job) -> Result<Placement, Refusal> {
+//!         let key = |place: &Place<'_>| Reverse(place.left_bytes);
+//!         let why = |place: &Place<'_>| format!("{} bytes stay free", place.left_bytes);
+//!         self.cluster.rank_places(&job, key, why, why)
+//!     }
+//!
+//!     fn route(&mut self, request: Request) -> Result<Choice, Refusal> {
+//!         let key = |seat: &Seat<'_>| (seat.replica.running, seat.replica.id);
+//!         let why = |seat: &Seat<'_>| format!("{} running", seat.replica.running);
+//!         self.cluster.rank(&request, key, why, why)
+//!     }
+//! }
+//!
+//! skep_sdk::scheduler!(Fewest);
+//! ```
+//!
+//! The host sends a request to the first of the ranking that takes it. It checks each answer: one that names what does not exist or
+//! cannot serve is nonsense, the built-in rule answers instead, and after three of them the scheduler before takes over. What the
+//! policy says of its choice is what `skep explain` shows.
 
 use core::cell::RefCell;
 use core::marker::PhantomData;

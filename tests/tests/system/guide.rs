@@ -119,7 +119,10 @@ fn missing(chapter: &str) -> Option<&'static str> {
         "Python"
             if !works(
                 "python3",
-                &["-c", "import venv, ensurepip; match 1:\n case _: pass"],
+                &[
+                    "-c",
+                    "import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 10))",
+                ],
             ) =>
         {
             Some("install Python 3.10 with venv")
