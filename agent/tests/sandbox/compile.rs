@@ -75,7 +75,7 @@ async fn what_is_not_a_plugin_is_refused_with_its_reason() {
             wat(&format!(
                 "(component (core module (memory 1) (memory 1)) {ENGINE_SHELL})"
             )),
-            "multiple memories",
+            "more than 1 memory in one module",
         ),
         (
             wat(&format!(

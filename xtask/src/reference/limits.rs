@@ -139,8 +139,10 @@ fn grouped(number: u64) -> String {
     text
 }
 
-const SCHEDULER: [&str; 9] = [
+const SCHEDULER: [&str; 11] = [
     "SCHEDULER_FUEL",
+    "SCHEDULER_FUEL_PER_FACT",
+    "SCHEDULER_FUEL_MAX",
     "SCHEDULER_MEMORY_BYTES",
     "SCHEDULER_START_TIMEOUT",
     "SCHEDULER_FAILURES_MAX",
@@ -202,7 +204,7 @@ const NOTIFIER: [&str; 4] = [
 ];
 
 /// Of every world.
-const COMPONENT: [&str; 12] = [
+const COMPONENT: [&str; 13] = [
     "COMPONENT_BYTES",
     "COMPONENT_FUNCTIONS",
     "COMPONENT_BODY_BYTES",
@@ -210,6 +212,7 @@ const COMPONENT: [&str; 12] = [
     "COMPONENT_INSTANCES",
     "COMPONENT_TABLES",
     "COMPONENT_NESTING",
+    "MODULE_MEMORIES",
     "MEMORIES",
     "TABLES",
     "TABLE_ELEMENTS",
