@@ -33,6 +33,8 @@ pub struct Alerts(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     kept: Mutex<Kept>,
+    /// How long what was raised must be gone until it is told as over.
+    quiet: Duration,
     /// Rung when somebody wants a look now.
     look: Notify,
     started: Instant,
@@ -66,11 +68,12 @@ impl Alerts {
     ///
     /// # Errors
     /// When the file is damaged (it is never replaced), or cannot be read.
-    pub fn open(path: PathBuf) -> Result<Self, ServiceError> {
+    pub fn open(path: PathBuf, quiet: Duration) -> Result<Self, ServiceError> {
         let kept = file::read(&path)?.unwrap_or_default();
         Ok(Self(Arc::new(Inner {
             path,
             kept: Mutex::new(kept),
+            quiet,
             look: Notify::new(),
             started: Instant::now(),
         })))
@@ -145,7 +148,7 @@ impl Alerts {
         let changed = {
             let mut kept = self.kept();
             let before = kept.ledger.clone();
-            let told = kept.ledger.look(now, present);
+            let told = kept.ledger.look(now, self.0.quiet, present);
             let mut changed = kept.ledger != before;
             changed |= kept.outbox.keep(&notifiers);
             for told in &told {
@@ -220,7 +223,10 @@ async fn run(alerts: Alerts, agent: Weak<Agent>) {
         let due = alerts.kept().outbox.next();
         let gone = alerts.kept().ledger.is_waiting();
         let due = due.map(|due| due.saturating_sub(alerts.now()));
-        let wait = [due, gone.then_some(GONE_LOOK)].into_iter().flatten().min();
+        let wait = [due, gone.then_some(GONE_LOOK.min(alerts.0.quiet))]
+            .into_iter()
+            .flatten()
+            .min();
         tokio::select! {
             Some(done) = tried.recv() => alerts.take(done).await,
             () = tokio::time::sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {}

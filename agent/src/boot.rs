@@ -31,7 +31,7 @@ use crate::plugins::{self, Shelf};
 use crate::protocol::Timeouts;
 use crate::router::{Parts, Router};
 use crate::scheduling::{self, Policies, Policy};
-use crate::services::Services;
+use crate::services::{self, Services};
 use crate::telemetry;
 
 mod endpoint;
@@ -135,8 +135,8 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let fleet = Fleet::start_with(fleet, timeouts)?;
     let (policies, awaited) = policies(&fleet, &settings.scheduler.policy).await?;
     let store = plugins::Store::open(&paths.plugins())?;
-    let services = Services::open(&paths, fleet.clone())?;
-    let alerts = Alerts::open(paths.alerts_file())?;
+    let kept = services::Kept::open(&paths)?;
+    let alerts = Alerts::open(paths.alerts_file(), settings.alerts.quiet)?;
 
     let port = Port::bind(&settings.http).await?;
     let url = endpoint::url(&port, &settings.http);
@@ -187,11 +187,14 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     })
     .await?;
 
-    services.start(
-        &router,
-        own_addresses(port.address(), settings.cluster.listen),
-    );
     let shelf = Shelf::start(store, cluster.clone(), fleet.clone(), policies, awaited);
+    let around = services::Around {
+        fleet: fleet.clone(),
+        shelf: shelf.clone(),
+        router: router.clone(),
+        own: own_addresses(port.address(), settings.cluster.listen),
+    };
+    let services = Services::start(kept, around);
 
     let local = Secret::generate()?;
     let endpoint = endpoint::EndpointFile::write(&paths, &url, &local)?;

@@ -141,6 +141,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
             UpstreamCommand::Ls(listed) => services::list(&client()?, Kind::Upstream, listed.json)?,
             UpstreamCommand::Show(one) => services::show(&client()?, Kind::Upstream, &one)?,
             UpstreamCommand::Models(one) => upstream::models(&client()?, &one)?,
+            UpstreamCommand::Find(wish) => upstream::find(&client()?, wish)?,
             UpstreamCommand::Pull { name, model, json } => {
                 upstream::pull(client()?, &name, &model, json)?;
             }
@@ -177,6 +178,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
                 plugin::author(command, client, cache)?;
             }
             PluginCommand::Operator(command) => plugin::act(&client()?, command)?,
+            PluginCommand::Signing(command) => plugin::sign(command)?,
         },
     }
     Ok(ExitCode::SUCCESS)

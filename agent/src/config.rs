@@ -18,8 +18,8 @@ mod settings;
 pub use self::error::ConfigError;
 pub use self::layers::{SECTIONS, load};
 pub use self::settings::{
-    HttpSettings, LogFormat, LogSettings, ModelSettings, NodeSettings, RequestSettings,
-    SchedulerSettings, Settings, StateSettings, TelemetrySettings, TlsFiles,
+    AlertSettings, HttpSettings, LogFormat, LogSettings, ModelSettings, NodeSettings,
+    RequestSettings, SchedulerSettings, Settings, StateSettings, TelemetrySettings, TlsFiles,
 };
 
 /// Everything that can be set; what is `None` has a default, written at [`Settings`].
@@ -34,6 +34,7 @@ pub struct Config {
     pub cluster: ClusterConfig,
     pub state: StateConfig,
     pub telemetry: TelemetryConfig,
+    pub alerts: AlertConfig,
     pub log: LogConfig,
 }
 
@@ -166,6 +167,14 @@ pub struct TelemetryConfig {
     pub interval_ms: Option<u32>,
     /// Where the kernel shows its devices; by default `/sys`. A container may see its host's elsewhere.
     pub sysfs: Option<PathBuf>,
+}
+
+/// `[alerts]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlertConfig {
+    /// How long what was wrong must be gone until it is told as over; what comes back meanwhile was never away.
+    pub quiet_s: Option<u32>,
 }
 
 /// `[log]`

@@ -37,7 +37,7 @@ pub use self::http::{Answer, AnswerBody, FORBIDDEN_HEADERS, Waits};
 pub(crate) use self::mail::MailError;
 pub use self::mail::{Mail, Protection};
 pub use self::resolve::ResolveError;
-pub use self::rights::{Scope, Use};
+pub use self::rights::{Limit, Scope, Use};
 pub use self::secrets::{Redactor, SecretError};
 pub use self::tally::{Tally, Teller};
 pub use self::tls::TlsError;

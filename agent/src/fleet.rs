@@ -8,6 +8,7 @@
 //! task: `submit` appends a frame to the replica's outbox, and `tend` puts events where their
 //! `Exchange` waits. One thread, `spawner`, starts all processes (see there why).
 
+mod added;
 mod backoff;
 mod cries;
 mod error;
@@ -25,7 +26,7 @@ mod wire;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
@@ -39,6 +40,7 @@ pub use faults::DeviceFaults;
 pub use spec::{Component, FleetSettings, ModelSpec, Plugin};
 pub use status::{ReplicaId, ReplicaState, ReplicaStatus};
 
+use self::added::Added;
 use self::replica::Replica;
 use self::spawner::Spawner;
 use crate::compiler::Compiled;
@@ -53,7 +55,7 @@ pub struct Fleet(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     plugins: Vec<Plugin>,
-    added: OnceLock<Added>,
+    added: Added,
     executable: PathBuf,
     compiled: Compiled,
     spawner: Spawner,
@@ -63,18 +65,6 @@ struct Shared {
     stopping: AtomicBool,
     timeouts: Timeouts,
     faults: faults::Faults,
-}
-
-/// Finds plugins that were added since.
-struct Added(ByName);
-
-/// Finds a plugin by its name.
-pub type ByName = Arc<dyn Fn(&str) -> Option<Plugin> + Send + Sync>;
-
-impl std::fmt::Debug for Added {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Added")
-    }
 }
 
 impl Fleet {
@@ -101,7 +91,7 @@ impl Fleet {
         }
         Ok(Self(Arc::new(Shared {
             plugins,
-            added: OnceLock::new(),
+            added: Added::default(),
             compiled: Compiled::open(cache_dir, executable.clone())?,
             executable,
             spawner: Spawner::start().map_err(StartError::Thread)?,
@@ -121,7 +111,7 @@ impl Fleet {
     pub async fn load(&self, spec: ModelSpec) -> Result<ReplicaId, LoadError> {
         let mut carried = self.0.plugins.iter();
         let carried = carried.find(|plugin| plugin.name == spec.plugin);
-        let added = || self.0.added.get().and_then(|added| added.0(&spec.plugin));
+        let added = || self.0.added.find(&spec.plugin);
         let Some(plugin) = carried.cloned().or_else(added) else {
             return Err(LoadError::UnknownPlugin(spec.plugin));
         };
@@ -254,9 +244,13 @@ impl Fleet {
     }
 
     /// Says where engine plugins are found that were not there at the start. Counts once.
-    pub fn look_up_plugins(&self, by_name: ByName) {
-        // Whoever sets it a second time means the same.
-        let _ = self.0.added.set(Added(by_name));
+    pub fn look_up_plugins(&self, by_name: added::Lookup) {
+        self.0.added.look_up(by_name);
+    }
+
+    /// Says who hears of faults of plugins that were added. Counts once.
+    pub fn report_faults(&self, report: added::FaultReport) {
+        self.0.added.report(report);
     }
 
     /// Compiles a plugin, so that it need not be when it is first used.

@@ -38,6 +38,7 @@ pub use self::catalogue::{Catalogue, Damaged, Listing, Model, Removed};
 pub use self::digest::Digest;
 pub use self::error::{CatalogueError, PullError};
 pub use self::format::Format;
+pub(crate) use self::headers::redirect;
 pub use self::name::{ModelName, NameError};
 pub use self::pull::{Cancel, Progress, Pull, Source};
 pub use self::suggest::nearest;

@@ -136,12 +136,6 @@ impl Paths {
         self.state.join("services.json")
     }
 
-    /// What plugins may touch.
-    #[must_use]
-    pub fn grants_file(&self) -> PathBuf {
-        self.state.join("grants.json")
-    }
-
     /// The texts of secrets, a file each.
     #[must_use]
     pub fn secrets(&self) -> PathBuf {

@@ -8,10 +8,12 @@ use crate::host::World;
 pub mod manifest;
 mod shelf;
 pub mod signature;
+pub mod source;
 pub mod words;
 
 pub use self::shelf::{
-    Agreement, Going, Installed, Offer, Present, Shelf, ShelfError, Store, StoreError, Wish,
+    Agreement, Awaited, Doubt, Going, Installed, NoDoubt, Offer, Shelf, ShelfError, Store,
+    StoreError, Wish,
 };
 
 /// A component inside this binary.

@@ -19,17 +19,19 @@ pub use self::cluster::{
     JoinTokens, JoinWish, Joined, Neighbour, Neighbours, NewLabels, NewName, NewToken, NodeState,
 };
 pub use self::plugins::{
-    AddedPlugin, GrantView, GrantsWish, Install, KeptVersion, Limit, PluginDetails, PluginOffer,
-    PluginState, PluginStates, PluginUsage, PluginWish, PresentPlugin, Removal, RollBackWish,
-    RolledBackPlugin, SignatureView, SignerView, SignerWish, Signers,
+    AddedPlugin, Doubt, GrantView, GrantsWish, Install, KeptVersion, Limit, PluginDetails,
+    PluginGrants, PluginOffer, PluginState, PluginStates, PluginUsage, PluginWish, PresentPlugin,
+    Removal, RevokedView, RollBackWish, RolledBackPlugin, SignatureView, SignerView, SignerWish,
+    Signers,
 };
 pub use self::scheduling::{
-    Chosen, Difference, Differences, RolledBack, Scheduler, SchedulerWish, Schedulers, Shadow,
+    AwaitedScheduler, Chosen, Difference, Differences, RolledBack, Scheduler, SchedulerWish,
+    Schedulers, Shadow,
 };
 pub use self::services::{
-    Alert, Alerts, Grant, Grants, NewSecret, NewService, OfferedModel, Secret, Secrets, Service,
-    ServiceUse, Services, UpstreamModel, UpstreamModels, UpstreamPull, UpstreamPullEvent, Waiting,
-    Want, Wants,
+    Alert, Alerts, FindUpstreams, FoundUpstream, FoundUpstreams, NewSecret, NewService,
+    OfferedModel, Secret, Secrets, Service, ServiceUse, Services, UpstreamModel, UpstreamModels,
+    UpstreamPull, UpstreamPullEvent, Waiting, Want, Wants,
 };
 pub use self::top::{Cause, Device, Requests, Top};
 
@@ -176,12 +178,6 @@ pub struct ModelInfo {
     pub cache_bytes: u64,
     /// Of `chat`, `complete`, `embed`.
     pub abilities: Vec<String>,
-}
-
-/// `GET /api/v1/plugins`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Plugins {
-    pub plugins: Vec<Plugin>,
 }
 
 /// A plugin of this agent.

@@ -37,6 +37,13 @@ pub(crate) fn debian(program: &str, package: &str, why: &str) -> Result<()> {
     install(package, why)
 }
 
+/// The same for what some tests can do without: where it cannot be had they say that they were not tried.
+pub(crate) fn if_possible(program: &str, package: &str, why: &str) {
+    if let Err(error) = debian(program, package, why) {
+        eprintln!("    not everything will be tried: {error:#}");
+    }
+}
+
 /// Installs a Debian package, or says how.
 pub(crate) fn install(package: &str, why: &str) -> Result<()> {
     let root = output(Command::new("id").arg("-u")).is_ok_and(|id| id == "0");

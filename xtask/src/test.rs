@@ -51,6 +51,16 @@ fn everything() -> Result<PathBuf> {
 
 fn rust(binary: &Path) -> Result<()> {
     step("clang for components", setup::clang_for_components)?;
+    setup::if_possible(
+        "minisign",
+        "minisign",
+        "comparing signatures with minisign's",
+    );
+    setup::if_possible(
+        "docker-registry",
+        "docker-registry",
+        "fetching plugins from a registry",
+    );
     let mut command = cargo(["test", "--workspace", "--quiet"]);
     command
         .env("SKEP_PLUGINS_DIR", plugins::folder())

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::ids::{KeyId, ReplicaId, RequestId};
 use crate::input::{Arrival, Input, Outcome, Usage};
 use crate::limits::{BUSY_RETRY, LOADING_RETRY};
-use crate::model::{ModelState, ModelView, Models, Need};
+use crate::model::{ModelState, ModelView, Models, Need, unreachable};
 use crate::output::{Change, Output, Refusal};
 use crate::registry::Registry;
 use crate::request::{Counters, Phase, Requests};
@@ -213,7 +213,7 @@ impl Core {
         let full = self.requests.waiting() >= self.settings.queued_max;
         let busy = Refusal::Busy { retry: BUSY_RETRY };
         let ready = match self.models.get(&arrival.model) {
-            None => return Err(Refusal::UnknownModel),
+            None => return Err(unreachable(&arrival.model, &self.registry)),
             Some(view) => view.state == ModelState::Ready,
         };
         if ready {

@@ -122,8 +122,11 @@ pub const PLUGINS_MAX: usize = 64;
 /// Earlier versions of a plugin that are kept to go back to: their components are on every node's disk.
 pub const VERSIONS_KEPT: usize = 4;
 
-/// Things that one plugin may touch: what a person can still judge.
-pub const GRANTS_MAX: usize = 32;
+/// Things that one plugin may touch: thirty services can be made with it, each with a host and a key of its own.
+pub const GRANTS_MAX: usize = 64;
+
+/// Things that somebody agrees to at once: what a person can still judge.
+pub const CONSENT_GRANTS_MAX: usize = 32;
 
 /// Keys whose signatures are believed.
 pub const SIGNERS_MAX: usize = 32;

@@ -200,7 +200,7 @@ impl Models {
     /// What a request for this model needs. Marks the model when it is to be loaded.
     pub(crate) fn need(&mut self, now: Time, model: &str, registry: &Registry) -> Need {
         let Some(view) = self.models.get(model) else {
-            return Need::Refuse(Refusal::UnknownModel);
+            return Need::Refuse(unreachable(model, registry));
         };
         match &view.state {
             ModelState::Ready => return Need::Nothing,
@@ -344,9 +344,10 @@ impl Models {
 }
 
 /// Why a model of which nobody has files is not there: the upstream that answers for it does not, or nobody knows it.
-fn unreachable(model: &str, registry: &Registry) -> Refusal {
+pub(crate) fn unreachable(model: &str, registry: &Registry) -> Refusal {
     let failed = registry
         .of_model(model)
+        .filter(|replica| replica.upstream().is_some())
         .find_map(|replica| match &replica.state {
             ReplicaState::Failed(why) => Some(why.clone()),
             ReplicaState::Starting | ReplicaState::Ready | ReplicaState::Draining => None,

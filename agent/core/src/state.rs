@@ -32,7 +32,7 @@ pub use self::format::{COMMAND_FORMAT, FormatError, STATE_FORMAT};
 pub use self::member::{Member, Removed, Role, Standing};
 pub use self::plugins::{
     Consent, Grant, Plugin, PluginAction, PluginDigest, PluginEvent, PluginRefusal, PluginVersion,
-    Plugins, PreviousVersion, SignedBy, Signer,
+    Plugins, PreviousVersion, Revoked, SignedBy, Signer,
 };
 pub use self::refusal::Refusal;
 pub use self::token::{Token, Use};

@@ -66,7 +66,8 @@ fn device(node: &NodeStatus, device: &DeviceFacts) -> Option<Condition> {
             device.id, node.name
         ),
         text: format!(
-            "{why}. What runs there moves where it can. `skep node` on `{}` shows its readings, and `skep doctor` what to do.",
+            "{} What runs there moves where it can. `skep node` on `{}` shows its readings, and `skep doctor` what to do.",
+            sentence(&why),
             node.name
         ),
         node: Some(node.name.clone()),
@@ -102,7 +103,10 @@ fn model_failed(agent: &Agent, here: &str, model: &str, why: Option<&str>) -> Co
         kind: "model.failed".to_owned(),
         severity: Severity::Warning,
         title: format!("The model `{model}` cannot be used on `{here}`"),
-        text: format!("{why}. `skep logs` tells more, and `skep load {model}` tries again."),
+        text: format!(
+            "{} `skep logs` tells more, and `skep load {model}` tries again.",
+            sentence(why)
+        ),
         node: Some(here.to_owned()),
         facts: facts([("model", model.to_owned()), ("why", why.to_owned())]),
     }
@@ -119,9 +123,9 @@ fn rolled_back(agent: &Agent, here: &str) -> Option<Condition> {
             back.from, back.to
         ),
         text: format!(
-            "{}. Nothing was lost by that. `skep scheduler ls` shows how often it failed, and `skep scheduler use` puts one in \
+            "{} Nothing was lost by that. `skep scheduler ls` shows how often it failed, and `skep scheduler use` puts one in \
              charge.",
-            back.why
+            sentence(&back.why)
         ),
         node: Some(here.to_owned()),
         facts: facts([
@@ -176,9 +180,9 @@ fn service(view: &View, here: &str) -> Option<Condition> {
         (_, Standing::Down(why)) if view.failures >= FAILURES_MIN => why.clone(),
         _ => return None,
     };
-    let (code, what) = match kind {
-        Kind::Upstream => ("upstream.unreachable", "does not answer"),
-        Kind::Notifier => ("notifier.failing", "delivers no alerts"),
+    let (code, what, tries) = match kind {
+        Kind::Upstream => ("upstream.unreachable", "does not answer", "models"),
+        Kind::Notifier => ("notifier.failing", "delivers no alerts", "test"),
     };
     let mut facts = facts([("why", why.clone())]);
     facts.insert(kind.to_string(), name.clone());
@@ -188,11 +192,20 @@ fn service(view: &View, here: &str) -> Option<Condition> {
         severity: Severity::Warning,
         title: format!("The {kind} `{name}` of `{here}` {what}"),
         text: format!(
-            "{why}. `skep {kind} show {name}` tells more, and `skep {kind} test {name}` tries it."
+            "{} `skep {kind} show {name}` tells more, and `skep {kind} {tries} {name}` tries it.",
+            sentence(&why)
         ),
         node: Some(here.to_owned()),
         facts,
     })
+}
+
+/// With an end.
+fn sentence(text: &str) -> String {
+    match text.ends_with(['.', '?', '!']) {
+        true => text.to_owned(),
+        false => format!("{text}."),
+    }
 }
 
 fn facts<const N: usize>(facts: [(&str, String); N]) -> BTreeMap<String, String> {

@@ -4,12 +4,12 @@
 //! more and more rarely. Has no clock; refuses to know where conditions come from and who is told.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    ALERT_MEMORY, ALERT_QUIET, ALERT_QUIET_MAX, ALERT_TEXT_BYTES_MAX, ALERTS_PAST_MAX,
-    ALERTS_RAISED_MAX,
+    ALERT_MEMORY, ALERT_QUIET_MAX, ALERT_TEXT_BYTES_MAX, ALERTS_PAST_MAX, ALERTS_RAISED_MAX,
 };
 use crate::protocol::Severity;
 
@@ -58,8 +58,9 @@ pub(super) struct Told {
 }
 
 impl Ledger {
-    /// Takes in all that is the case at `now` (seconds since 1970), and returns what is to be told.
-    pub(super) fn look(&mut self, now: u64, present: Vec<Condition>) -> Vec<Told> {
+    /// Takes in all that is the case at `now` (seconds since 1970), and returns what is to be told. What is gone for `quiet` is
+    /// over, unless it came back often.
+    pub(super) fn look(&mut self, now: u64, quiet: Duration, present: Vec<Condition>) -> Vec<Told> {
         let mut told = Vec::new();
         let mut seen = BTreeSet::new();
         for condition in present {
@@ -74,7 +75,7 @@ impl Ledger {
             .filter(|(id, _)| !seen.contains(*id))
             .filter_map(|(id, entry)| {
                 let since = *entry.gone_unix_s.get_or_insert(now);
-                (now.saturating_sub(since) >= quiet_s(entry.times)).then(|| id.clone())
+                (now.saturating_sub(since) >= quiet_s(quiet, entry.times)).then(|| id.clone())
             })
             .collect();
         for id in over {
@@ -148,9 +149,9 @@ impl Ledger {
 }
 
 /// How long what came back so often must be gone, in seconds.
-fn quiet_s(times: u32) -> u64 {
-    let doubled = ALERT_QUIET.as_secs().saturating_mul(1 << times.min(16));
-    doubled.min(ALERT_QUIET_MAX.as_secs())
+fn quiet_s(quiet: Duration, times: u32) -> u64 {
+    let doubled = quiet.as_secs().saturating_mul(1 << times.min(16));
+    doubled.min(ALERT_QUIET_MAX.max(quiet).as_secs())
 }
 
 /// Devices, disks and services elsewhere have a word in what is said.
@@ -165,6 +166,8 @@ fn bounded(mut condition: Condition) -> Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const QUIET: Duration = Duration::from_secs(60);
 
     fn lost(id: &str) -> Condition {
         Condition {
@@ -183,7 +186,7 @@ mod tests {
         let mut ledger = Ledger::default();
         for (now, present, expect) in looks {
             let conditions = if *present { vec![lost("x")] } else { vec![] };
-            let told = ledger.look(*now, conditions);
+            let told = ledger.look(*now, QUIET, conditions);
             let found: String = told
                 .iter()
                 .map(|t| if t.resolved { '-' } else { '+' })
@@ -246,24 +249,24 @@ mod tests {
         let mut ledger = Ledger::default();
         let mut condition = lost("x");
         condition.severity = Severity::Warning;
-        assert_eq!(ledger.look(0, vec![condition]).len(), 1);
-        assert_eq!(ledger.look(1, vec![lost("x")]).len(), 1);
-        assert_eq!(ledger.look(2, vec![lost("x"), lost("x")]).len(), 0);
+        assert_eq!(ledger.look(0, QUIET, vec![condition]).len(), 1);
+        assert_eq!(ledger.look(1, QUIET, vec![lost("x")]).len(), 1);
+        assert_eq!(ledger.look(2, QUIET, vec![lost("x"), lost("x")]).len(), 0);
     }
 
     #[test]
     fn everything_is_bounded() {
         let mut ledger = Ledger::default();
         let many = |from: usize| (from..from + 2_000).map(|n| lost(&n.to_string())).collect();
-        assert_eq!(ledger.look(0, many(0)).len(), ALERTS_RAISED_MAX);
-        ledger.look(1, Vec::new());
-        ledger.look(5_000, Vec::new());
+        assert_eq!(ledger.look(0, QUIET, many(0)).len(), ALERTS_RAISED_MAX);
+        ledger.look(1, QUIET, Vec::new());
+        ledger.look(5_000, QUIET, Vec::new());
         assert!(ledger.raised().is_empty());
         assert_eq!(ledger.past().len(), ALERTS_PAST_MAX);
         let mut long = lost("y");
         long.text = "é".repeat(ALERT_TEXT_BYTES_MAX);
         long.title = "a\nb\u{1b}".into();
-        let told = ledger.look(6_000, vec![long]);
+        let told = ledger.look(6_000, QUIET, vec![long]);
         assert!(told[0].condition.text.len() <= ALERT_TEXT_BYTES_MAX);
         assert!(!told[0].condition.title.contains(['\n', '\u{1b}']));
     }

@@ -85,12 +85,9 @@ impl Outbox {
             return false;
         };
         queue.under_way = false;
-        let (why, last) = match result {
-            Ok(()) => (None, true),
-            Err(error) => {
-                let last = is_final(&error);
-                (Some(error.to_string()), last)
-            }
+        let (why, last, asked) = match result {
+            Ok(()) => (None, true, Duration::ZERO),
+            Err(error) => (Some(error.to_string()), is_final(&error), asked_for(&error)),
         };
         if last {
             queue.waiting.pop_front();
@@ -100,7 +97,7 @@ impl Outbox {
         } else {
             let doubled = DELIVERY_RETRY.saturating_mul(1 << queue.failures.min(16));
             queue.failures = queue.failures.saturating_add(1);
-            queue.due = now + doubled.min(DELIVERY_RETRY_MAX);
+            queue.due = now + doubled.max(asked).min(DELIVERY_RETRY_MAX);
         }
         queue.why = why;
         last
@@ -121,6 +118,16 @@ fn is_final(error: &Error) -> bool {
             | Error::Denied(_)
             | Error::Malformed(_)
     )
+}
+
+/// How long the service wants to be left alone.
+fn asked_for(error: &Error) -> Duration {
+    match error {
+        Error::Limited { retry_after_s, .. } => {
+            Duration::from_secs(retry_after_s.unwrap_or(0).into())
+        }
+        _ => Duration::ZERO,
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +177,22 @@ mod tests {
         assert_eq!(ids(&outbox.due(at(106))), ["1"]);
         assert!(outbox.tried(at(106), "a", Ok(())));
         assert_eq!(ids(&outbox.due(at(107))), ["2"]);
+    }
+
+    #[test]
+    fn a_service_that_asks_for_a_pause_gets_it() {
+        let mut outbox = Outbox::default();
+        outbox.add("a", alert(1));
+        outbox.due(at(0));
+        let limited = |seconds| Error::Limited {
+            message: "slow down".into(),
+            retry_after_s: Some(seconds),
+        };
+        assert!(!outbox.tried(at(0), "a", Err(limited(90))));
+        assert_eq!(outbox.next(), Some(at(90)));
+        outbox.due(at(90));
+        outbox.tried(at(90), "a", Err(limited(u32::MAX)));
+        assert_eq!(outbox.next(), Some(at(90) + DELIVERY_RETRY_MAX));
     }
 
     #[test]

@@ -19,12 +19,14 @@ pub(super) use self::cluster::{
 };
 use self::cluster::{JOIN_HELP, NODE_HELP, TOKEN_HELP};
 use self::helps::*;
-pub(super) use self::plugin::{OperatorCommand, Plugin, PluginCommand, Taken};
-use self::services::{NOTIFIER_HELP, SECRET_HELP, UPSTREAM_HELP};
+pub(super) use self::plugin::{
+    OperatorCommand, Plugin, PluginCommand, SigningCommand, Terms, TrustCommand,
+};
 pub(super) use self::services::{
-    NewService, Notifier, NotifierCommand, Secret, SecretCommand, Service, Upstream,
+    Find, NewService, Notifier, NotifierCommand, Secret, SecretCommand, Service, Upstream,
     UpstreamCommand,
 };
+use self::services::{NOTIFIER_HELP, SECRET_HELP, UPSTREAM_HELP};
 
 /// One private AI cluster from one binary.
 #[derive(Debug, Parser)]

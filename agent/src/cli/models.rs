@@ -27,7 +27,7 @@ pub(super) fn list(client: &Client, json: bool) -> Result<(), Failure> {
 }
 
 pub(super) fn render(models: &Models, paint: Paint, ago: impl Fn(u64) -> String) -> String {
-    if models.models.is_empty() {
+    if models.models.is_empty() && models.offered.is_empty() {
         return "no models here yet; `skep pull ADDRESS` brings one".to_owned();
     }
     let mut table = Table::new(["NAME", ">SIZE", "STATE", "ADDED", "DIGEST", "FROM"]);
@@ -47,6 +47,20 @@ pub(super) fn render(models: &Models, paint: Paint, ago: impl Fn(u64) -> String)
             ago(model.added_unix_s).into(),
             Cell::new(digest.chars().take(12).collect::<String>(), Hue::Faint),
             Cell::new(model.source.as_str(), Hue::Faint),
+        ]);
+    }
+    for offered in &models.offered {
+        let nothing = || Cell::new("-", Hue::Faint);
+        table.row([
+            Cell::new(offered.name.as_str(), Hue::Strong),
+            nothing(),
+            Cell::new(offered.state.as_str(), Hue::of_state(&offered.state)),
+            nothing(),
+            nothing(),
+            Cell::new(
+                format!("upstream {} of {}", offered.upstream, offered.node),
+                Hue::Faint,
+            ),
         ]);
     }
     table.render(paint)

@@ -1,25 +1,27 @@
-//! `skep plugin`: what each plugin is for, what it asks for, and where it runs.
-
-mod operate;
+//! `skep plugin`: making, signing, adding and looking after plugins.
 
 use std::path::PathBuf;
 
-pub(super) use self::operate::act;
-
-use super::figures;
-use super::table::{Cell, Hue, Table};
-use super::terminal::{Paint, say};
-use super::{Failure, print_json};
-use crate::cli::arguments::AuthorCommand;
+use super::Failure;
+use crate::cli::arguments::{AuthorCommand, SigningCommand};
 use crate::client::Client;
-use crate::wire::Plugins;
 
 mod bench;
 mod build;
 mod component;
+mod consent;
 mod dev;
 mod new;
+mod operate;
+mod person;
+mod show;
+mod signing;
 mod test;
+mod trust;
+
+pub(super) use self::operate::act;
+#[cfg(test)]
+pub(super) use self::{consent::told, show::details, show::list, trust::render as signers};
 
 /// What authors type; only `dev` needs an agent.
 pub(super) fn author(
@@ -36,34 +38,9 @@ pub(super) fn author(
     }
 }
 
-pub(super) fn list(client: &Client, json: bool) -> Result<(), Failure> {
-    let plugins: Plugins = client.get("/api/v1/plugins")?;
-    if json {
-        return print_json(&plugins);
-    }
-    Ok(say(render(&plugins, Paint::for_stdout()))?)
-}
-
-pub(super) fn render(plugins: &Plugins, paint: Paint) -> String {
-    if plugins.plugins.is_empty() {
-        return "this binary holds no plugins; `cargo xtask build` makes one that does".to_owned();
-    }
-    let mut table = Table::new(["NAME", "WORLD", ">SIZE", "RUNS IN", "DIGEST", "ASKS FOR"]);
-    for plugin in &plugins.plugins {
-        let digest = plugin
-            .digest
-            .strip_prefix("sha256:")
-            .unwrap_or(&plugin.digest);
-        table.row([
-            Cell::new(plugin.name.as_str(), Hue::Strong),
-            plugin.world.as_str().into(),
-            figures::size(plugin.bytes).into(),
-            plugin.runs_in.as_str().into(),
-            Cell::new(digest.chars().take(12).collect::<String>(), Hue::Faint),
-            imports(&plugin.imports).into(),
-        ]);
-    }
-    table.render(paint)
+/// What needs keys and no agent.
+pub(super) fn sign(command: SigningCommand) -> Result<(), Failure> {
+    signing::act(command)
 }
 
 /// What a plugin asks for, in short: our own interfaces by name, and HTTP. The rest of WASI is linked empty, so that

@@ -90,6 +90,12 @@ pub(super) fn render(schedulers: &Schedulers, paint: Paint) -> String {
 /// What an operator should know beside the table.
 pub(super) fn notes(schedulers: &Schedulers, ago: impl Fn(u64) -> String) -> Vec<String> {
     let mut notes = Vec::new();
+    if let Some(awaited) = &schedulers.awaited {
+        notes.push(format!(
+            "`scheduler.policy` in the configuration names `{}`, and another decides in its place: {}",
+            awaited.name, awaited.why
+        ));
+    }
     if let Some(back) = &schedulers.rolled_back {
         notes.push(format!(
             "{}, `{}` was replaced by `{}` since it failed too often: {}",

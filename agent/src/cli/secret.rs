@@ -5,6 +5,7 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read, Write as _};
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use skep_core::capability::SecretName;
 use zeroize::Zeroizing;
 
 use super::figures;
@@ -16,8 +17,11 @@ use crate::limits::SECRET_BYTES_MAX;
 use crate::wire::{NewSecret, Secrets};
 
 pub(super) fn set(client: &Client, name: &str) -> Result<(), Failure> {
+    // Before anything is typed.
+    name.parse::<SecretName>()
+        .map_err(|error| Failure::usage(error.to_string()))?;
     let text = if io::stdin().is_terminal() {
-        ask(name)?
+        ask(&format!("the text of `{}`", printable(name)))?
     } else {
         read(io::stdin().lock())?
     };
@@ -66,9 +70,9 @@ pub(super) fn remove(client: &Client, name: &str) -> Result<(), Failure> {
 }
 
 /// Asks on the terminal, which shows nothing of it.
-fn ask(name: &str) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn ask(what: &str) -> Result<Zeroizing<String>, Failure> {
     let mut terminal = io::stderr().lock();
-    write!(terminal, "the text of `{}` (not shown): ", printable(name))?;
+    write!(terminal, "{what} (not shown): ")?;
     terminal.flush()?;
     let silent = Silent::begin()?;
     let mut text = Zeroizing::new(String::new());

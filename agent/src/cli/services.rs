@@ -27,6 +27,7 @@ pub(super) fn wish(typed: &arguments::NewService) -> Result<NewService, Failure>
         plugin: typed.plugin.clone(),
         settings,
         grant: typed.grant.clone(),
+        by: std::env::var("USER").ok(),
         ..NewService::default()
     })
 }
@@ -96,19 +97,39 @@ pub(super) fn render(
             "there are no {kind}s; `skep {kind} add NAME --plugin PLUGIN` makes one (plugins: {plugins})"
         );
     }
+    let answered = |one: &Service| {
+        let at = one.answered_unix_s;
+        at.map_or_else(|| Cell::new("never", Hue::Faint), |at| ago(at).into())
+    };
+    let first = |one: &Service| {
+        [
+            Cell::new(one.name.as_str(), Hue::Strong),
+            one.plugin.as_str().into(),
+            Cell::new(standing(one), hue(one)),
+        ]
+    };
+    let why = |one: &Service| one.why.clone().unwrap_or_default().into();
+    if kind == Kind::Notifier {
+        let mut table = Table::new(["NAME", "PLUGIN", "STATE", "DELIVERED", "WHY"]);
+        for one in &services.services {
+            let [name, plugin, state] = first(one);
+            table.row([name, plugin, state, answered(one), why(one)]);
+        }
+        return table.render(paint);
+    }
     let mut table = Table::new([
         "NAME", "PLUGIN", "STATE", ">MODELS", ">RUNNING", "ANSWERED", "WHY",
     ]);
     for one in &services.services {
+        let [name, plugin, state] = first(one);
         table.row([
-            Cell::new(one.name.as_str(), Hue::Strong),
-            one.plugin.as_str().into(),
-            Cell::new(standing(one), hue(one)),
+            name,
+            plugin,
+            state,
             one.offers.to_string().into(),
             one.requests.to_string().into(),
-            one.answered_unix_s
-                .map_or_else(|| Cell::new("never", Hue::Faint), |at| ago(at).into()),
-            one.why.clone().unwrap_or_default().into(),
+            answered(one),
+            why(one),
         ]);
     }
     table.render(paint)
@@ -136,16 +157,16 @@ pub(super) fn sheet(one: &Service, paint: Paint, ago: impl Fn(u64) -> String) ->
         lines.push(format!("  answered  {}", ago(at)));
     }
     for (name, value) in &one.settings {
-        lines.push(format!("  {}  {}", printable(name), printable(value)));
+        lines.push(format!("  {:<9} {}", printable(name), printable(value)));
     }
     for want in &one.wants {
         let mark = match (want.granted, want.optional) {
-            (true, _) => paint.green("granted"),
+            (true, _) => paint.green("granted  "),
             (false, true) => paint.dim("not granted, and not needed"),
             (false, false) => paint.red("not granted"),
         };
         let (capability, reason) = (printable(&want.capability), printable(&want.reason));
-        lines.push(format!("  {mark}  {capability}: {reason}"));
+        lines.push(format!("  {mark} {capability}: {reason}"));
     }
     let used = &one.used;
     lines.push(format!(

@@ -8,6 +8,7 @@ use std::path::Path;
 use clap::CommandFactory as _;
 use skep_hw::telemetry::{Cpu, Disk, Host, HostMemory, Snapshot};
 
+mod plugins;
 mod scheduling;
 
 use super::arguments::Arguments;
@@ -68,7 +69,19 @@ fn what_is_typed_is_understood() {
         "skep rm tiny -f",
         "skep keys new laptop --json",
         "skep logs -f -n 5",
-        "skep plugin ls",
+        "skep plugin ls --json",
+        "skep plugin show lab --json",
+        "skep plugin add lab.wasm --yes --grant http:a.example --grant secret:b --accept unsigned",
+        "skep plugin add oci://ghcr.io/a/b:1 --sha256 00 --signature b.minisig",
+        "skep plugin update lab",
+        "skep plugin update lab https://a.example/lab.wasm",
+        "skep plugin rollback lab --to 1.0.0",
+        "skep plugin remove lab --force",
+        "skep plugin trust RWQ --name ada",
+        "skep plugin trust ls --json",
+        "skep plugin trust remove ada",
+        "skep plugin keygen ada --no-password",
+        "skep plugin sign lab.wasm --key ada.key",
         "skep scheduler ls --json",
         "skep scheduler use ./my.wasm",
         "skep scheduler shadow off",
@@ -113,6 +126,10 @@ fn what_is_typed_is_understood() {
         "skep token",
         "skep token new --role king",
         "skep token new --ttl soon",
+        "skep plugin add",
+        "skep plugin trust",
+        "skep plugin sign lab.wasm",
+        "skep plugin revoke lab",
         "skep join",
         "skep node drain",
         "skep node label attic",
@@ -148,10 +165,6 @@ fn listings_are_tables() {
         keys: vec![key(1, "first", None), key(2, "laptop", Some(1))],
     };
     check("keys", &keys::render(&keys, Paint::none(), ago));
-    let plugins = wire::Plugins {
-        plugins: vec![plugin()],
-    };
-    check("plugins", &plugin::render(&plugins, Paint::none()));
 }
 
 #[test]
@@ -310,21 +323,5 @@ fn unwell() -> wire::Replica {
         cache_pages: 0,
         why: Some("its worker was killed".to_owned()),
         ..replica("big", "restarting")
-    }
-}
-
-fn plugin() -> wire::Plugin {
-    wire::Plugin {
-        name: "llama".to_owned(),
-        world: "engine".to_owned(),
-        imports: vec![
-            "skep:plugin/compute@0.1.0".to_owned(),
-            "skep:plugin/log@0.1.0".to_owned(),
-            "skep:plugin/types@0.1.0".to_owned(),
-            "wasi:io/error@0.2.12".to_owned(),
-        ],
-        bytes: 1_234_567,
-        digest: format!("sha256:{}", "ab".repeat(32)),
-        runs_in: "worker".to_owned(),
     }
 }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ureq::http::Method;
 
-use super::arguments::{NewService, Service};
+use super::arguments::{Find, NewService, Service};
 use super::events::{Happening, Interrupts};
 use super::table::{Cell, Hue, Table};
 use super::terminal::{Paint, printable, say};
 use super::waiting::Waiting;
 use super::{Exit, Failure, figures, print_json, segment, services};
 use crate::client::Client;
-use crate::services::Kind;
-use crate::wire::{UpstreamModels, UpstreamPull, UpstreamPullEvent};
+use crate::services::{Kind, OLLAMA_PORTS, OPENAI_PORTS};
+use crate::wire::{FindUpstreams, FoundUpstreams, UpstreamModels, UpstreamPull, UpstreamPullEvent};
 
 pub(super) fn add(
     client: &Client,
@@ -62,6 +62,69 @@ pub(super) fn render(found: &UpstreamModels, paint: Paint) -> String {
         ]);
     }
     table.render(paint)
+}
+
+/// Model servers that could become upstreams.
+pub(super) fn find(client: &Client, wish: Find) -> Result<(), Failure> {
+    let waiting = Waiting::begin("looking around");
+    let hosts = FindUpstreams { hosts: wish.hosts };
+    let found: Result<FoundUpstreams, _> = client.post("/api/v1/upstreams/-/find", &hosts);
+    drop(waiting);
+    let found = found?;
+    if wish.json {
+        return print_json(&found);
+    }
+    say(finds(&found, &hosts.hosts, Paint::for_stdout()))?;
+    Ok(())
+}
+
+pub(super) fn finds(found: &FoundUpstreams, hosts: &[String], paint: Paint) -> String {
+    if found.found.is_empty() {
+        let others = found.nodes.iter().chain(hosts).map(|name| printable(name));
+        let others: String = others.map(|name| format!(", `{name}`")).collect();
+        let (first, last) = (OLLAMA_PORTS.start(), OLLAMA_PORTS.end());
+        return format!(
+            "no model server answers on this machine{others} (ports {first} to {last} and {}); \
+             `skep upstream find HOST:PORT` looks elsewhere",
+            OPENAI_PORTS.map(|port| port.to_string()).join(", ")
+        );
+    }
+    let mut table = Table::new(["ADDRESS", "PLUGIN", ">MODELS", "SOME", "USED AS"]);
+    for one in &found.found {
+        let some: Vec<&str> = one.models.iter().take(3).map(String::as_str).collect();
+        let some = match one.wants_key {
+            true => Cell::new("it wants a key", Hue::Doubtful),
+            false => Cell::new(some.join(", "), Hue::Faint),
+        };
+        table.row([
+            Cell::new(one.base_url.as_str(), Hue::Strong),
+            one.plugin.as_str().into(),
+            one.models.len().to_string().into(),
+            some,
+            one.upstream.clone().unwrap_or_default().into(),
+        ]);
+    }
+    let mut parts = vec![table.render(paint)];
+    let commands: Vec<&String> = found
+        .found
+        .iter()
+        .filter_map(|one| one.command.as_ref())
+        .collect();
+    if !commands.is_empty() {
+        parts.push(format!(
+            "\nto use {}:",
+            if commands.len() == 1 { "it" } else { "them" }
+        ));
+    }
+    for command in commands {
+        parts.push(format!("  {}", printable(command)));
+    }
+    if found.found.iter().any(|one| one.wants_key) {
+        parts.push(
+            "first keep its key: `skep secret set NAME`, with the name behind `key=`".to_owned(),
+        );
+    }
+    parts.join("\n")
 }
 
 pub(super) fn pull(client: Client, name: &str, model: &str, json: bool) -> Result<(), Failure> {

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::{Config, ConfigError, Override, Source};
 
 /// The tables of the file; `SKEP_<SECTION>_<KEY>` in the environment overrides a key of one.
-pub const SECTIONS: [&str; 9] = [
+pub const SECTIONS: [&str; 10] = [
     "node",
     "http",
     "requests",
@@ -18,6 +18,7 @@ pub const SECTIONS: [&str; 9] = [
     "cluster",
     "state",
     "telemetry",
+    "alerts",
     "log",
 ];
 

@@ -34,6 +34,7 @@ pub struct Settings {
     pub cluster: ClusterSettings,
     pub state: StateSettings,
     pub telemetry: TelemetrySettings,
+    pub alerts: AlertSettings,
     pub log: LogSettings,
 }
 
@@ -82,6 +83,12 @@ pub struct TelemetrySettings {
 }
 
 #[derive(Clone, Debug)]
+pub struct AlertSettings {
+    /// How long what was wrong must be gone until it is told as over.
+    pub quiet: Duration,
+}
+
+#[derive(Clone, Debug)]
 pub struct LogSettings {
     pub filter: String,
     pub format: LogFormat,
@@ -119,6 +126,16 @@ impl TryFrom<Config> for Settings {
                     3_600_000,
                 )?)),
                 sysfs: config.telemetry.sysfs,
+            },
+            alerts: AlertSettings {
+                // What comes and goes within a minute is one matter.
+                quiet: Duration::from_secs(u64::from(ranged(
+                    "alerts.quiet_s",
+                    config.alerts.quiet_s,
+                    60,
+                    1,
+                    3_600,
+                )?)),
             },
             log: log(config.log)?,
         })
@@ -414,6 +431,7 @@ mod tests {
         );
         check("[models]\ndrafts = { one = \"one\" }", &["models.drafts"]);
         check("[telemetry]\ninterval_ms = 5", &["1000"]);
+        check("[alerts]\nquiet_s = 0", &["alerts.quiet_s", "1 to"]);
         check(
             "[state]\nengine = \"rocks\"",
             &["state.engine", "`rocks`", "`redb`"],

@@ -4,7 +4,7 @@ use super::{Report, Severity, port};
 use crate::client::{Client, ClientError};
 use crate::config::{self, Settings, Source};
 use crate::paths::Paths;
-use crate::wire::{Models, Node, Replicas, Version};
+use crate::wire::{Models, Node, Replicas, Schedulers, Version};
 
 /// What a running agent told.
 #[derive(Debug, Default)]
@@ -22,6 +22,7 @@ pub(super) fn look(report: &mut Report, paths: &Paths, client: &Client) -> Seen 
         Ok(node) => {
             report.well(format!("the agent answers at {url}"));
             same_version(report, client);
+            scheduler(report, client);
             Seen {
                 node: Some(node),
                 models: client.get("/api/v1/models").ok(),
@@ -119,6 +120,23 @@ fn same_version(report: &mut Report, client: &Client) {
             commit(&own)
         ));
         finding.mend("stop the agent with Ctrl-C and start it again with `skep up`");
+    }
+}
+
+fn scheduler(report: &mut Report, client: &Client) {
+    let Ok(found) = client.get::<Schedulers>("/api/v1/scheduler") else {
+        return;
+    };
+    if let Some(awaited) = found.awaited {
+        let title = format!(
+            "`scheduler.policy` names `{}`, and another scheduler decides in its place",
+            awaited.name
+        );
+        let finding = report.find(Severity::Warning, "scheduler_absent", title);
+        finding.seen(awaited.why).mend(format!(
+            "skep plugin add FILE   (the plugin `{}`), or name another in the configuration",
+            awaited.name
+        ));
     }
 }
 

@@ -122,6 +122,7 @@ impl Egress {
             .await
             .map_err(|_| EgressError::Silence)?
             .map_err(failed)?;
+        scope.answered(answer.status(), answer.headers());
         let between = self.silence.min(waits.between.unwrap_or(Duration::MAX));
         let held = (of_call, of_service, driver);
         Ok(answer.map(|body| AnswerBody::new(body, between, held)))

@@ -5,12 +5,14 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
+use hyper::http::{HeaderMap, StatusCode, header};
 use skep_core::capability::{Capability, Host, Place, SecretName};
 use tokio::sync::Semaphore;
 
 use super::secrets::StandIns;
-use crate::limits::{REQUESTS_OUT_IN_CALL, REQUESTS_OUT_OF_CALL};
+use crate::limits::{REQUESTS_OUT_IN_CALL, REQUESTS_OUT_OF_CALL, RETRY_AFTER_MAX_S};
 use crate::protocol::Rights;
 
 /// Which kind of grant a connection needs.
@@ -30,12 +32,20 @@ pub enum Use {
     Secret(SecretName),
 }
 
+/// The last answer said that there were too many requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// After how many seconds it wants the next, if it says so.
+    pub retry_after_s: Option<u32>,
+}
+
 /// One call: what it has used, and what belongs to it alone.
 #[derive(Debug)]
 pub struct Scope {
     uses: Mutex<BTreeSet<Use>>,
     pub(super) stand_ins: Mutex<StandIns>,
     requests: AtomicU32,
+    limited: Mutex<Option<Limit>>,
     pub(super) in_flight: Arc<Semaphore>,
 }
 
@@ -45,6 +55,7 @@ impl Default for Scope {
             uses: Mutex::default(),
             stand_ins: Mutex::default(),
             requests: AtomicU32::new(0),
+            limited: Mutex::default(),
             in_flight: Arc::new(Semaphore::new(REQUESTS_OUT_OF_CALL)),
         }
     }
@@ -62,6 +73,19 @@ impl Scope {
 
     pub(super) fn uses(&self, used: Use) {
         held(&self.uses).insert(used);
+    }
+
+    /// Whether the last answer said that there were too many requests. A plugin's own words have no place for that.
+    #[must_use]
+    pub fn limit(&self) -> Option<Limit> {
+        *held(&self.limited)
+    }
+
+    pub(super) fn answered(&self, status: StatusCode, headers: &HeaderMap) {
+        let limit = (status == StatusCode::TOO_MANY_REQUESTS).then(|| Limit {
+            retry_after_s: retry_after(headers, SystemTime::now()),
+        });
+        *held(&self.limited) = limit;
     }
 
     /// Counts a request; false when there were too many.
@@ -97,6 +121,23 @@ impl fmt::Display for Use {
     }
 }
 
+/// In seconds from now; it may be said as a time of the day, too.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<u32> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = match text.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let until = httpdate::parse_http_date(text).ok()?;
+            until.duration_since(now).unwrap_or_default().as_secs()
+        }
+    };
+    Some(
+        u32::try_from(seconds)
+            .unwrap_or(u32::MAX)
+            .min(RETRY_AFTER_MAX_S),
+    )
+}
+
 /// The grants that cover a host by its name.
 pub(super) fn covering<'a>(
     rights: &'a Rights,
@@ -129,4 +170,44 @@ pub(super) fn may_use(rights: &Rights, name: &SecretName) -> bool {
 /// A lock whose holder never panics.
 pub(super) fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_what_the_last_answer_said() {
+        let scope = Scope::default();
+        let mut headers = HeaderMap::new();
+        scope.answered(StatusCode::TOO_MANY_REQUESTS, &headers);
+        let unsaid = Limit {
+            retry_after_s: None,
+        };
+        assert_eq!(scope.limit(), Some(unsaid));
+        headers.insert(header::RETRY_AFTER, "37".parse().unwrap());
+        scope.answered(StatusCode::TOO_MANY_REQUESTS, &headers);
+        assert_eq!(scope.limit().unwrap().retry_after_s, Some(37));
+        scope.answered(StatusCode::OK, &headers);
+        assert_eq!(scope.limit(), None);
+    }
+
+    #[test]
+    fn when_to_come_back_is_read_in_both_ways_and_bounded() {
+        let now = httpdate::parse_http_date("Fri, 01 Jan 2027 00:00:00 GMT").unwrap();
+        for (said, expect) in [
+            ("0", Some(0)),
+            (" 12 ", Some(12)),
+            ("99999999999999999999", None),
+            ("4294967296", Some(RETRY_AFTER_MAX_S)),
+            ("Fri, 01 Jan 2027 00:01:30 GMT", Some(90)),
+            ("Thu, 31 Dec 2026 23:59:00 GMT", Some(0)),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, said.parse().unwrap());
+            assert_eq!(retry_after(&headers, now), expect, "{said}");
+        }
+    }
 }

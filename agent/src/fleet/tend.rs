@@ -16,6 +16,7 @@ use super::error::LoadError;
 use super::handshake::{NotOpened, Worker, opening};
 use super::link::{Parted, serve};
 use super::replica::Replica;
+use super::spec::Plugin;
 use super::status::ReplicaState;
 use super::wire::Wire;
 use crate::host::World;
@@ -34,6 +35,7 @@ pub(super) async fn tend(
         orders,
         first: Some(ready),
         started: false,
+        plugin: replica.plugin.clone(),
     };
     let error = tending.run().await;
     let waiting = tending.first.take();
@@ -54,6 +56,8 @@ struct Tending<'a> {
     first: Option<oneshot::Sender<Result<(), LoadError>>>,
     /// Whether a worker was started before.
     started: bool,
+    /// The version that its worker runs.
+    plugin: Plugin,
 }
 
 /// How a life ended.
@@ -146,6 +150,7 @@ impl Tending<'_> {
                 return End::Left;
             }
             Parted::Ending(Ending::Fault(why)) => {
+                self.shared.added.fault(&self.plugin, &why);
                 wire.lose(&format!("the worker of `{model}` ended: {why}"));
                 worker.epitaph().await;
                 why
@@ -231,7 +236,10 @@ impl Tending<'_> {
                     return Ok((worker, wire));
                 }
                 Err(NotOpened::Refused(error)) => return Err(LoadError::Refused { model, error }),
-                Err(NotOpened::Died(why)) => return Err(died(why)),
+                Err(NotOpened::Died(why)) => {
+                    self.shared.added.fault(&self.plugin, &why);
+                    return Err(died(why));
+                }
                 Err(NotOpened::Device(why)) => return Err(died(self.blame_device(&why))),
                 Err(NotOpened::Stale) if fresh => {
                     return Err(died(
@@ -248,8 +256,9 @@ impl Tending<'_> {
         }
     }
 
-    async fn compile(&self) -> Result<PathBuf, LoadError> {
-        let plugin = &self.replica.plugin;
+    async fn compile(&mut self) -> Result<PathBuf, LoadError> {
+        self.plugin = self.shared.added.current(&self.replica.plugin);
+        let plugin = &self.plugin;
         let failed = |why: String| LoadError::Compile {
             plugin: plugin.name.clone(),
             why,

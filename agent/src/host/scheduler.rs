@@ -68,10 +68,12 @@ struct Running {
 
 /// What the last call took, and what it might have taken.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
-    pub(crate) fuel: u64,
-    pub(crate) fuel_limit: u64,
-    pub(crate) memory_bytes: usize,
+pub struct Taken {
+    /// Units of work.
+    pub fuel: u64,
+    pub fuel_limit: u64,
+    /// All that its instance holds.
+    pub memory_bytes: usize,
 }
 
 impl std::fmt::Debug for Scheduler {
@@ -121,7 +123,7 @@ impl Scheduler {
     }
 
     /// What the last call took; none after a fault and before the first call.
-    pub(crate) fn taken(&self) -> Option<Taken> {
+    pub fn taken(&self) -> Option<Taken> {
         let running = self.running.as_ref()?;
         let left = running.store.get_fuel().ok()?;
         Some(Taken {

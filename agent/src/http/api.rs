@@ -7,7 +7,6 @@ mod alerts;
 mod body;
 mod burn_in;
 mod cluster;
-mod grants;
 mod keys;
 mod lines;
 mod logs;
@@ -86,8 +85,7 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/secrets", get(secrets::list))
         .route("/secrets/{name}", put(secrets::set).delete(secrets::remove))
         .route("/alerts", get(alerts::list))
-        .route("/grants", get(grants::list).post(grants::grant))
-        .route("/grants/revoke", post(grants::revoke))
+        .route("/upstreams/-/find", post(upstreams::find))
         .route("/upstreams/{name}/models", get(upstreams::models))
         .route("/upstreams/{name}/test", post(upstreams::test))
         .route("/upstreams/{name}/pull", post(upstreams::pull))

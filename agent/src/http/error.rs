@@ -158,6 +158,15 @@ impl From<protocol::Error> for ApiError {
                 Self::new(StatusCode::GATEWAY_TIMEOUT, Kind::ServerError, message)
                     .with_code("upstream_timeout")
             }
+            Error::Limited {
+                message,
+                retry_after_s,
+            } => {
+                let mut error =
+                    Self::new(StatusCode::TOO_MANY_REQUESTS, Kind::RateLimitError, message);
+                error.retry = Some(Duration::from_secs(retry_after_s.unwrap_or(1).into()));
+                error.with_code("rate_limit_exceeded")
+            }
         }
     }
 }

@@ -131,3 +131,6 @@ pub const MAIL_REPLY_BYTES: usize = 16 * KIB;
 
 /// How long a mail server may take for one answer. RFC 5321 says five minutes; nobody waits for that.
 pub const MAIL_REPLY_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The longest pause that a service elsewhere can ask clients for: a day, as where a quota is of one.
+pub const RETRY_AFTER_MAX_S: u32 = 24 * 60 * 60;

@@ -45,3 +45,24 @@ pub const TRAPS_WINDOW: Duration = Duration::from_mins(10);
 
 /// Plugins whose traps are counted.
 pub const TRAPPING_MAX: usize = 128;
+
+/// How long a connection to whoever offers a component may take, TLS included.
+pub const FETCH_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long whoever offers a component may say nothing.
+pub const FETCH_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long it may take in all: the largest component over a slow line.
+pub const FETCH_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Redirects that are followed: registries and mirrors need two or three.
+pub const FETCH_REDIRECTS_MAX: usize = 5;
+
+/// Bytes of a manifest in a registry: what registries accept at most; those of components have some 600.
+pub const OCI_MANIFEST_BYTES: usize = 4 << 20;
+
+/// Bytes of a registry's answer with a token: some have several KiB of claims.
+pub const OCI_TOKEN_BYTES: usize = 64 * KIB;
+
+/// Bytes of the file in which `docker login` keeps passwords.
+pub const DOCKER_CONFIG_BYTES: usize = 1 << 20;

@@ -20,6 +20,9 @@ pub const SERVICE_REQUESTS_MAX: usize = super::SERVICE_CALLS_MAX;
 /// How long a service without anything to do stays: starting one takes some ten milliseconds, and it holds some 20 MiB.
 pub const SERVICE_IDLE: Duration = Duration::from_mins(1);
 
+/// How long calls under way hold up a plugin's new version: what takes longer ends with an error.
+pub const PLUGIN_CHANGE_WAIT: Duration = Duration::from_secs(30);
+
 /// The longest silence of an upstream between two events where the operator says nothing else: models that think at
 /// length say nothing for minutes.
 pub const SERVICE_SILENCE: Duration = Duration::from_mins(5);
@@ -51,16 +54,26 @@ pub const OFFERS_RETRY_MAX: Duration = Duration::from_mins(1);
 /// News of one pull that wait for their reader; what does not fit is progress, of which the next tells more.
 pub const PULL_NEWS_MAX: usize = 32;
 
+/// Hosts that are looked at for model servers in one go, the cluster's nodes among them.
+pub const FIND_HOSTS_MAX: usize = 64;
+
+/// Ports that are tried at the same time.
+pub const FIND_AT_ONCE: usize = 32;
+
+/// Until a connection to a server nearby stands.
+pub const FIND_CONNECT: Duration = Duration::from_millis(500);
+
+/// How long one may take with an answer: some list models from a disk.
+pub const FIND_ANSWER: Duration = Duration::from_secs(3);
+
+/// Bytes of such an answer: thousands of models.
+pub const FIND_BYTES_MAX: u64 = 4 << 20;
+
 /// Secrets of one node: several for each service.
 pub const SECRETS_MAX: usize = 256;
 
 /// Bytes of one: tokens with claims have some 4 KiB.
 pub const SECRET_BYTES_MAX: usize = 8 << 10;
-
-/// Plugins with grants, and grants of each.
-pub const GRANTED_PLUGINS_MAX: usize = 256;
-/// Grants of one plugin.
-pub const GRANTS_MAX: usize = 64;
 
 /// Alerts that are raised at once. What is over that is in the log, and raised when there is room.
 pub const ALERTS_RAISED_MAX: usize = 1_024;
@@ -71,10 +84,7 @@ pub const ALERTS_PAST_MAX: usize = 256;
 /// Alerts that wait for one notifier. Who was away for so many reads `skep alerts`.
 pub const ALERTS_WAITING_MAX: usize = 256;
 
-/// How long what was raised must be gone until it is told as over: what comes back meanwhile was never away.
-pub const ALERT_QUIET: Duration = Duration::from_mins(1);
-
-/// The most that this doubles to for what comes back time and again.
+/// The most that `alerts.quiet_s` doubles to for what comes back time and again.
 pub const ALERT_QUIET_MAX: Duration = Duration::from_mins(32);
 
 /// Within so long after its end what comes back counts as coming back.

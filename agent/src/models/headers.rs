@@ -31,14 +31,18 @@ impl ContentRange {
 /// Where a redirect leads: on to `http` or `https`, and never from the second to the first.
 pub(super) fn follow(from: &Uri, headers: &HeaderMap) -> Result<Uri, PullError> {
     let location = text(headers, header::LOCATION).unwrap_or_default();
-    let refused = || {
+    redirect(from, location).ok_or_else(|| {
         let shown = location
             .chars()
             .take(200)
             .flat_map(char::escape_debug)
             .collect();
         PullError::RedirectTarget(shown)
-    };
+    })
+}
+
+/// Where `location` leads from there; none where it must not be followed, as in [`follow`].
+pub(crate) fn redirect(from: &Uri, location: &str) -> Option<Uri> {
     let scheme = from.scheme_str().unwrap_or_default();
     let authority = from.authority().map_or("", |authority| authority.as_str());
     let place = location.split('#').next().unwrap_or_default();
@@ -49,7 +53,7 @@ pub(super) fn follow(from: &Uri, headers: &HeaderMap) -> Result<Uri, PullError> 
     } else if place.starts_with('/') {
         format!("{scheme}://{authority}{place}")
     } else if place.is_empty() {
-        return Err(refused());
+        return None;
     } else {
         let folder = from
             .path()
@@ -57,13 +61,11 @@ pub(super) fn follow(from: &Uri, headers: &HeaderMap) -> Result<Uri, PullError> 
             .map_or("", |(folder, _)| folder);
         format!("{scheme}://{authority}{folder}/{place}")
     };
-    let to: Uri = absolute.parse().map_err(|_| refused())?;
+    let to: Uri = absolute.parse().ok()?;
     let known = matches!(to.scheme_str(), Some("http" | "https"));
     let downgrade = scheme == "https" && to.scheme_str() == Some("http");
-    if !known || downgrade || to.host().is_none_or(str::is_empty) {
-        return Err(refused());
-    }
-    Ok(to)
+    let nowhere = to.host().is_none_or(str::is_empty);
+    (known && !downgrade && !nowhere).then_some(to)
 }
 
 /// What may stand in `If-Range`: a strong tag, else the time of change (RFC 9110, 13.1.5).

@@ -22,15 +22,19 @@ use crate::host::{World, inspect};
 use crate::scheduling::Policies;
 
 mod consent;
+mod doubt;
 mod error;
+mod follow;
 mod offer;
 mod store;
 mod traps;
 mod upkeep;
 
 pub use self::consent::{Agreement, Going};
+pub use self::doubt::{Doubt, NoDoubt};
 pub use self::error::ShelfError;
-pub use self::offer::{Offer, Present, Wish};
+pub use self::follow::Awaited;
+pub use self::offer::{Offer, Wish};
 pub use self::store::{Store, StoreError};
 
 use self::offer::Offers;
@@ -51,6 +55,8 @@ pub struct Installed {
     /// Its bytes; checked whenever they are read.
     pub component: Component,
     pub manifest: Arc<Manifest>,
+    /// The interfaces that it imports.
+    pub imports: Arc<[String]>,
     /// What it may touch.
     pub grants: BTreeSet<Capability>,
     /// It came with this binary.
@@ -60,13 +66,20 @@ pub struct Installed {
 /// Tells who uses a plugin, in words that fit after `it is used by`.
 type User = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
+/// What was found out of a component that is here.
+#[derive(Clone, Debug)]
+struct Learned {
+    manifest: Arc<Manifest>,
+    imports: Arc<[String]>,
+}
+
 struct Inner {
     store: Store,
     cluster: Cluster,
     fleet: Fleet,
     policies: Policies,
     /// Of components that were found good here.
-    manifests: Mutex<BTreeMap<PluginDigest, Arc<Manifest>>>,
+    learned: Mutex<BTreeMap<PluginDigest, Learned>>,
     changed: watch::Sender<u64>,
     offers: Mutex<Offers>,
     traps: Mutex<Traps>,
@@ -75,7 +88,7 @@ struct Inner {
     /// Somebody has to look again.
     stirred: Arc<Notify>,
     /// The scheduler that is to be in charge once it can be had.
-    awaited: Mutex<Option<String>>,
+    awaited: Mutex<Option<Awaited>>,
     users: Mutex<Vec<User>>,
 }
 
@@ -95,13 +108,13 @@ impl Shelf {
             cluster,
             fleet,
             policies,
-            manifests: Mutex::default(),
+            learned: Mutex::default(),
             changed: watch::Sender::new(0),
             offers: Mutex::default(),
             traps: Mutex::default(),
             failed: Mutex::default(),
             stirred: Arc::default(),
-            awaited: Mutex::new(awaited),
+            awaited: Mutex::new(awaited.map(Awaited::new)),
             users: Mutex::default(),
         }));
         let weak = Arc::downgrade(&shelf.0);
@@ -118,6 +131,16 @@ impl Shelf {
             let found = Self(weak.upgrade()?).find(name)?;
             (found.world == World::Engine).then(|| found.for_fleet())
         }));
+        let weak = Arc::downgrade(&shelf.0);
+        shelf
+            .0
+            .fleet
+            .report_faults(Arc::new(move |name, digest, why| {
+                if let Some(inner) = weak.upgrade() {
+                    Self(inner).trapped(name, digest, why);
+                }
+            }));
+        tokio::spawn(upkeep::pass_on(Arc::downgrade(&shelf.0)));
         tokio::spawn(upkeep::upkeep(Arc::downgrade(&shelf.0)));
         shelf
     }
@@ -127,7 +150,12 @@ impl Shelf {
     pub fn find(&self, name: &str) -> Option<Installed> {
         let view = self.0.cluster.view();
         let plugins = view.plugins();
-        let grants = || plugins.grants(name).map(|(what, _)| what.clone()).collect();
+        // What an earlier or later version asks for was not granted to this one.
+        let grants = |manifest: &Manifest| {
+            let held = plugins.grants(name).map(|(what, _)| what.clone());
+            held.filter(|what| consent::reason_for(manifest, what).is_some())
+                .collect()
+        };
         if let Some(carried) = carried()
             .iter()
             .find(|carried| carried.embedded.name == name)
@@ -139,20 +167,22 @@ impl Shelf {
                 world: carried.world,
                 component: Component::Embedded(carried.embedded.bytes),
                 manifest: carried.manifest.clone(),
-                grants: grants(),
+                imports: carried.imports.clone(),
+                grants: grants(&carried.manifest),
                 carried: true,
             });
         }
         let current = &plugins.plugin(name)?.current;
-        let manifest = lock(&self.0.manifests).get(&current.digest).cloned()?;
+        let Learned { manifest, imports } = lock(&self.0.learned).get(&current.digest).cloned()?;
         Some(Installed {
             name: name.to_owned(),
             version: current.version.clone(),
             digest: current.digest,
             world: current.world.parse().ok()?,
             component: self.component(current.digest),
+            grants: grants(&manifest),
             manifest,
-            grants: grants(),
+            imports,
             carried: false,
         })
     }
@@ -261,6 +291,7 @@ pub(super) struct Carried {
     pub(super) digest: PluginDigest,
     pub(super) world: World,
     pub(super) manifest: Arc<Manifest>,
+    pub(super) imports: Arc<[String]>,
 }
 
 /// The plugins of this binary.
@@ -271,7 +302,8 @@ pub(super) fn carried() -> &'static [Carried] {
 
 /// What it is; none for what is no plugin, which `skep version` shows as one without a world.
 fn look_at(embedded: &'static Embedded) -> Option<Carried> {
-    let world = inspect(embedded.bytes).ok()?.world?;
+    let inspection = inspect(embedded.bytes).ok()?;
+    let world = inspection.world?;
     let manifest = extract(embedded.bytes).unwrap_or_else(|_| Manifest {
         name: embedded.name.to_owned(),
         version: semver::Version::parse(crate::version::VERSION)
@@ -290,6 +322,7 @@ fn look_at(embedded: &'static Embedded) -> Option<Carried> {
         digest: embedded.sha256.parse().ok()?,
         world,
         manifest: Arc::new(manifest),
+        imports: inspection.imports.into(),
     })
 }
 

@@ -36,6 +36,13 @@ pub enum Error {
     /// A service elsewhere took too long. Retrying may help.
     #[error("{0}")]
     TimedOut(String),
+    /// A service elsewhere has had too many requests for now.
+    #[error("{message}")]
+    Limited {
+        message: String,
+        /// After how many seconds it wants to be asked again, if it says so.
+        retry_after_s: Option<u32>,
+    },
 }
 
 /// A refused request, and which of its fields is to blame.

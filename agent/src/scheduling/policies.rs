@@ -84,6 +84,8 @@ pub struct Overview {
     pub rolled_back: Option<RolledBack>,
     pub rollbacks: u64,
     pub shadow: Option<ShadowOverview>,
+    /// Units of work that the last call of the active one took, and its memory in bytes.
+    pub taken: Option<(u64, usize)>,
 }
 
 impl Policies {
@@ -174,6 +176,24 @@ impl Policies {
         inner.rolled_back = None;
     }
 
+    /// Forgets plugins that are gone, except one in charge: neither in shadow nor to go back to.
+    pub fn forget(&self, gone: &dyn Fn(&str) -> bool) {
+        let mut inner = self.inner();
+        let is_gone =
+            |source: &Source| matches!(source, Source::Installed { name, .. } if gone(name));
+        if inner
+            .previous
+            .as_ref()
+            .is_some_and(|policy| is_gone(&policy.source))
+        {
+            inner.previous = None;
+        }
+        let shadow = inner.shadow.as_ref().map(|shadow| shadow.overview().source);
+        if shadow.as_ref().is_some_and(is_gone) {
+            inner.shadow = None;
+        }
+    }
+
     /// Lets a policy hear and answer everything beside the active one, or none.
     ///
     /// # Errors
@@ -259,6 +279,7 @@ impl Policies {
             rolled_back: inner.rolled_back.clone(),
             rollbacks: inner.rollbacks,
             shadow,
+            taken: inner.active.taken(),
         }
     }
 

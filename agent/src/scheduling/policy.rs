@@ -55,6 +55,12 @@ impl Policy {
         tried
     }
 
+    /// Units of work that its last call took, and its instance's memory in bytes.
+    pub(super) fn taken(&self) -> Option<(u64, usize)> {
+        let taken = self.scheduler.as_ref()?.taken()?;
+        Some((taken.fuel, taken.memory_bytes))
+    }
+
     /// Gives up what it holds until it is asked again.
     pub(super) fn rest(&mut self) {
         if let Some(scheduler) = &mut self.scheduler {

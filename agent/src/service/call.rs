@@ -103,7 +103,7 @@ impl Call {
         }
         let word = match done {
             Ok(word) => word,
-            Err(CallError::Refused(error)) => self.last_word.failed(error),
+            Err(CallError::Refused(error)) => self.last_word.failed(self.named(error)),
             Err(CallError::Fault(fault)) => {
                 let fault = fault.to_string();
                 self.say(FromService::Fault(fault.clone())).await;
@@ -120,6 +120,10 @@ impl Call {
         let mut exchange = self.plugin.start(scope, model, self.id, work).await?;
         while let Some(event) = exchange.next().await? {
             let last = event.is_last();
+            let event = match event {
+                Event::Failed(error) => Event::Failed(self.named(error)),
+                event => event,
+            };
             let said = FromService::Events(vec![Tagged {
                 request: self.id,
                 event,
@@ -140,6 +144,17 @@ impl Call {
             self.say(FromService::Progress { call, progress }).await;
         }
         Ok(self.done())
+    }
+
+    /// A refusal with what the plugin heard last and has no word for.
+    fn named(&self, error: Error) -> Error {
+        match (error, self.scope.limit()) {
+            (Error::Exhausted(message), Some(limit)) => Error::Limited {
+                message,
+                retry_after_s: limit.retry_after_s,
+            },
+            (error, _) => error,
+        }
     }
 
     fn done(&self) -> FromService {

@@ -33,6 +33,13 @@ impl Blame {
             // What the client asked, and what it can do something about.
             Error::Invalid(_) | Error::TooLong(_) | Error::Unsupported(_) => error,
             Error::Exhausted(why) => Error::Exhausted(format!("{who}: {why}")),
+            Error::Limited {
+                message,
+                retry_after_s,
+            } => Error::Limited {
+                message: format!("{who}: {message}"),
+                retry_after_s,
+            },
             Error::Denied(why) => Error::Upstream(format!("{who}: {why}; {}", self.remedy())),
             Error::Malformed(why) | Error::Other(why) | Error::Upstream(why) => {
                 Error::Upstream(format!("{who}: {why}"))

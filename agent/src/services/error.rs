@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use skep_core::capability::{Capability, SecretName};
 
 use super::Kind;
+use crate::plugins::ShelfError;
 use crate::protocol::Error;
 
 /// What went wrong with a service. What was configured before still is.
@@ -22,16 +23,21 @@ pub enum ServiceError {
         max = crate::limits::SERVICES_MAX
     )]
     Full,
-    #[error("there is no plugin named `{0}`")]
+    #[error("there is no plugin named `{0}` on this node")]
     UnknownPlugin(String),
-    #[error("the plugin `{plugin}` cannot be used: {why}")]
-    Plugin { plugin: String, why: String },
-    #[error("`{plugin}` is a plugin of the world `{world}`, and a {wanted} was asked for")]
+    #[error("`{plugin}` is a plugin of the world `{world}`, and one of `{wanted}` was asked for")]
     World {
         plugin: String,
         world: String,
         wanted: Kind,
     },
+    #[error("`{0}` is no host: give `HOST` or `HOST:PORT`, as `10.0.0.7` or `hive2:8000`")]
+    Host(String),
+    #[error(
+        "more than {} hosts would be looked at; name fewer",
+        crate::limits::FIND_HOSTS_MAX
+    )]
+    TooManyHosts,
     #[error("`{plugin}` has no setting `{name}`; it has {}", listed(known))]
     UnknownSetting {
         plugin: String,
@@ -62,11 +68,9 @@ pub enum ServiceError {
     },
     #[error("`{0}` is not wanted by this plugin as it is set, so it is not granted here")]
     NotWanted(Capability),
-    #[error("`{plugin}` has not been granted `{capability}`")]
-    NotHeld {
-        plugin: String,
-        capability: Capability,
-    },
+    /// The cluster did not decide on the grants.
+    #[error(transparent)]
+    Consent(#[from] Box<ShelfError>),
     #[error("there is no secret named `{}`", .0.as_str())]
     UnknownSecret(SecretName),
     #[error("a secret has 1 to {max} bytes and no control characters", max = crate::limits::SECRET_BYTES_MAX)]

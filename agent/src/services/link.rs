@@ -5,16 +5,17 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use skep_core::capability::Capability;
+use skep_core::state::PluginDigest;
 use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::sync::watch;
 use zeroize::Zeroize as _;
 
-use super::Shared;
 use super::Wanted;
 use super::child::{Child, write_line};
+use super::shared::Shared;
 use super::tend::told;
 use super::unit::Unit;
-use crate::limits::{READ_BYTES, SERVICE_IDLE};
+use crate::limits::{PLUGIN_CHANGE_WAIT, READ_BYTES, SERVICE_IDLE};
 use crate::protocol::{FromService, Rights, ToService, encode};
 
 /// Why a socket is not served any more.
@@ -26,23 +27,39 @@ pub(super) enum Parted {
     Told,
     /// It may not do any more what it needs to.
     Revoked(Vec<Capability>),
+    /// Its plugin has another version now, or is gone.
+    Replaced,
     /// Its own last word.
     Ending(String),
     /// It closed the socket, or broke it.
     Closed(String),
 }
 
-/// Serves the socket until it is over. `rights` are what it was told; `wanted` is what it wants.
+/// What a process was started with.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) plugin: PluginDigest,
+    pub(super) wanted: Vec<Wanted>,
+    pub(super) rights: Rights,
+}
+
+/// Serves the socket until it is over.
 pub(super) async fn serve(
     shared: &Shared,
     unit: &Unit,
     child: &mut Child,
-    wanted: &[Wanted],
-    rights: Rights,
+    begun: Begun,
     ending: &mut watch::Receiver<bool>,
 ) -> Parted {
-    let (mut grants, mut secrets) = (shared.grants.changes(), shared.secrets.changes());
+    let Begun {
+        plugin,
+        wanted,
+        rights,
+    } = begun;
+    let (mut plugins, mut secrets) = (shared.shelf.watch(), shared.secrets.changes());
     let mut link = Link {
+        shared,
+        plugin,
         unit,
         writing: Vec::new(),
         written: 0,
@@ -50,11 +67,17 @@ pub(super) async fn serve(
     };
     let mut known = rights;
     let mut quiet_since = Instant::now();
+    let mut outdated_since = None;
     // What changed while the process started.
-    let mut check_rights = true;
+    let mut look = true;
     loop {
-        if std::mem::take(&mut check_rights) {
-            match shared.rights(&unit.service, wanted) {
+        if std::mem::take(&mut look) {
+            let current = shared.shelf.find(&unit.service.plugin);
+            match current {
+                Some(current) if current.digest == plugin => outdated_since = None,
+                _ => drop(outdated_since.get_or_insert_with(Instant::now)),
+            }
+            match shared.rights(&unit.service, &wanted) {
                 Err(missing) => return Parted::Revoked(missing),
                 Ok(rights) if rights != known => {
                     known = rights.clone();
@@ -73,6 +96,11 @@ pub(super) async fn serve(
         }
         let silence = unit.service.silence();
         let now = Instant::now();
+        if let Some(since) = outdated_since
+            && (!unit.mailbox.is_busy() || now - since >= PLUGIN_CHANGE_WAIT)
+        {
+            return Parted::Replaced;
+        }
         let wait = if unit.mailbox.is_busy() {
             quiet_since = now;
             unit.mailbox.end_silent(now, silence);
@@ -96,8 +124,8 @@ pub(super) async fn serve(
             () = unit.mailbox.written.notified() => {}
             () = tokio::time::sleep(wait) => {}
             // The senders live as long as the agent.
-            _ = grants.changed() => check_rights = true,
-            _ = secrets.changed() => check_rights = true,
+            _ = plugins.changed() => look = true,
+            _ = secrets.changed() => look = true,
             () = told(ending) => return Parted::Told,
         }
     }
@@ -113,6 +141,8 @@ async fn drain(child: &mut Child) {
 }
 
 struct Link<'a> {
+    shared: &'a Shared,
+    plugin: PluginDigest,
     unit: &'a Unit,
     /// What is being written, and how much of it is.
     writing: Vec<u8>,
@@ -184,6 +214,8 @@ impl Link<'_> {
             FromService::Fault(why) => {
                 tracing::warn!(service = %service.name, plugin = %service.plugin, "a call of a plugin failed: {why}");
                 self.unit.note_fault(&why);
+                let shelf = &self.shared.shelf;
+                shelf.trapped(&service.plugin, self.plugin, &why);
             }
             FromService::Used(used) => self.unit.add_use(&used),
             FromService::Ending(why) => return Some(why),

@@ -4,6 +4,8 @@
 //! Decides who gets which answer, how much may wait, and when silence is too long. One lock, held for as long as it takes
 //! to append a frame or to hand out the events of one.
 
+mod calling;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -11,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, oneshot};
 use zeroize::Zeroize as _;
+
+pub(super) use self::calling::Calling;
 
 use super::blame::Blame;
 use crate::fleet::{Cancel, Exchange, Pushed, Slot, SubmitError};
@@ -38,6 +42,8 @@ struct State {
     next: u64,
     /// Why nothing is taken now.
     refuses: Option<String>,
+    /// Since when a process runs that takes what is asked.
+    served: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -56,14 +62,6 @@ enum Call {
         done: oneshot::Sender<Result<(), Error>>,
         news: Option<mpsc::Sender<PullProgress>>,
     },
-}
-
-/// A call under way. Dropping it ends it.
-#[derive(Debug)]
-pub(super) struct Calling<T> {
-    mailbox: Arc<Mailbox>,
-    call: u64,
-    answer: oneshot::Receiver<Result<T, Error>>,
 }
 
 impl Mailbox {
@@ -271,6 +269,16 @@ impl Mailbox {
         }
     }
 
+    /// A process runs from now on that takes what is asked, or does no more. Its start is nobody's silence.
+    pub(super) fn set_served(&self, is_served: bool) {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.served = is_served.then_some(now);
+        for living in state.living.values_mut() {
+            living.heard = now;
+        }
+    }
+
     /// Takes nothing from now on, for this reason, or takes everything again.
     pub(super) fn refuse(&self, why: Option<String>) {
         self.state().refuses = why;
@@ -338,29 +346,6 @@ impl State {
                 SubmitError::NotReady(error.to_string())
             }
         })
-    }
-}
-
-impl<T> Calling<T> {
-    /// The answer, unless it takes too long.
-    pub(super) async fn answer(mut self, limit: Duration) -> Result<T, Error> {
-        match tokio::time::timeout(limit, &mut self.answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(self.mailbox.blame.gone("it gave no answer", false)),
-            Err(_) => Err(self.mailbox.blame.silent(limit.as_secs())),
-        }
-    }
-
-    /// The answer, however long it takes.
-    pub(super) async fn whenever(mut self) -> Result<T, Error> {
-        let gone = |_| self.mailbox.blame.gone("it gave no answer", false);
-        (&mut self.answer).await.map_err(gone)?
-    }
-}
-
-impl<T> Drop for Calling<T> {
-    fn drop(&mut self) {
-        self.mailbox.cancel(self.call);
     }
 }
 

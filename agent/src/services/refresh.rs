@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use skep_core::ReplicaId;
 
-use super::Shared;
 use super::offers::{Exposed, exposed};
+use super::shared::Shared;
 use super::tend::told;
 use super::unit::{Standing, State, Unit};
 use crate::limits::{MODELS_CALL_TIMEOUT, OFFERS_REFRESH, OFFERS_RETRY, OFFERS_RETRY_MAX};
@@ -18,7 +18,7 @@ use crate::protocol::Error;
 /// Follows an upstream until it is removed.
 pub(super) async fn refresh(shared: Arc<Shared>, unit: Arc<Unit>) {
     let mut ending = unit.ending();
-    let (mut grants, mut secrets) = (shared.grants.changes(), shared.secrets.changes());
+    let (mut plugins, mut secrets) = (shared.shelf.watch(), shared.secrets.changes());
     loop {
         let asked = tokio::select! {
             asked = ask(&shared, &unit) => asked,
@@ -33,7 +33,7 @@ pub(super) async fn refresh(shared: Arc<Shared>, unit: Arc<Unit>) {
             // Never in a tight circle, whatever rings.
             () = unit.refresh.notified() => tokio::time::sleep(REFRESH_PAUSE).await,
             () = tokio::time::sleep(pause) => {}
-            _ = grants.changed(), if may_change => {}
+            _ = plugins.changed(), if may_change => {}
             _ = secrets.changed(), if may_change => {}
             () = told(&mut ending) => return,
         }

@@ -1,47 +1,28 @@
-//! Where the plugins of services come from: those that this binary carries.
+//! Where the plugins of services come from: those that this binary carries, and those that the cluster's operators added.
 //!
-//! Decides nothing. This one file knows where components and manifests are kept.
+//! Decides nothing. This one file knows how services find components, manifests and grants.
 
-use std::borrow::Cow;
+use skep_core::capability::Capability;
 
 use super::ServiceError;
-use crate::fleet::Component;
 use crate::host::World;
-use crate::plugins::manifest::{Manifest, extract};
-
-/// A plugin that can be used for a service.
-#[derive(Clone, Debug)]
-pub(super) struct Source {
-    component: Component,
-    pub(super) manifest: Manifest,
-}
+use crate::plugins::{Installed, Shelf};
 
 /// The plugin of a name.
-pub(super) fn find(name: &str) -> Result<Source, ServiceError> {
-    let embedded = crate::plugins::find(name)
-        .ok_or_else(|| ServiceError::UnknownPlugin(name.chars().take(64).collect()))?;
-    let manifest = extract(embedded.bytes).map_err(|error| ServiceError::Plugin {
-        plugin: name.to_owned(),
-        why: error.to_string(),
-    })?;
-    Ok(Source {
-        component: Component::Embedded(embedded.bytes),
-        manifest,
-    })
+pub(super) fn find(shelf: &Shelf, name: &str) -> Result<Installed, ServiceError> {
+    let found = shelf.find(name);
+    found.ok_or_else(|| ServiceError::UnknownPlugin(name.chars().take(64).collect()))
+}
+
+/// What a plugin may touch, as the cluster has it now.
+pub(super) fn grants(shelf: &Shelf, name: &str) -> Vec<Capability> {
+    let found = shelf.find(name);
+    found.map_or_else(Vec::new, |found| found.grants.into_iter().collect())
 }
 
 /// The plugins of a world, by name.
-pub(super) fn of(world: World) -> Vec<String> {
-    let plugins = crate::plugins::EMBEDDED.iter();
-    let fitting = plugins.filter(|plugin| {
-        extract(plugin.bytes).is_ok_and(|manifest| manifest.world == world.name())
-    });
-    fitting.map(|plugin| plugin.name.to_owned()).collect()
-}
-
-impl Source {
-    /// The component. Blocks on the disk.
-    pub(super) fn component(&self) -> std::io::Result<Cow<'_, [u8]>> {
-        self.component.bytes()
-    }
+pub(super) fn of(shelf: &Shelf, world: World) -> Vec<String> {
+    let plugins = shelf.all().into_iter();
+    let fitting = plugins.filter(|plugin| plugin.world == world);
+    fitting.map(|plugin| plugin.name).collect()
 }

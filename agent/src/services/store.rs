@@ -44,21 +44,15 @@ impl Store {
 
     pub(super) fn add(&self, service: Service) -> Result<(), ServiceError> {
         self.change(|services| {
-            if services
-                .iter()
-                .any(|other| is(other, service.kind, &service.name))
-            {
-                return Err(ServiceError::Taken {
-                    kind: service.kind,
-                    name: service.name.clone(),
-                });
-            }
-            if services.len() >= SERVICES_MAX {
-                return Err(ServiceError::Full);
-            }
+            check(services, &service, false)?;
             services.push(service);
             Ok(())
         })
+    }
+
+    /// Whether [`Store::replace`] or [`Store::add`] would take this now.
+    pub(super) fn check(&self, service: &Service, replace: bool) -> Result<(), ServiceError> {
+        check(&self.kept().services, service, replace)
     }
 
     /// Takes the place of the one with the same kind and name.
@@ -98,6 +92,20 @@ impl Store {
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn check(services: &[Service], service: &Service, replace: bool) -> Result<(), ServiceError> {
+    let (kind, name) = (service.kind, &service.name);
+    match (services.iter().any(|other| is(other, kind, name)), replace) {
+        (true, true) => Ok(()),
+        (false, true) => Err(unknown(kind, name)),
+        (true, false) => Err(ServiceError::Taken {
+            kind,
+            name: name.clone(),
+        }),
+        (false, false) if services.len() >= SERVICES_MAX => Err(ServiceError::Full),
+        (false, false) => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Decides what a death means, and that a plugin which lost a right that it needs ends at once with all it does.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,14 +11,13 @@ use std::time::Instant;
 use skep_core::capability::Capability;
 use tokio::sync::watch;
 
-use super::Shared;
-use super::Wanted;
 use super::child::{Child, NotOpened};
-use super::link::{Parted, serve};
-use super::source::Source;
+use super::link::{Begun, Parted, serve};
+use super::shared::Shared;
 use super::unit::{State, Unit};
 use crate::fleet::Backoff;
 use crate::limits::{SERVICE_COMPUTING, SERVICE_CONNECT, SERVICE_SILENCE_SLACK};
+use crate::plugins::Installed;
 use crate::protocol::{Error, OpenService, Rights, ServiceTimeouts};
 
 /// How a life ended.
@@ -93,14 +93,20 @@ async fn live(shared: &Shared, unit: &Unit, ending: &mut watch::Receiver<bool>) 
         () = told(ending) => return End::Left,
         started = start(shared, unit) => started,
     };
-    let (mut child, wanted, rights) = match started {
+    let (mut child, begun) = match started {
         Ok(started) => started,
         Err(NotStarted::Why(why)) => return died(why),
         Err(NotStarted::Missing(missing)) => return End::NotGranted(missing),
     };
     let ready = Instant::now();
     unit.set_state(State::Running, child.pid());
-    let parted = serve(shared, unit, &mut child, &wanted, rights, ending).await;
+    let plugin = begun.plugin;
+    unit.mailbox.set_served(true);
+    let parted = serve(shared, unit, &mut child, begun, ending).await;
+    unit.mailbox.set_served(false);
+    if let Parted::Ending(why) | Parted::Closed(why) = &parted {
+        shared.shelf.trapped(&unit.service.plugin, plugin, why);
+    }
     match parted {
         Parted::Idle => {
             child.end().await;
@@ -113,6 +119,15 @@ async fn live(shared: &Shared, unit: &Unit, ending: &mut watch::Receiver<bool>) 
         Parted::Revoked(missing) => {
             child.kill().await;
             End::NotGranted(missing)
+        }
+        Parted::Replaced => {
+            child.kill().await;
+            let mailbox = &unit.mailbox;
+            let why = "its plugin was replaced or removed";
+            mailbox.lose(|said| mailbox.blame().gone(why, said));
+            // The next version may offer something else.
+            unit.refresh.notify_one();
+            End::Idle
         }
         Parted::Ending(why) => {
             child.end().await;
@@ -134,10 +149,10 @@ enum NotStarted {
     Missing(Vec<Capability>),
 }
 
-/// A process with the plugin loaded, what that wants, and what it may.
-async fn start(shared: &Shared, unit: &Unit) -> Result<(Child, Vec<Wanted>, Rights), NotStarted> {
+/// A process with the plugin loaded.
+async fn start(shared: &Shared, unit: &Unit) -> Result<(Child, Begun), NotStarted> {
     let why = |error: &dyn std::error::Error| NotStarted::Why(error.to_string());
-    let (source, wanted) = shared
+    let (plugin, wanted) = shared
         .prepared(&unit.service)
         .map_err(|error| why(&error))?;
     let mut compiled = None;
@@ -149,14 +164,21 @@ async fn start(shared: &Shared, unit: &Unit) -> Result<(Child, Vec<Wanted>, Righ
         unit.set_state(State::Starting, None);
         let path = match compiled.take() {
             Some(path) => path,
-            None => compile(shared, unit, &source).await?,
+            None => compile(shared, unit, &plugin).await?,
         };
         let mut child = Child::start(&shared.fleet, &unit.service)
             .await
             .map_err(|error| NotStarted::Why(format!("could not start its process: {error}")))?;
-        let open = opening(shared, unit, &source, path.clone(), rights.clone());
+        let open = opening(shared, unit, &plugin, path.clone(), rights.clone());
         match child.open(&unit.service, open).await {
-            Ok(()) => return Ok((child, wanted, rights)),
+            Ok(()) => {
+                let begun = Begun {
+                    plugin: plugin.digest,
+                    wanted,
+                    rights,
+                };
+                return Ok((child, begun));
+            }
             Err(NotOpened::Died(why)) => return Err(NotStarted::Why(why)),
             Err(NotOpened::Stale) if attempt == 0 => shared.fleet.compiled().forget(&path),
             Err(NotOpened::Stale) => {}
@@ -166,14 +188,15 @@ async fn start(shared: &Shared, unit: &Unit) -> Result<(Child, Vec<Wanted>, Righ
     Err(NotStarted::Why(why.to_owned()))
 }
 
-async fn compile(shared: &Shared, unit: &Unit, source: &Source) -> Result<PathBuf, NotStarted> {
-    let plugin = &unit.service.plugin;
+async fn compile(shared: &Shared, unit: &Unit, plugin: &Installed) -> Result<PathBuf, NotStarted> {
     let failed = |why: &dyn std::fmt::Display| {
-        NotStarted::Why(format!(
-            "the plugin `{plugin}` could not be compiled: {why}"
-        ))
+        let name = &plugin.name;
+        NotStarted::Why(format!("the plugin `{name}` could not be compiled: {why}"))
     };
-    let component = source.component().map_err(|error| failed(&error))?;
+    let component = plugin.component.clone();
+    let read = tokio::task::spawn_blocking(move || component.bytes().map(Cow::into_owned));
+    let component = read.await.map_err(|error| failed(&error))?;
+    let component = component.map_err(|error| failed(&error))?;
     let compiled = shared.fleet.compiled();
     let world = unit.service.kind.world();
     compiled
@@ -185,7 +208,7 @@ async fn compile(shared: &Shared, unit: &Unit, source: &Source) -> Result<PathBu
 fn opening(
     shared: &Shared,
     unit: &Unit,
-    source: &Source,
+    plugin: &Installed,
     compiled: PathBuf,
     rights: Rights,
 ) -> OpenService {
@@ -194,9 +217,9 @@ fn opening(
         plugin: service.plugin.clone(),
         world: service.kind.world().name().to_owned(),
         compiled,
-        settings: service.values(&source.manifest),
+        settings: service.values(&plugin.manifest),
         rights,
-        own_addresses: shared.own_addresses(),
+        own_addresses: shared.own.clone(),
         resolver: None,
         authorities: Vec::new(),
         timeouts: ServiceTimeouts {

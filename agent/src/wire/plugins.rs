@@ -50,6 +50,8 @@ pub struct PluginDetails {
     pub manifest: Option<Manifest>,
     pub wishes: Vec<PluginWish>,
     pub granted: Vec<GrantView>,
+    /// What was taken away and not given again.
+    pub revoked: Vec<RevokedView>,
     /// What its world gives it whether or not anything is granted, in words.
     pub gives: Vec<String>,
     /// What it may not touch, in words.
@@ -88,6 +90,14 @@ pub struct GrantView {
     pub asked_for: bool,
 }
 
+/// Something that a plugin might touch once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokedView {
+    pub capability: String,
+    pub revoked_by: String,
+    pub revoked_unix_s: u64,
+}
+
 /// A bound that holds for a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
@@ -115,10 +125,17 @@ pub struct KeptVersion {
 /// What a plugin takes while it runs on this node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginUsage {
+    /// Where it runs, in words.
     pub what: String,
+    /// Of its process, or of its instance where it runs in the agent's.
     pub resident_bytes: Option<u64>,
     pub calls: Option<u64>,
+    /// Traps, and answers that made no sense.
     pub failures: Option<u64>,
+    /// What it did wrong the last time.
+    pub last_failure: Option<String>,
+    /// Units of work that its last call took.
+    pub fuel: Option<u64>,
 }
 
 /// `POST /api/v1/plugins/-/inspect`: what somebody could agree to.
@@ -135,7 +152,9 @@ pub struct PluginOffer {
     pub may_not: Vec<String>,
     /// What of that name runs already.
     pub present: Option<PresentPlugin>,
-    /// Somebody has to agree: it is new, or touches more, or is another's, or for something else.
+    /// What speaks against it; each is accepted by its name.
+    pub doubts: Vec<Doubt>,
+    /// Somebody has to agree: it is new, or touches more, or something else speaks against it.
     pub asks: bool,
 }
 
@@ -144,8 +163,15 @@ pub struct PluginOffer {
 pub struct PresentPlugin {
     pub version: String,
     pub digest: String,
-    pub world_changes: bool,
-    pub signer_changes: bool,
+    pub world: String,
+}
+
+/// Something that speaks against a component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// `unsigned`, `unknown-signer`, `other-signer`, `other-world`, `older-version`
+    pub name: String,
+    pub words: String,
 }
 
 /// `POST /api/v1/plugins/-/install`
@@ -157,6 +183,9 @@ pub struct Install {
     /// Everything that is agreed to, one by one.
     #[serde(default)]
     pub grants: Vec<String>,
+    /// What speaks against it and is accepted all the same, one by one.
+    #[serde(default)]
+    pub accepts: Vec<String>,
     /// The plugin that this is another version of; none: it is new.
     #[serde(default)]
     pub updates: Option<String>,
@@ -186,6 +215,13 @@ pub struct GrantsWish {
     pub grants: Vec<String>,
     #[serde(default)]
     pub by: Option<String>,
+}
+
+/// The answer to both: everything that it may touch now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginGrants {
+    pub name: String,
+    pub grants: Vec<String>,
 }
 
 /// `POST /api/v1/plugins/NAME/rollback`

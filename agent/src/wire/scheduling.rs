@@ -10,6 +10,17 @@ pub struct Schedulers {
     /// The latest change that no operator asked for, until an operator makes one.
     pub rolled_back: Option<RolledBack>,
     pub shadow: Option<Shadow>,
+    /// The one that the configuration names, while it cannot be had.
+    #[serde(default)]
+    pub awaited: Option<AwaitedScheduler>,
+}
+
+/// A scheduler that the configuration names, while another decides in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwaitedScheduler {
+    pub name: String,
+    /// Why it cannot be had.
+    pub why: String,
 }
 
 /// A policy that decides where models and requests go, or could.

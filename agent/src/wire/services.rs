@@ -98,6 +98,9 @@ pub struct NewService {
     /// What its plugin is granted with this, each by itself.
     #[serde(default)]
     pub grant: Vec<String>,
+    /// Who agrees to that: a user of the machine where it was typed.
+    #[serde(default)]
+    pub by: Option<String>,
 }
 
 /// What a service would want to touch.
@@ -147,6 +150,38 @@ pub enum UpstreamPullEvent {
     },
 }
 
+/// `POST /api/v1/upstreams/-/find`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FindUpstreams {
+    /// Where to look besides this machine and the cluster's other nodes: `HOST` or `HOST:PORT`.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FoundUpstreams {
+    pub found: Vec<FoundUpstream>,
+    /// The cluster's other nodes that were looked at.
+    pub nodes: Vec<String>,
+}
+
+/// A model server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundUpstream {
+    pub base_url: String,
+    /// The plugin that knows how to speak with it.
+    pub plugin: String,
+    pub models: Vec<String>,
+    /// It tells nothing without a key.
+    pub wants_key: bool,
+    /// The upstream that uses it already.
+    pub upstream: Option<String>,
+    /// What to type to use it; none where it is used already.
+    pub command: Option<String>,
+}
+
 /// `GET /api/v1/secrets`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Secrets {
@@ -173,21 +208,6 @@ impl std::fmt::Debug for NewSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("NewSecret(..)")
     }
-}
-
-/// `GET /api/v1/grants`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Grants {
-    pub grants: Vec<Grant>,
-}
-
-/// `POST /api/v1/grants`, `POST /api/v1/grants/revoke`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Grant {
-    pub plugin: String,
-    /// As `http:api.example.org`.
-    pub capability: String,
 }
 
 /// `GET /api/v1/alerts`

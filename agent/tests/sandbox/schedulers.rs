@@ -248,4 +248,15 @@ fn strangers_are_rolled_back(agent: &Agent) {
         agent.json(&["explain", "last", "--json"])["policy"],
         "spread"
     );
+    // Somebody is told, with the agent's next look.
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let is_told = || {
+        let alerts = agent.json(&["alerts", "--json"]);
+        let raised = alerts["raised"].as_array().unwrap().clone();
+        let mut raised = raised.iter();
+        raised.any(|alert| alert["kind"] == "plugin.rolled-back")
+    };
+    while !is_told() {
+        assert!(std::time::Instant::now() < deadline, "no alert is raised");
+    }
 }

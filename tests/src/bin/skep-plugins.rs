@@ -60,7 +60,8 @@ fn scheduler(compiled: &Path) -> Result<Value> {
         per_call(|| Ok(scheduler.observe(&change, &nothing)?))
     };
     let (empty, kilobyte, hundred) = (named(0)?, named(1_000)?, named(100_000)?);
-    let (fuel, memory) = scheduler.taken().context("it has no instance")?;
+    let taken = scheduler.taken().context("it has no instance")?;
+    let (fuel, memory) = (taken.fuel, taken.memory_bytes);
     let mut route = Map::new();
     for replicas in REPLICAS {
         route.insert(

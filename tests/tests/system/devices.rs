@@ -18,7 +18,7 @@ pub(super) struct Rig {
     folder: TempDir,
 }
 
-const FOUR: &str = "devices 4\n";
+pub(super) const FOUR: &str = "devices 4\n";
 
 /// What is told within so long is in time.
 pub(super) const IN_TIME: Duration = Duration::from_secs(3);
@@ -49,7 +49,7 @@ impl Rig {
         Self { agent, folder }
     }
 
-    fn script(&self, text: &str) {
+    pub(super) fn script(&self, text: &str) {
         write(&self.folder, &format!("{FOUR}{text}"));
     }
 

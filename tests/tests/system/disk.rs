@@ -6,14 +6,14 @@ use std::process::{Command, Output};
 use skep_tests::agent::{Agent, binary};
 
 /// A small disk of memory, gone with its handle.
-struct Disk {
-    folder: tempfile::TempDir,
+pub(super) struct Disk {
+    pub(super) folder: tempfile::TempDir,
 }
 
 impl Disk {
     /// None where this may not be done, which it says.
     #[expect(clippy::print_stderr, reason = "what is not tried must show")]
-    fn of(mebibytes: u32) -> Option<Self> {
+    pub(super) fn of(mebibytes: u32) -> Option<Self> {
         let folder = tempfile::tempdir().ok()?;
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"])

@@ -12,6 +12,7 @@
     reason = "figures, and what is not tried, must show"
 )]
 
+mod alerts;
 #[path = "../../../hw/tests/cuda/build.rs"]
 mod build;
 mod burn_in;
@@ -25,7 +26,9 @@ mod faults;
 mod guide;
 mod hostile;
 mod http;
+mod plugins;
 mod services;
 mod start;
 mod swarm;
+mod upstreams;
 mod walls;

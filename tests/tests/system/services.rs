@@ -10,14 +10,17 @@ use serde_json::{Value, json};
 use skep_tests::agent::Agent;
 use skep_tests::raw;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// An agent that needs no model of its own starts sooner.
+pub(super) const NO_MODEL: (&str, &str) = ("SKEP_MODELS_DEFAULT", "");
+
+pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A model of another agent is used as one's own, with a key that nobody sees; when the other agent goes, clients are told
 /// so, and when it comes back they are served again; a restart forgets nothing.
 #[test]
 fn the_models_of_another_agent_are_used_through_an_upstream() {
     let mut far = Agent::start(&[]).unwrap();
-    let mut near = Agent::start(&[]).unwrap();
+    let mut near = Agent::start(&[NO_MODEL]).unwrap();
     let key = well(&far, &["keys", "new", "near"], "");
     let key = key.trim();
     let base = format!("base-url=http://{}/v1", far.address());
@@ -45,6 +48,16 @@ fn the_models_of_another_agent_are_used_through_an_upstream() {
 
     let models = well(&near, &["upstream", "models", "lab", "--json"], "");
     assert!(models.contains("lab/tiny"), "{models}");
+    let models = well(&near, &["models"], "");
+    assert!(models.contains("lab/tiny"), "{models}");
+    // Who agreed is kept by the cluster, for everybody to see.
+    let plugin = get(&near, "/api/v1/plugins/openai");
+    let agreed = plugin["granted"].as_array().unwrap();
+    assert_eq!(agreed.len(), 2, "{plugin}");
+    for one in agreed {
+        assert!(one["granted_by"].as_str().unwrap().starts_with("user "));
+        assert!(!one["reason"].as_str().unwrap().is_empty(), "{one}");
+    }
     let listed = get(&near, "/v1/models");
     let found = listed["data"].as_array().unwrap();
     let offered = found.iter().find(|model| model["id"] == "lab/tiny");
@@ -62,8 +75,21 @@ fn the_models_of_another_agent_are_used_through_an_upstream() {
     assert!(stream.contains("data: [DONE]"), "{stream}");
     assert_eq!(json!(streamed(&stream)), text(&own));
 
+    let vectors = |agent: &Agent, model: &str| {
+        let ask = json!({ "model": model, "input": ["fn main", "let"] }).to_string();
+        let mut connection = raw::connect(agent.address()).unwrap();
+        send(agent, &mut connection, "/v1/embeddings", "", &ask);
+        let heard = raw::listen(&mut connection, PATIENCE).unwrap();
+        assert_eq!(heard.statuses(), [400], "{}", heard.text);
+        parse(&body(&heard.text))["error"]["message"].to_string()
+    };
+    // What the other agent refuses is refused in its words.
+    let refused = vectors(&far, "tiny");
+    let passed_on = vectors(&near, "lab/tiny");
+    assert!(passed_on.contains(refused.trim_matches('"')), "{passed_on}");
+
     // A restart of this agent keeps all of it.
-    near.restart(&[]).unwrap();
+    near.restart(&[NO_MODEL]).unwrap();
     wait_until("the model is back", || {
         chat(&near, "lab/tiny", false).0 == 200
     });
@@ -103,7 +129,7 @@ fn the_models_of_another_agent_are_used_through_an_upstream() {
 #[test]
 fn requests_elsewhere_end_with_their_clients_and_their_rights() {
     let (server, news) = endless();
-    let agent = Agent::start(&[]).unwrap();
+    let agent = Agent::start(&[NO_MODEL]).unwrap();
     let base = format!("base-url=http://{server}/v1");
     let grant = format!("http-local:{server}");
     let add = [
@@ -125,10 +151,8 @@ fn requests_elsewhere_end_with_their_clients_and_their_rights() {
 
     let mut client = begin(&agent);
     assert_eq!(news.recv_timeout(PATIENCE), Ok(News::Begun));
-    let wish = json!({ "plugin": "openai", "capability": grant }).to_string();
     let revoked = Instant::now();
-    let (status, said) = post(&agent, "/api/v1/grants/revoke", &wish);
-    assert_eq!(status, 200, "{said}");
+    well(&agent, &["plugin", "revoke", "openai", &grant], "");
     assert_eq!(news.recv_timeout(PATIENCE), Ok(News::Gone));
     assert!(
         revoked.elapsed() < Duration::from_secs(1),
@@ -143,8 +167,7 @@ fn requests_elsewhere_end_with_their_clients_and_their_rights() {
     assert_eq!(parse(&shown)["process"], "not_granted", "{shown}");
 
     // Granted again, it works again by itself.
-    let (status, said) = post(&agent, "/api/v1/grants", &wish);
-    assert_eq!(status, 200, "{said}");
+    well(&agent, &["plugin", "grant", "openai", &grant], "");
     wait_until("it may again", || {
         let shown = well(&agent, &["upstream", "show", "slow", "--json"], "");
         parse(&shown)["state"] == "up"
@@ -168,7 +191,7 @@ fn a_notifier_delivers_its_trial() {
             }
         }
     });
-    let agent = Agent::start(&[]).unwrap();
+    let agent = Agent::start(&[NO_MODEL]).unwrap();
     let url = format!("url=http://{server}/alerts");
     let grant = format!("http-local:{server}");
     let add = [
@@ -190,43 +213,24 @@ fn a_notifier_delivers_its_trial() {
 }
 
 /// Runs a command that must go well; what it wrote.
-fn well(agent: &Agent, arguments: &[&str], input: &str) -> String {
+pub(super) fn well(agent: &Agent, arguments: &[&str], input: &str) -> String {
     let (done, wrote, said) = agent.skep(arguments, input).unwrap();
     assert!(done, "{arguments:?}: {said}");
     wrote
 }
 
-fn parse(text: &str) -> Value {
+pub(super) fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-fn get(agent: &Agent, path: &str) -> Value {
+pub(super) fn get(agent: &Agent, path: &str) -> Value {
     let to = agent.address();
     let ask = format!("GET {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n\r\n");
     let heard = raw::say(to, ask.as_bytes(), PATIENCE).unwrap();
     parse(&body(&heard.text))
 }
 
-/// As the agent's own command line, whose key is in its folder.
-fn post(agent: &Agent, path: &str, json: &str) -> (u16, String) {
-    let endpoint = std::fs::read_to_string(agent.home().join("run/endpoint.json")).unwrap();
-    let key = parse(&endpoint)["token"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
-    let mut stream = raw::connect(agent.address()).unwrap();
-    send(
-        agent,
-        &mut stream,
-        path,
-        &format!("authorization: Bearer {key}\r\n"),
-        json,
-    );
-    let heard = raw::listen(&mut stream, PATIENCE).unwrap();
-    (heard.statuses()[0], body(&heard.text))
-}
-
-fn chat(agent: &Agent, model: &str, stream: bool) -> (u16, String) {
+pub(super) fn chat(agent: &Agent, model: &str, stream: bool) -> (u16, String) {
     let ask = json!({
         "model": model,
         "messages": [{ "role": "user", "content": "The borrow checker" }],
@@ -272,7 +276,7 @@ fn begin(agent: &Agent) -> TcpStream {
     connection
 }
 
-fn send(agent: &Agent, stream: &mut TcpStream, path: &str, header: &str, json: &str) {
+pub(super) fn send(agent: &Agent, stream: &mut TcpStream, path: &str, header: &str, json: &str) {
     let (to, length) = (agent.address(), json.len());
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: {to}\r\ncontent-type: application/json\r\n{header}content-length: {length}\r\n\
@@ -282,7 +286,7 @@ fn send(agent: &Agent, stream: &mut TcpStream, path: &str, header: &str, json: &
 }
 
 /// What follows the head, without the lengths of chunks.
-fn body(text: &str) -> String {
+pub(super) fn body(text: &str) -> String {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
     if !head
         .to_ascii_lowercase()
@@ -302,7 +306,7 @@ fn body(text: &str) -> String {
     whole
 }
 
-fn streamed(stream: &str) -> String {
+pub(super) fn streamed(stream: &str) -> String {
     let events = stream
         .lines()
         .filter_map(|line| line.strip_prefix("data: "));
@@ -314,7 +318,7 @@ fn streamed(stream: &str) -> String {
     words.collect()
 }
 
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     let (_hold, never) = channel::<()>();
     while !is_so() {
@@ -369,7 +373,7 @@ fn serve(mut stream: TcpStream, tell: &Sender<News>) {
 }
 
 /// A request's first line and its body.
-fn request(stream: &TcpStream) -> (String, String) {
+pub(super) fn request(stream: &TcpStream) -> (String, String) {
     let mut reader = BufReader::new(stream);
     let (mut first, mut length) = (String::new(), 0);
     let _ = reader.read_line(&mut first);

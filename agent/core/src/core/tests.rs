@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ids::{NodeId, ReplicaId};
+use crate::limits::LOAD_RETRY;
 use crate::registry::{Node, Replica, ReplicaState};
 
 mod devices;
@@ -158,6 +159,33 @@ fn a_key_has_its_own_limit() {
     play.check(arrive(5, 2, "a"), &[admit(5)]);
     play.check(settled(1), &[]);
     play.check(arrive(6, 1, "a"), &[admit(6)]);
+}
+
+/// What nobody has files of is not unknown while an upstream that answered for it does not.
+#[test]
+fn a_model_of_an_upstream_that_fails_is_not_unknown() {
+    let offered = |state| match replica(1, "far", state) {
+        Input::Replica(mut replica) => {
+            replica.devices = vec![format!("{}lab", Replica::UPSTREAM).into()];
+            Input::Replica(replica)
+        }
+        other => other,
+    };
+    let mut play = Play::new(settings());
+    play.check(offered(ReplicaState::Ready), &[]);
+    play.check(arrive(1, 1, "far"), &[admit(1)]);
+    play.check(settled(1), &[]);
+    play.check(offered(ReplicaState::Failed("it is away".into())), &[]);
+    let away = Refusal::LoadFailed {
+        why: "it is away".into(),
+        retry: LOAD_RETRY,
+    };
+    play.check(arrive(2, 1, "far"), &[refuse(2, away.clone())]);
+    // Also when all that was known of the model is forgotten.
+    play.check(Input::Catalogued(vec!["a".into(), "b".into()]), &[]);
+    play.check(arrive(3, 1, "far"), &[refuse(3, away)]);
+    play.check(Input::ReplicaGone(ReplicaId(1)), &[]);
+    play.check(arrive(4, 1, "far"), &[refuse(4, Refusal::UnknownModel)]);
 }
 
 #[test]

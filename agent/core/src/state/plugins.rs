@@ -27,6 +27,8 @@ pub struct Plugins {
     /// By plugin, also one that a binary carries.
     pub(super) grants: BTreeMap<String, BTreeMap<Capability, Grant>>,
     pub(super) signers: BTreeMap<String, Signer>,
+    /// What was taken away and not given again, by plugin.
+    pub(super) revoked: BTreeMap<String, BTreeMap<Capability, Revoked>>,
 }
 
 /// A plugin that was added.
@@ -92,6 +94,15 @@ pub struct Grant {
     pub granted_at: u64,
 }
 
+/// Something that a plugin might touch once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// The person who took it away.
+    pub revoked_by: String,
+    /// Seconds since 1970.
+    pub revoked_at: u64,
+}
+
 /// A key whose signatures are believed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signer {
@@ -146,6 +157,8 @@ pub enum PluginAction {
         plugin: String,
         /// What.
         grants: Vec<Capability>,
+        /// The person who takes it away.
+        by: String,
     },
     /// Believe a key's signatures.
     TrustSigner {
@@ -175,6 +188,8 @@ pub struct Consent {
     pub bytes: u64,
     /// Who signed it.
     pub signer: Option<SignedBy>,
+    /// It may run although no trusted key signed it; without it, that is refused once there are trusted keys.
+    pub unsigned: bool,
     /// As [`PluginVersion::source`].
     pub source: Option<String>,
     /// What it may touch besides what it may already, and what for.
@@ -221,6 +236,11 @@ impl Plugins {
     /// What a plugin may touch.
     pub fn grants(&self, plugin: &str) -> impl Iterator<Item = (&Capability, &Grant)> {
         self.grants.get(plugin).into_iter().flatten()
+    }
+
+    /// What was taken from a plugin and not given again.
+    pub fn revoked(&self, plugin: &str) -> impl Iterator<Item = (&Capability, &Revoked)> {
+        self.revoked.get(plugin).into_iter().flatten()
     }
 
     /// Keys whose signatures are believed, by name.

@@ -79,6 +79,9 @@ pub(in crate::cli) struct Dev {
     /// Agree to this, as `http:api.example.org`; may be repeated
     #[arg(long = "grant", value_name = "CAPABILITY")]
     pub(in crate::cli) grants: Vec<String>,
+    /// Take it although this speaks against it, as `unsigned`; may be repeated
+    #[arg(long = "accept", value_name = "DOUBT")]
+    pub(in crate::cli) accepts: Vec<String>,
 }
 
 const DEV_HELP: &str = "\

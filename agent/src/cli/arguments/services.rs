@@ -32,6 +32,8 @@ pub(in crate::cli) enum UpstreamCommand {
     Show(Service),
     /// List the models that one answers for
     Models(Service),
+    /// Look for model servers that could be used: on this machine, the cluster's other nodes, and where you say
+    Find(Find),
     /// Have one get a model, where it can
     Pull {
         /// The upstream's name
@@ -47,6 +49,16 @@ pub(in crate::cli) enum UpstreamCommand {
         /// Its name
         name: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Find {
+    /// Look there too, `HOST` or `HOST:PORT`; networks are never gone through
+    #[arg(value_name = "HOST")]
+    pub(in crate::cli) hosts: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -144,6 +156,8 @@ Examples:
   skep upstream add lab --plugin openai --set base-url=http://127.0.0.1:8000/v1 \\
       --grant http-local:127.0.0.1:8000
   skep upstream models lab
+  skep upstream find                         what runs here and on the other nodes
+  skep upstream find 10.0.0.7 hive2:8000     and there
 
 What its plugin needs to touch is asked for on a terminal; elsewhere each `--grant` names one.";
 

@@ -15,8 +15,8 @@ use ureq::http::Method;
 
 use super::build;
 use super::component::Component;
-use super::operate;
-use crate::cli::arguments::{Dev, Taken};
+use super::consent;
+use crate::cli::arguments::{Dev, Terms};
 use crate::cli::events::{Happening, Interrupts};
 use crate::cli::terminal::{Paint, complain, printable, say};
 use crate::cli::{Exit, Failure, figures, logs, segment};
@@ -148,12 +148,19 @@ impl Session<'_> {
             Err(ClientError::Refused { status: 404, .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        let taken = Taken {
-            file: file.to_owned(),
+        let terms = Terms {
             yes: self.wish.yes || self.agreed,
             grants: self.wish.grants.clone(),
+            accepts: self.wish.accepts.clone(),
+            signature: None,
+            sha256: None,
         };
-        operate::take(self.client, updates, taken, std::env::var("USER").ok())?;
+        let source = file.to_str();
+        let source = source.ok_or_else(|| Failure::usage("the path is not UTF-8"))?;
+        match updates {
+            Some(name) => consent::update(self.client, &name, Some(source), terms)?,
+            None => consent::add(self.client, source, terms)?,
+        }
         self.agreed = true;
         Ok(())
     }

@@ -50,6 +50,7 @@ fn schedulers_are_a_table_with_notes() {
             at_unix_s: 0,
         }),
         shadow: Some(shadow()),
+        awaited: None,
     };
     let notes = scheduler::notes(&schedulers, ago);
     let table = scheduler::render(&schedulers, Paint::none());

@@ -28,7 +28,9 @@ impl From<ours::Error> for types::Error {
             ours::Error::TooLong(invalid) => Self::TooLong(invalid.into()),
             ours::Error::Malformed(text) => Self::Malformed(text),
             ours::Error::Unsupported(text) => Self::Unsupported(text),
-            ours::Error::Exhausted(text) => Self::Exhausted(text),
+            ours::Error::Exhausted(text) | ours::Error::Limited { message: text, .. } => {
+                Self::Exhausted(text)
+            }
             ours::Error::Denied(text) => Self::Denied(text),
             // A plugin knows no replicas, and no upstreams but its own.
             ours::Error::Lost(text)

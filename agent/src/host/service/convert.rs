@@ -147,6 +147,13 @@ pub(super) fn refusal(error: impl Into<Error>, teller: &Teller) -> Error {
         Error::Other(text) => Error::Other(redact(text)),
         Error::Upstream(text) => Error::Upstream(redact(text)),
         Error::TimedOut(text) => Error::TimedOut(redact(text)),
+        Error::Limited {
+            message,
+            retry_after_s,
+        } => Error::Limited {
+            message: redact(message),
+            retry_after_s,
+        },
     }
 }
 

@@ -20,7 +20,7 @@ use super::refusal::{Refusal, chain};
 use crate::agent::Agent;
 use crate::http::Caller;
 use crate::limits::{COMPONENT_BYTES, SIGNATURE_BYTES};
-use crate::plugins::{Agreement, ShelfError};
+use crate::plugins::{Agreement, Doubt, ShelfError};
 use crate::wire;
 
 mod view;
@@ -79,6 +79,7 @@ pub(super) async fn install(
     let agreement = Agreement {
         digest: digest(&wish.digest)?,
         grants: capabilities(&wish.grants)?,
+        accepts: doubts(&wish.accepts)?,
         updates: wish.updates,
         source: wish.source,
         by: by.clone(),
@@ -111,15 +112,14 @@ pub(super) async fn change(
             if verb == "grant" {
                 agent.shelf.grant(&name, &grants, &by).await?;
             } else {
-                agent.shelf.revoke(&name, grants).await?;
+                agent.shelf.revoke(&name, grants, &by).await?;
             }
             tracing::info!(plugin = %shown(&name), %verb, grants = ?wish.grants, %by, "what a plugin may touch was changed");
             let view = agent.cluster.view();
             let held = view.plugins().grants(&name);
             let held = held.map(|(what, _)| what.to_string());
-            Ok(Json(
-                serde_json::json!({ "name": name, "grants": held.collect::<Vec<_>>() }),
-            ))
+            let grants = held.collect();
+            Ok(Json(serde_json::json!(wire::PluginGrants { name, grants })))
         }
         "rollback" => {
             let wish: wire::RollBackWish = body::read(body).await?;
@@ -189,7 +189,7 @@ fn signer(agent: &Agent, name: &str) -> Result<Json<wire::SignerView>, Refusal> 
 }
 
 /// Who agrees, as it is kept: the name of the key that was shown, or the user of this machine.
-fn person(agent: &Agent, caller: Caller, said: Option<String>) -> String {
+pub(super) fn person(agent: &Agent, caller: Caller, said: Option<String>) -> String {
     let said: Option<String> = said.map(|said| {
         let plain = crate::host::printable(&said);
         plain.chars().take(NAME_LETTERS).collect()
@@ -242,6 +242,16 @@ fn capabilities(grants: &[String]) -> Result<Vec<Capability>, Refusal> {
     grants.iter().map(parse).collect()
 }
 
+fn doubts(accepts: &[String]) -> Result<Vec<Doubt>, Refusal> {
+    let parse = |accepted: &String| {
+        accepted.parse().map_err(|error| {
+            let message = format!("`{}` cannot be accepted: {error}", shown(accepted));
+            Refusal::invalid("invalid_request", message)
+        })
+    };
+    accepts.iter().map(parse).collect()
+}
+
 fn shown(text: &str) -> String {
     text.chars()
         .take(100)
@@ -263,7 +273,9 @@ impl From<ShelfError> for Refusal {
             ShelfError::Carried(_) | ShelfError::InUse { .. } | ShelfError::OtherName { .. } => {
                 StatusCode::CONFLICT
             }
-            ShelfError::NotAgreed { .. } | ShelfError::NotAsked { .. } => StatusCode::FORBIDDEN,
+            ShelfError::NotAgreed { .. }
+            | ShelfError::Doubtful { .. }
+            | ShelfError::NotAsked { .. } => StatusCode::FORBIDDEN,
             ShelfError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
             ShelfError::Component(_)
             | ShelfError::NoWorld

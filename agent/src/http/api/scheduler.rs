@@ -163,6 +163,10 @@ fn overview(agent: &Agent) -> wire::Schedulers {
             at_unix_s: back.at_unix_s,
         }),
         shadow: overview.shadow.map(shadow),
+        awaited: agent.shelf.awaited().and_then(|awaited| {
+            let name = awaited.name;
+            awaited.why.map(|why| wire::AwaitedScheduler { name, why })
+        }),
     }
 }
 

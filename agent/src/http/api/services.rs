@@ -10,12 +10,15 @@ use axum::{Extension, Json, Router};
 use skep_core::capability::Capability;
 
 use super::body;
+use super::plugins::person;
 use super::refusal::{Refusal, chain};
 use crate::agent::Agent;
 use crate::http::Caller;
 use crate::http::error::ApiError;
 use crate::keys::unix_now_s;
-use crate::services::{Kind, Service, ServiceError, Standing, State as Process, View, Wanted};
+use crate::services::{
+    Consent, Kind, Service, ServiceError, Standing, State as Process, View, Wanted,
+};
 use crate::wire;
 
 /// The endpoints of one kind.
@@ -70,25 +73,28 @@ async fn check(
 async fn add(
     State(agent): State<Arc<Agent>>,
     Extension(kind): Extension<Kind>,
+    Extension(caller): Extension<Caller>,
     body: Body,
 ) -> Result<Json<wire::Service>, Refusal> {
     let wish: wire::NewService = body::read(body).await?;
-    put(&agent, kind, wish, false).await
+    put(&agent, caller, kind, wish, false).await
 }
 
 async fn change(
     State(agent): State<Arc<Agent>>,
     Extension(kind): Extension<Kind>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     body: Body,
 ) -> Result<Json<wire::Service>, Refusal> {
     let mut wish: wire::NewService = body::read(body).await?;
     wish.name = name;
-    put(&agent, kind, wish, true).await
+    put(&agent, caller, kind, wish, true).await
 }
 
 async fn put(
     agent: &Arc<Agent>,
+    caller: Caller,
     kind: Kind,
     wish: wire::NewService,
     replace: bool,
@@ -100,13 +106,16 @@ async fn put(
         })
     });
     let grants = grants.collect::<Result<Vec<_>, _>>()?;
+    let by = person(agent, caller, wish.by.clone());
+    let agreed = wish.grant.clone();
     let mut service = service(kind, wish);
     if replace {
         service.added_unix_s = agent.services.find(kind, &service.name)?.added_unix_s;
     }
     let (name, plugin) = (service.name.clone(), service.plugin.clone());
-    agent.services.put(service, grants, replace).await?;
-    tracing::info!(%name, %plugin, %kind, "service configured");
+    tracing::info!(%name, %plugin, %kind, grants = ?agreed, %by, "configuring a service");
+    let consent = Consent { grants, by };
+    agent.services.put(service, consent, replace).await?;
     let view = agent.services.view(kind, &name)?;
     Ok(Json(describe(agent, view)))
 }
@@ -204,15 +213,20 @@ fn want((wanted, granted): (Wanted, bool)) -> wire::Want {
 
 impl From<ServiceError> for Refusal {
     fn from(error: ServiceError) -> Self {
+        let error = match error {
+            ServiceError::Consent(error) => return (*error).into(),
+            error => error,
+        };
         let (status, code) = match &error {
             ServiceError::Name(_) => (StatusCode::BAD_REQUEST, "invalid_name"),
+            ServiceError::Host(_) | ServiceError::TooManyHosts => {
+                (StatusCode::BAD_REQUEST, "invalid_host")
+            }
             ServiceError::Taken { .. } => (StatusCode::CONFLICT, "name_taken"),
             ServiceError::Unknown { .. } => (StatusCode::NOT_FOUND, "service_not_found"),
             ServiceError::Full | ServiceError::SecretsFull => (StatusCode::CONFLICT, "too_many"),
             ServiceError::UnknownPlugin(_) => (StatusCode::NOT_FOUND, "plugin_not_found"),
-            ServiceError::Plugin { .. } | ServiceError::World { .. } => {
-                (StatusCode::BAD_REQUEST, "plugin_unfit")
-            }
+            ServiceError::World { .. } => (StatusCode::BAD_REQUEST, "plugin_unfit"),
             ServiceError::UnknownSetting { .. }
             | ServiceError::Setting { .. }
             | ServiceError::Missing { .. }
@@ -222,7 +236,6 @@ impl From<ServiceError> for Refusal {
             | ServiceError::Timeout(_) => (StatusCode::BAD_REQUEST, "invalid_setting"),
             ServiceError::NotGranted { .. } => (StatusCode::FORBIDDEN, "not_granted"),
             ServiceError::NotWanted(_) => (StatusCode::BAD_REQUEST, "not_wanted"),
-            ServiceError::NotHeld { .. } => (StatusCode::NOT_FOUND, "grant_not_found"),
             ServiceError::UnknownSecret(_) => (StatusCode::NOT_FOUND, "secret_not_found"),
             ServiceError::SecretText => (StatusCode::BAD_REQUEST, "invalid_secret"),
             ServiceError::SecretInUse { .. } => (StatusCode::CONFLICT, "secret_in_use"),
@@ -234,6 +247,8 @@ impl From<ServiceError> for Refusal {
                 (status, "service_refused")
             }
             ServiceError::Lost(_) => (StatusCode::SERVICE_UNAVAILABLE, "service_lost"),
+            // It has words of its own.
+            ServiceError::Consent(_) => (StatusCode::CONFLICT, "refused"),
         };
         let hint = match &error {
             ServiceError::NotGranted { missing, .. } => {
@@ -248,6 +263,9 @@ impl From<ServiceError> for Refusal {
                 ))
             }
             ServiceError::UnknownPlugin(_) => Some("`skep plugin ls` lists them".to_owned()),
+            ServiceError::World { wanted, .. } => {
+                Some(format!("`skep {wanted} ls` names those that fit"))
+            }
             ServiceError::Unknown { kind, .. } => Some(format!("`skep {kind} ls` lists them")),
             ServiceError::SecretInUse { .. } => {
                 Some("remove those first, or set the secret to another text".to_owned())

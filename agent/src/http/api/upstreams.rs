@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use skep_core::ReplicaState;
+use skep_core::capability::Capability;
 use tokio::sync::mpsc;
 
 use super::body;
@@ -14,9 +15,10 @@ use super::lines::{Lines, line};
 use super::refusal::{Refusal, chain};
 use crate::agent::Agent;
 use crate::limits::PULL_NEWS_MAX;
-use crate::services::Model;
+use crate::services::{Model, Service};
 use crate::wire::{
-    ErrorBody, OfferedModel, UpstreamModel, UpstreamModels, UpstreamPull, UpstreamPullEvent,
+    ErrorBody, FindUpstreams, FoundUpstream, FoundUpstreams, OfferedModel, UpstreamModel,
+    UpstreamModels, UpstreamPull, UpstreamPullEvent,
 };
 
 pub(super) async fn models(
@@ -68,6 +70,56 @@ pub(super) async fn pull(
         let _ = tell.send(line(&last)).await;
     });
     Ok(Lines::new(lines, EndWhenGone(run)).into_response())
+}
+
+/// Looks for model servers that could become upstreams.
+pub(super) async fn find(
+    State(agent): State<Arc<Agent>>,
+    body: Body,
+) -> Result<Json<FoundUpstreams>, Refusal> {
+    let wish: FindUpstreams = body::read(body).await?;
+    let others = agent.cluster.nodes().into_iter().filter(|node| !node.here);
+    let nodes: Vec<_> = others
+        .filter_map(|node| Some((node.name, node.address?.ip())))
+        .collect();
+    let addresses: Vec<_> = nodes.iter().map(|(_, address)| *address).collect();
+    let found = agent.services.look_around(&wish.hosts, &addresses).await?;
+    let mut taken = Vec::new();
+    let found = found.into_iter().map(|one| {
+        let command = one
+            .upstream
+            .is_none()
+            .then(|| command(&agent, &agent.services.proposal(&one, &mut taken)));
+        FoundUpstream {
+            base_url: one.base_url,
+            plugin: one.plugin.to_owned(),
+            models: one.models,
+            wants_key: one.wants_key,
+            upstream: one.upstream,
+            command,
+        }
+    });
+    let found = found.collect();
+    Ok(Json(FoundUpstreams {
+        found,
+        nodes: nodes.into_iter().map(|(name, _)| name).collect(),
+    }))
+}
+
+/// What would have to be typed.
+fn command(agent: &Agent, service: &Service) -> String {
+    let Service { name, plugin, .. } = service;
+    let mut command = format!("skep upstream add {name} --plugin {plugin}");
+    for (name, value) in &service.settings {
+        command += &format!(" --set {name}={value}");
+    }
+    for (wanted, granted) in agent.services.wants(service).unwrap_or_default() {
+        let is_named = matches!(wanted.capability, Capability::Secret(_));
+        if !granted && (!wanted.optional || is_named) {
+            command += &format!(" --grant {}", wanted.capability);
+        }
+    }
+    command
 }
 
 /// What all upstreams of the cluster answer for.

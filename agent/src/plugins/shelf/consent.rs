@@ -9,7 +9,7 @@ use skep_core::capability::Capability;
 use skep_core::state::{Action, Consent, PluginAction, PluginDigest, SignedBy};
 
 use super::offer::wishes;
-use super::{Offer, Shelf, ShelfError, carried};
+use super::{Doubt, Offer, Shelf, ShelfError, carried};
 use crate::fleet::Component;
 use crate::host::World;
 use crate::plugins::manifest::{Manifest, Want};
@@ -23,6 +23,8 @@ pub struct Agreement {
     pub digest: PluginDigest,
     /// What it may touch besides what it may already.
     pub grants: Vec<Capability>,
+    /// What speaks against it, and is accepted all the same.
+    pub accepts: Vec<Doubt>,
     /// The plugin that is to be updated; none: a new one is added.
     pub updates: Option<String>,
     /// Where it came from: an address.
@@ -71,6 +73,14 @@ impl Shelf {
             let plugin = name;
             return Err(ShelfError::NotAgreed { plugin, missing });
         }
+        let doubts = offer.doubts.iter().copied();
+        let doubts: Vec<Doubt> = doubts
+            .filter(|doubt| !agreement.accepts.contains(doubt))
+            .collect();
+        if !doubts.is_empty() {
+            let plugin = name;
+            return Err(ShelfError::Doubtful { plugin, doubts });
+        }
         let grants = with_reasons(&offer.manifest, &agreement.grants)?;
         self.try_out(&offer, component).await?;
         let consent = Consent {
@@ -80,6 +90,7 @@ impl Shelf {
             world: offer.world.name().to_owned(),
             bytes: offer.inspection.size_bytes as u64,
             signer: signed_by(&offer.signed),
+            unsigned: offer.doubts.iter().any(|doubt| doubt.is_of_trust()),
             source: agreement.source,
             grants,
             by: agreement.by,
@@ -136,9 +147,15 @@ impl Shelf {
     ///
     /// # Errors
     /// When it was not granted, or the cluster does not decide.
-    pub async fn revoke(&self, plugin: &str, grants: Vec<Capability>) -> Result<(), ShelfError> {
-        let plugin = plugin.to_owned();
-        self.decide(PluginAction::Revoke { plugin, grants }).await
+    pub async fn revoke(
+        &self,
+        plugin: &str,
+        grants: Vec<Capability>,
+        by: &str,
+    ) -> Result<(), ShelfError> {
+        let (plugin, by) = (plugin.to_owned(), by.to_owned());
+        self.decide(PluginAction::Revoke { plugin, grants, by })
+            .await
     }
 
     /// Goes back to a version that is kept: the last that was not gone back from, or the one named.

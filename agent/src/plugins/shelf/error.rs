@@ -3,7 +3,7 @@
 use skep_core::capability::Capability;
 use skep_core::state::PluginDigest;
 
-use super::StoreError;
+use super::{Doubt, StoreError};
 use crate::cluster::ClusterError;
 use crate::host::InspectError;
 use crate::plugins::manifest::ManifestError;
@@ -37,6 +37,8 @@ pub enum ShelfError {
         plugin: String,
         missing: Vec<Capability>,
     },
+    #[error("there is reason to think twice about `{plugin}`: {}", words(doubts))]
+    Doubtful { plugin: String, doubts: Vec<Doubt> },
     #[error("`{plugin}` does not ask for `{capability}`")]
     NotAsked {
         plugin: String,
@@ -58,6 +60,11 @@ fn list(capabilities: &[Capability]) -> String {
     all.join(", ")
 }
 
+fn words(doubts: &[Doubt]) -> String {
+    let all: Vec<&str> = doubts.iter().map(|doubt| doubt.in_words()).collect();
+    all.join("; ")
+}
+
 impl ShelfError {
     /// What to do next, where that is known.
     #[must_use]
@@ -74,6 +81,11 @@ impl ShelfError {
                 let grants: Vec<String> =
                     missing.iter().map(|one| format!("--grant {one}")).collect();
                 format!("agree to each by name: {}", grants.join(" "))
+            }
+            Self::Doubtful { doubts, .. } => {
+                let accepts: Vec<String> =
+                    doubts.iter().map(|doubt| format!("--accept {doubt}")).collect();
+                format!("if you want it all the same, say so by name: {}", accepts.join(" "))
             }
             Self::NotAsked { plugin, .. } => {
                 format!("`skep plugin show {plugin}` lists what it asks for")
@@ -99,7 +111,7 @@ impl ShelfError {
             Self::Unknown(_) => "plugin_not_found",
             Self::OtherName { .. } => "other_plugin",
             Self::NotOffered(_) => "not_offered",
-            Self::NotAgreed { .. } => "consent_needed",
+            Self::NotAgreed { .. } | Self::Doubtful { .. } => "consent_needed",
             Self::NotAsked { .. } => "not_asked_for",
             Self::Unhealthy(_) => "plugin_unusable",
             Self::InUse { .. } => "plugin_in_use",

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use skep_core::capability::Capability;
-use skep_core::state::{PluginDigest, SignedBy};
+use skep_core::state::{PluginDigest, PluginVersion};
 
+use super::doubt::{Doubt, doubts};
 use super::{Shelf, ShelfError, carried, lock};
 use crate::host::{Inspection, World, inspect};
 use crate::limits::{COMPONENT_OFFERS_MAX, OFFER_LIFE};
@@ -26,7 +27,9 @@ pub struct Offer {
     /// What it wants to touch, as far as that is known before it is set up.
     pub wishes: Vec<Wish>,
     /// What of that kind runs already.
-    pub present: Option<Present>,
+    pub present: Option<PluginVersion>,
+    /// What else has to be agreed to.
+    pub doubts: Vec<Doubt>,
 }
 
 /// One thing that it wants to touch.
@@ -40,15 +43,6 @@ pub struct Wish {
     pub optional: bool,
     /// It may already.
     pub granted: bool,
-}
-
-/// The version that it would replace.
-#[derive(Clone, Debug)]
-pub struct Present {
-    pub version: String,
-    pub digest: PluginDigest,
-    pub world_changes: bool,
-    pub signer_changes: bool,
 }
 
 /// Offers that may still be agreed to.
@@ -136,12 +130,16 @@ impl Shelf {
         let digest = inspection.digest.parse().map_err(|_| ShelfError::NoWorld)?;
         let granted = plugins.grants(&manifest.name).map(|(what, _)| what.clone());
         let wishes = wishes(&manifest, &granted.collect())?;
-        let present = plugins.plugin(&manifest.name).map(|plugin| Present {
-            version: plugin.current.version.clone(),
-            digest: plugin.current.digest,
-            world_changes: plugin.current.world != world.name(),
-            signer_changes: signer_changes(plugin.current.signer.as_ref(), &signed),
-        });
+        let present = plugins.plugin(&manifest.name);
+        let present = present.map(|plugin| plugin.current.clone());
+        let trusting = plugins.signers().len() > 0;
+        let doubts = doubts(
+            trusting,
+            &signed,
+            world,
+            &manifest.version,
+            present.as_ref(),
+        );
         Ok(Offer {
             manifest: Arc::new(manifest),
             world,
@@ -150,23 +148,20 @@ impl Shelf {
             signed,
             wishes,
             present,
+            doubts,
         })
     }
 }
 
 impl Offer {
-    /// Whether somebody has to be asked: it is new, or touches more, or is another's, or is for something else.
+    /// Whether somebody has to be asked: it is new, or touches more, or something else speaks against it.
     #[must_use]
     pub fn asks(&self) -> bool {
         let widens = self
             .wishes
             .iter()
             .any(|wish| !wish.granted && !wish.optional && wish.capability.is_some());
-        widens
-            || self
-                .present
-                .as_ref()
-                .is_none_or(|present| present.world_changes || present.signer_changes)
+        widens || self.present.is_none() || !self.doubts.is_empty()
     }
 }
 
@@ -199,43 +194,9 @@ pub(super) fn wishes(
     Ok(manifest.capabilities.iter().map(wish).collect())
 }
 
-/// Whether what comes is signed by the same that signed what is there, and as surely.
-fn signer_changes(before: Option<&SignedBy>, now: &Signed) -> bool {
-    match (before, now) {
-        (None, Signed::Nobody) => false,
-        // Nothing was checked then or now: an unknown key's number is no proof.
-        (Some(SignedBy { name: None, .. }), Signed::Unknown { .. } | Signed::Nobody) => false,
-        (Some(before), Signed::Trusted { key, .. }) => before.key != *key,
-        // Better than before.
-        (None, Signed::Trusted { .. } | Signed::Unknown { .. }) => false,
-        (Some(_), Signed::Unknown { .. } | Signed::Nobody) => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_signature_that_gets_worse_is_asked_about() {
-        let by = |key: &str, name: Option<&str>| SignedBy {
-            key: key.into(),
-            name: name.map(str::to_owned),
-        };
-        let trusted = |key: &str| Signed::Trusted {
-            key: key.into(),
-            name: "ada".into(),
-        };
-        let unknown = Signed::Unknown { key: "1".into() };
-        let known = by("1", Some("ada"));
-        assert!(!signer_changes(Some(&known), &trusted("1")));
-        assert!(signer_changes(Some(&known), &trusted("2")));
-        assert!(signer_changes(Some(&known), &unknown));
-        assert!(signer_changes(Some(&known), &Signed::Nobody));
-        assert!(!signer_changes(None, &Signed::Nobody));
-        assert!(!signer_changes(None, &trusted("1")));
-        assert!(!signer_changes(Some(&by("1", None)), &Signed::Nobody));
-    }
 
     #[test]
     fn offers_are_few() {

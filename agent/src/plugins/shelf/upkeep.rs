@@ -6,13 +6,26 @@ use std::time::Instant;
 
 use skep_core::state::{PluginAction, PluginDigest, Plugins};
 
-use super::{Inner, Shelf, ShelfError, StoreError, lock};
+use super::{Inner, Learned, Shelf, ShelfError, StoreError, lock};
+use crate::host::inspect;
 use crate::limits::{COMPONENT_GRACE, COMPONENT_RETRY, SHELF_TIDIED};
-use crate::plugins::manifest::{Manifest, extract};
-use crate::scheduling::{Policy, Source};
+use crate::plugins::manifest::extract;
 
 /// What was there at the last look: what is told of is what changed.
 type Seen = BTreeMap<String, (PluginDigest, String)>;
+
+/// Tells at once of what the cluster decided, however long `upkeep` takes: a right that was revoked ends what uses it.
+pub(super) async fn pass_on(shelf: Weak<Inner>) {
+    let Some(mut changes) = shelf.upgrade().map(|inner| inner.cluster.changes()) else {
+        return;
+    };
+    while changes.changed().await.is_ok() {
+        let Some(inner) = shelf.upgrade() else {
+            return;
+        };
+        inner.changed.send_modify(|number| *number += 1);
+    }
+}
 
 /// Until the shelf is gone.
 pub(super) async fn upkeep(shelf: Weak<Inner>) {
@@ -28,8 +41,6 @@ pub(super) async fn upkeep(shelf: Weak<Inner>) {
         };
         let here = Shelf(inner);
         let view = here.0.cluster.view();
-        // Rights may have changed, whatever else did.
-        here.0.changed.send_modify(|number| *number += 1);
         tell(view.plugins(), &mut seen);
         let mut complete = here.gather(view.plugins()).await;
         complete &= here.give_up(view.plugins()).await;
@@ -70,7 +81,7 @@ impl Shelf {
             let runs = plugins
                 .installed()
                 .any(|(_, plugin)| plugin.current.digest == digest);
-            let known = lock(&self.0.manifests).contains_key(&digest);
+            let known = lock(&self.0.learned).contains_key(&digest);
             if self.0.store.has(digest) && (known || !runs) {
                 continue;
             }
@@ -99,8 +110,8 @@ impl Shelf {
                 self.learn(digest, &component);
             }
         }
-        let mut manifests = lock(&self.0.manifests);
-        manifests.retain(|digest, _| plugins.refers_to(*digest));
+        let mut learned = lock(&self.0.learned);
+        learned.retain(|digest, _| plugins.refers_to(*digest));
         complete
     }
 
@@ -127,7 +138,12 @@ impl Shelf {
     fn learn(&self, digest: PluginDigest, component: &[u8]) {
         match extract(component) {
             Ok(manifest) => {
-                lock(&self.0.manifests).insert(digest, Arc::<Manifest>::new(manifest));
+                let imports = inspect(component).map(|found| found.imports);
+                let learned = Learned {
+                    manifest: Arc::new(manifest),
+                    imports: imports.unwrap_or_default().into(),
+                };
+                lock(&self.0.learned).insert(digest, learned);
                 self.0.changed.send_modify(|number| *number += 1);
             }
             // Whoever added it had a newer skep.
@@ -173,51 +189,6 @@ impl Shelf {
             }
         }
         heard
-    }
-
-    /// The scheduler in charge is the version that the cluster runs, and the one that was waited for is in charge.
-    async fn follow_schedulers(&self) {
-        let awaited = lock(&self.0.awaited).clone();
-        let active = self.0.policies.active();
-        let name = match (&active, &awaited) {
-            (_, Some(name)) => name.clone(),
-            (Source::Installed { name, .. }, None) => name.clone(),
-            _ => return,
-        };
-        let Some(found) = self.find(&name) else {
-            return;
-        };
-        let source = Source::Installed {
-            name: name.clone(),
-            digest: Some(found.digest),
-        };
-        let given_up = lock(&self.0.failed)
-            .get(&name)
-            .is_some_and(|(digest, _)| *digest == found.digest);
-        if source == active || given_up {
-            *lock(&self.0.awaited) = None;
-            return;
-        }
-        let known = self.0.policies.known();
-        let loaded = match self.0.fleet.scheduler(&found.for_fleet()).await {
-            Err(why) => Err(why),
-            Ok(scheduler) => {
-                let tried = tokio::task::spawn_blocking(move || {
-                    let mut policy = Policy::new(source, scheduler);
-                    policy.try_out(&known).map(|()| policy)
-                });
-                tried.await.unwrap_or_else(|error| Err(error.to_string()))
-            }
-        };
-        *lock(&self.0.awaited) = None;
-        match loaded {
-            Ok(policy) => self.0.policies.put_in_charge(policy),
-            Err(why) => {
-                tracing::error!(scheduler = %name, %why, "the scheduler's new version does not work here; the one before goes on");
-                // Told to the others, who may see the same.
-                self.failed(&name, found.digest, &why, true);
-            }
-        }
     }
 }
 

@@ -131,3 +131,15 @@ async fn calls_are_answered_by_their_number_and_bounded() {
     mailbox.refuse(None);
     assert!(mailbox.models().is_ok());
 }
+
+#[tokio::test]
+async fn the_start_of_a_process_is_not_its_silence() {
+    let mailbox = mailbox();
+    let limit = Duration::from_millis(20);
+    let mut answer = std::pin::pin!(mailbox.models().unwrap().answer(limit));
+    let early = tokio::time::timeout(limit * 10, &mut answer).await;
+    assert!(early.is_err(), "{early:?}");
+    mailbox.set_served(true);
+    assert!(matches!(answer.await, Err(Error::TimedOut(_))));
+    assert!(!mailbox.is_busy());
+}

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::{
     Consent, Grant, Plugin, PluginAction, PluginDigest, PluginEvent, PluginRefusal, PluginVersion,
-    Plugins, PreviousVersion, Signer,
+    Plugins, PreviousVersion, Revoked, Signer,
 };
 use crate::capability::Capability;
 use crate::limits::{
-    GRANTS_MAX, PLUGIN_PERSON_BYTES_MAX, PLUGIN_REASON_BYTES_MAX, PLUGIN_SOURCE_BYTES_MAX,
-    PLUGIN_VERSION_BYTES_MAX, PLUGINS_MAX, SIGNER_KEY_BYTES_MAX, SIGNERS_MAX, VERSIONS_KEPT,
+    CONSENT_GRANTS_MAX, GRANTS_MAX, PLUGIN_PERSON_BYTES_MAX, PLUGIN_REASON_BYTES_MAX,
+    PLUGIN_SOURCE_BYTES_MAX, PLUGIN_VERSION_BYTES_MAX, PLUGINS_MAX, SIGNER_KEY_BYTES_MAX,
+    SIGNERS_MAX, VERSIONS_KEPT,
 };
 use crate::state::text::is_plain;
 
@@ -52,13 +53,14 @@ impl Plugins {
             }
             PluginAction::Remove(plugin) => {
                 let granted = self.grants.remove(plugin).is_some();
+                self.revoked.remove(plugin);
                 if self.installed.remove(plugin).is_none() && !granted {
                     return Err(PluginRefusal::Unknown(plugin.clone()));
                 }
                 Ok(vec![PluginEvent::Removed(plugin.clone())])
             }
             PluginAction::Grant { plugin, grants, by } => self.grant(at, plugin, grants, by),
-            PluginAction::Revoke { plugin, grants } => self.revoke(plugin, grants),
+            PluginAction::Revoke { plugin, grants, by } => self.revoke(at, plugin, grants, by),
             PluginAction::TrustSigner { name, key, by } => self.trust(at, name, key, by),
             PluginAction::DistrustSigner(name) => match self.signers.remove(name) {
                 Some(_) => Ok(vec![PluginEvent::SignerDistrusted(name.clone())]),
@@ -115,6 +117,11 @@ impl Plugins {
             check_text("the signer's key", &signer.key, SIGNER_KEY_BYTES_MAX)?;
             signer.name.as_deref().map_or(Ok(()), check_name)?;
         }
+        let name = consent.signer.as_ref().and_then(|by| by.name.as_deref());
+        let trusted = name.is_some_and(|name| self.signers.contains_key(name));
+        if !trusted && !self.signers.is_empty() && !consent.unsigned {
+            return Err(PluginRefusal::Unsigned(consent.plugin.clone()));
+        }
         let source = consent.source.as_deref();
         source.map_or(Ok(()), |source| {
             check_text("the source", source, PLUGIN_SOURCE_BYTES_MAX)
@@ -149,10 +156,14 @@ impl Plugins {
             };
             held.insert(capability.clone(), grant);
         }
-        if held.len() > GRANTS_MAX {
+        if held.len() > GRANTS_MAX || grants.len() > CONSENT_GRANTS_MAX {
             return Err(PluginRefusal::TooManyGrants);
         }
         self.grants.insert(plugin.to_owned(), held);
+        if let Some(revoked) = self.revoked.get_mut(plugin) {
+            revoked.retain(|capability, _| !grants.iter().any(|(given, _)| given == capability));
+        }
+        self.revoked.retain(|_, revoked| !revoked.is_empty());
         let granted = |(capability, _): &(Capability, String)| {
             PluginEvent::Granted(plugin.to_owned(), capability.clone())
         };
@@ -161,10 +172,14 @@ impl Plugins {
 
     fn revoke(
         &mut self,
+        at: u64,
         plugin: &str,
         grants: &[Capability],
+        by: &str,
     ) -> Result<Vec<PluginEvent>, PluginRefusal> {
+        check_text("the person", by, PLUGIN_PERSON_BYTES_MAX)?;
         let mut held = self.grants.get(plugin).cloned().unwrap_or_default();
+        let mut revoked = self.revoked.get(plugin).cloned().unwrap_or_default();
         let mut events = Vec::new();
         for capability in grants {
             if held.remove(capability).is_none() {
@@ -173,14 +188,42 @@ impl Plugins {
                     capability: capability.clone(),
                 });
             }
+            let taken = Revoked {
+                revoked_by: by.to_owned(),
+                revoked_at: at,
+            };
+            revoked.insert(capability.clone(), taken);
             events.push(PluginEvent::Revoked(plugin.to_owned(), capability.clone()));
         }
+        while revoked.len() > GRANTS_MAX {
+            let oldest = revoked.iter().min_by_key(|(_, taken)| taken.revoked_at);
+            let Some(oldest) = oldest.map(|(capability, _)| capability.clone()) else {
+                break;
+            };
+            revoked.remove(&oldest);
+        }
+        self.remember_revoked(plugin, revoked);
         if held.is_empty() {
             self.grants.remove(plugin);
         } else {
             self.grants.insert(plugin.to_owned(), held);
         }
         Ok(events)
+    }
+
+    /// Keeps what was taken from a plugin; of as many plugins as may have rights, the one that lost some longest ago makes room.
+    fn remember_revoked(&mut self, plugin: &str, revoked: BTreeMap<Capability, Revoked>) {
+        self.revoked.insert(plugin.to_owned(), revoked);
+        while self.revoked.len() > PLUGINS_MAX {
+            let latest = |taken: &BTreeMap<Capability, Revoked>| {
+                taken.values().map(|taken| taken.revoked_at).max()
+            };
+            let oldest = self.revoked.iter().min_by_key(|(_, taken)| latest(taken));
+            let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {
+                break;
+            };
+            self.revoked.remove(&oldest);
+        }
     }
 
     fn trust(
@@ -231,7 +274,16 @@ impl Plugins {
         let grants = |held: &BTreeMap<Capability, Grant>| {
             held.len() <= GRANTS_MAX && held.values().all(grant)
         };
+        let revoked = |revoked: &BTreeMap<Capability, Revoked>| {
+            revoked.len() <= GRANTS_MAX
+                && revoked
+                    .values()
+                    .all(|taken| check_text("", &taken.revoked_by, PLUGIN_PERSON_BYTES_MAX).is_ok())
+        };
         self.installed.len() <= PLUGINS_MAX
+            && self.revoked.len() <= PLUGINS_MAX
+            && self.revoked.keys().all(names)
+            && self.revoked.values().all(revoked)
             && self.grants.len() <= PLUGINS_MAX
             && self.signers.len() <= SIGNERS_MAX
             && self.installed.keys().all(names)

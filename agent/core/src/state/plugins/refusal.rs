@@ -2,7 +2,7 @@
 
 use super::PluginDigest;
 use crate::capability::Capability;
-use crate::limits::{GRANTS_MAX, PLUGINS_MAX, SIGNERS_MAX};
+use crate::limits::{CONSENT_GRANTS_MAX, GRANTS_MAX, PLUGINS_MAX, SIGNERS_MAX};
 
 /// Why a command about plugins is refused. The state is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,9 +43,14 @@ pub enum PluginRefusal {
     TooMany,
     /// Too many.
     #[error(
-        "a plugin may touch {GRANTS_MAX} things at most; revoke some with `skep plugin revoke`"
+        "a plugin may touch {GRANTS_MAX} things at most, and be let {CONSENT_GRANTS_MAX} at once; revoke some with `skep plugin revoke`"
     )]
     TooManyGrants,
+    /// Nobody who is trusted stands for it.
+    #[error(
+        "no trusted key signed this component of `{0}`; `skep plugin trust ls` lists the keys that are trusted"
+    )]
+    Unsigned(String),
     /// Nothing to take away.
     #[error(
         "`{plugin}` was not granted `{capability}`; `skep plugin show {plugin}` lists what it was"
@@ -57,12 +62,14 @@ pub enum PluginRefusal {
         capability: Capability,
     },
     /// The name is in use.
-    #[error("a signer `{0}` is trusted already, with another key; `skep plugin trust rm` it first")]
+    #[error(
+        "a signer `{0}` is trusted already, with another key; `skep plugin trust remove` it first"
+    )]
     SignerExists(String),
     /// No such signer.
     #[error("no signer `{0}` is trusted; `skep plugin trust ls` lists them")]
     UnknownSigner(String),
     /// Too many.
-    #[error("{SIGNERS_MAX} signers are trusted; remove some with `skep plugin trust rm`")]
+    #[error("{SIGNERS_MAX} signers are trusted; remove some with `skep plugin trust remove`")]
     TooManySigners,
 }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::ids::{AuthorityId, ClusterId, NodeId};
-use crate::limits::{COMMAND_BYTES_MAX, GRANTS_MAX, PLUGINS_MAX, SIGNERS_MAX, VERSIONS_KEPT};
+use crate::limits::{
+    COMMAND_BYTES_MAX, CONSENT_GRANTS_MAX, GRANTS_MAX, PLUGINS_MAX, SIGNERS_MAX, VERSIONS_KEPT,
+};
 use crate::state::{Action, Certificate, Command, Event, FormatError, Founding, Refusal};
 
 fn founded() -> State {
@@ -35,6 +37,7 @@ fn consent(plugin: &str, number: u8, grants: &[&str]) -> Consent {
         world: "upstream".into(),
         bytes: 1_000,
         signer: None,
+        unsigned: false,
         source: None,
         grants: grants
             .iter()
@@ -96,8 +99,16 @@ fn a_consent_is_kept_with_who_gave_it() {
     let revoke = PluginAction::Revoke {
         plugin: "one".into(),
         grants: vec!["http:example.org".parse().unwrap()],
+        by: "user eve".into(),
     };
     accept(&mut state, revoke.clone());
+    let taken: Vec<_> = state.plugins().revoked("one").collect();
+    assert_eq!(taken.len(), 1);
+    assert_eq!(taken[0].0.to_string(), "http:example.org");
+    assert_eq!(
+        (taken[0].1.revoked_by.as_str(), taken[0].1.revoked_at),
+        ("user eve", 10)
+    );
     assert!(matches!(
         refuse(&mut state, revoke),
         PluginRefusal::NotGranted { .. }
@@ -159,6 +170,56 @@ fn going_back_leads_to_what_ran_and_not_to_what_failed() {
 }
 
 #[test]
+fn what_is_given_again_was_not_taken() {
+    let mut state = founded();
+    accept(
+        &mut state,
+        PluginAction::Add(consent("one", 1, &["http:example.org"])),
+    );
+    let grants: Vec<Capability> = vec!["http:example.org".parse().unwrap()];
+    let revoke = PluginAction::Revoke {
+        plugin: "one".into(),
+        grants: grants.clone(),
+        by: "user eve".into(),
+    };
+    accept(&mut state, revoke);
+    assert_eq!(State::decode(&state.encode().unwrap()).unwrap(), state);
+    let grant = PluginAction::Grant {
+        plugin: "one".into(),
+        grants: vec![(grants[0].clone(), "why".into())],
+        by: "user ada".into(),
+    };
+    accept(&mut state, grant);
+    assert_eq!(state.plugins().revoked("one").count(), 0);
+    assert_eq!(state.plugins().grants("one").count(), 1);
+}
+
+#[test]
+fn once_a_key_is_trusted_what_is_unsigned_needs_a_word_more() {
+    let mut state = founded();
+    accept(&mut state, PluginAction::Add(consent("one", 1, &[])));
+    let (name, key, by) = ("ada".to_owned(), "RWQ".to_owned(), "user ada".to_owned());
+    accept(&mut state, PluginAction::TrustSigner { name, key, by });
+    let by = |name: Option<&str>| {
+        let mut consent = consent("one", 2, &[]);
+        consent.signer = Some(SignedBy {
+            key: "0123".into(),
+            name: name.map(str::to_owned),
+        });
+        consent
+    };
+    for consent in [consent("one", 2, &[]), by(None), by(Some("eve"))] {
+        let refused = refuse(&mut state, PluginAction::Update(consent));
+        assert_eq!(refused, PluginRefusal::Unsigned("one".into()));
+    }
+    accept(&mut state, PluginAction::Update(by(Some("ada"))));
+    let mut unsigned = consent("one", 3, &[]);
+    unsigned.unsigned = true;
+    accept(&mut state, PluginAction::Update(unsigned));
+    assert_eq!(running(&state, "one"), 3);
+}
+
+#[test]
 fn every_bound_holds() {
     let mut state = founded();
     for number in 0..PLUGINS_MAX {
@@ -169,7 +230,7 @@ fn every_bound_holds() {
     }
     let one_more = PluginAction::Add(consent("one", 1, &[]));
     assert_eq!(refuse(&mut state, one_more), PluginRefusal::TooMany);
-    let grants = |count: usize| {
+    let grants = |numbers: std::ops::Range<usize>| {
         let grant = |number| {
             (
                 format!("secret:s{number}").parse().unwrap(),
@@ -178,15 +239,22 @@ fn every_bound_holds() {
         };
         PluginAction::Grant {
             plugin: "p1".into(),
-            grants: (0..count).map(grant).collect(),
+            grants: numbers.map(grant).collect(),
             by: "user ada".into(),
         }
     };
+    let too_many = PluginRefusal::TooManyGrants;
     assert_eq!(
-        refuse(&mut state, grants(GRANTS_MAX + 1)),
-        PluginRefusal::TooManyGrants
+        refuse(&mut state, grants(0..CONSENT_GRANTS_MAX + 1)),
+        too_many
     );
-    accept(&mut state, grants(GRANTS_MAX));
+    for from in (0..GRANTS_MAX).step_by(CONSENT_GRANTS_MAX) {
+        accept(&mut state, grants(from..from + CONSENT_GRANTS_MAX));
+    }
+    assert_eq!(
+        refuse(&mut state, grants(GRANTS_MAX..GRANTS_MAX + 1)),
+        too_many
+    );
     for number in 0..SIGNERS_MAX {
         let (name, key, by) = (format!("s{number}"), "RWQ".to_owned(), "ada".to_owned());
         accept(&mut state, PluginAction::TrustSigner { name, key, by });
@@ -217,6 +285,7 @@ fn every_bound_holds() {
     }
     let mut deceiving = consent("p1", 2, &[]);
     deceiving.by = "ada\u{202e}".into();
+    deceiving.unsigned = true;
     let refused = refuse(&mut state, PluginAction::Update(deceiving));
     assert_eq!(refused, PluginRefusal::Text("the person"));
     assert_eq!(State::decode(&state.encode().unwrap()).unwrap(), state);
@@ -230,7 +299,7 @@ fn the_largest_consent_fits_a_command() {
     largest.plugin = "a".repeat(64);
     largest.by = "b".repeat(128);
     largest.source = Some("s".repeat(512));
-    for port in 0..GRANTS_MAX {
+    for port in 0..CONSENT_GRANTS_MAX {
         let capability = format!("http-local:{host}:{}", 10_000 + port)
             .parse()
             .unwrap();

@@ -4,10 +4,11 @@ use skep_core::capability::Capability;
 use skep_core::state::{PluginVersion, Plugins, SignedBy, Signer};
 
 use crate::agent::Agent;
-use crate::host::{World, inspect};
+use crate::fleet::ReplicaState;
+use crate::host::World;
 use crate::plugins::signature::{Signed, key_number};
 use crate::plugins::{Installed, Offer, Wish, words};
-use crate::scheduling::Source;
+use crate::scheduling::{Source, Standing};
 use crate::{version, wire};
 
 pub(super) fn list(agent: &Agent) -> Vec<wire::PluginState> {
@@ -49,8 +50,7 @@ fn state(agent: &Agent, name: &str) -> Option<wire::PluginState> {
         });
     }
     let current = &plugins.plugin(name)?.current;
-    let imports = agent.shelf.store().read(current.digest).ok();
-    let imports = imports.and_then(|component| inspect(&component).ok());
+    let imports = found.as_ref().map(|found| found.imports.to_vec());
     let runs_in = match current.world.as_str() {
         "scheduler" => "agent",
         _ => "worker",
@@ -59,7 +59,7 @@ fn state(agent: &Agent, name: &str) -> Option<wire::PluginState> {
         plugin: wire::Plugin {
             name: name.to_owned(),
             world: current.world.clone(),
-            imports: imports.map(|found| found.imports).unwrap_or_default(),
+            imports: imports.unwrap_or_default(),
             bytes: current.bytes,
             digest: format!("sha256:{}", current.digest),
             runs_in: runs_in.to_owned(),
@@ -90,6 +90,13 @@ pub(super) fn details(agent: &Agent, name: &str) -> Option<wire::PluginDetails> 
         asked_for: found.as_ref().is_some_and(|found| found.asks_for(what)),
     };
     let granted: Vec<_> = plugins.grants(name).map(grant).collect();
+    let revoked = plugins
+        .revoked(name)
+        .map(|(what, taken)| wire::RevokedView {
+            capability: what.to_string(),
+            revoked_by: taken.revoked_by.clone(),
+            revoked_unix_s: taken.revoked_at,
+        });
     let reaches = granted
         .iter()
         .any(|grant| !grant.capability.starts_with("secret:"));
@@ -104,6 +111,7 @@ pub(super) fn details(agent: &Agent, name: &str) -> Option<wire::PluginDetails> 
         wishes: wishes.iter().map(wish).collect(),
         manifest: found.as_ref().map(|found| (*found.manifest).clone()),
         granted,
+        revoked: revoked.collect(),
         state,
     })
 }
@@ -156,21 +164,35 @@ fn usage(agent: &Agent, name: &str) -> Vec<wire::PluginUsage> {
                     .unwrap_or_default(),
                 calls: None,
                 failures: Some(u64::from(replica.restarts)),
+                last_failure: match replica.state {
+                    ReplicaState::Restarting { why, .. } | ReplicaState::Failed { why } => {
+                        Some(why)
+                    }
+                    ReplicaState::Starting | ReplicaState::Ready | ReplicaState::Draining => None,
+                },
+                fuel: None,
             });
         }
     }
-    for (policy, _, source, tally) in agent.router.policies().overview().policies {
+    let overview = agent.router.policies().overview();
+    for (policy, standing, source, tally) in overview.policies {
         let is_it = match &source {
             Some(Source::Embedded(this)) => *this == name,
             Some(Source::Installed { name: this, .. }) => this == name,
             Some(Source::BuiltIn | Source::File(_)) | None => false,
         };
-        if is_it && tally.decisions > 0 {
+        let taken = match standing {
+            Standing::Active => overview.taken,
+            _ => None,
+        };
+        if is_it && (tally.decisions > 0 || taken.is_some()) {
             all.push(wire::PluginUsage {
                 what: format!("the scheduler `{policy}`"),
-                resident_bytes: None,
+                resident_bytes: taken.map(|(_, bytes)| bytes as u64),
                 calls: Some(tally.decisions),
                 failures: Some(tally.failures),
+                last_failure: tally.last_failure,
+                fuel: taken.map(|(fuel, _)| fuel),
             });
         }
     }
@@ -195,9 +217,16 @@ pub(super) fn offer(offer: &Offer) -> wire::PluginOffer {
         present: offer.present.as_ref().map(|present| wire::PresentPlugin {
             version: present.version.clone(),
             digest: format!("sha256:{}", present.digest),
-            world_changes: present.world_changes,
-            signer_changes: present.signer_changes,
+            world: present.world.clone(),
         }),
+        doubts: offer
+            .doubts
+            .iter()
+            .map(|doubt| wire::Doubt {
+                name: doubt.name().to_owned(),
+                words: doubt.in_words().to_owned(),
+            })
+            .collect(),
         asks: offer.asks(),
         manifest: (*offer.manifest).clone(),
     }
