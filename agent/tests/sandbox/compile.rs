@@ -75,7 +75,7 @@ async fn what_is_not_a_plugin_is_refused_with_its_reason() {
             wat(&format!(
                 "(component (core module (memory 1) (memory 1)) {ENGINE_SHELL})"
             )),
-            "multiple memories",
+            "more than 1 memory in one module",
         ),
         (
             wat(&format!(
@@ -122,7 +122,7 @@ async fn what_is_not_a_plugin_is_refused_with_its_reason() {
                         (func (export "r") (param i32 i32 i32 i32) (result i32) unreachable))
                     (core instance $c (instantiate $m))
                     (func (param "text" string) (canon lift (core func $c "f") string-encoding=utf16
-                        (memory $c "m") (realloc (func $c "r"))))
+                        (memory (core memory $c "m")) (realloc (core func $c "r"))))
                     {ENGINE_SHELL})"#
             )),
             "passes text in another encoding than UTF-8",

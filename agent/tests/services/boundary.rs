@@ -89,7 +89,7 @@ const CASES: [(&str, &str); 16] = [
     ("mail outside of memory", "(call $send (i32.const -16) (i32.const 1024)) (i32.const 1024)"),
     (
         "mail to two thousand million people",
-        "(i32.store (i32.const 4140) (i32.const 8)) (i32.store (i32.const 4144) (i32.const 0x7fffffff))
+        "(i32.store (i32.const 4136) (i32.const 8)) (i32.store (i32.const 4140) (i32.const 0x7fffffff))
          (call $send (i32.const 4096) (i32.const 1024)) (i32.const 1024)",
     ),
     (

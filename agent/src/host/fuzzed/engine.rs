@@ -108,7 +108,7 @@ fn read(u: &mut Unstructured<'_>, state: &mut State, held: &Held) -> Result<()> 
         return Ok(());
     };
     let (offset, length) = (
-        u64::from(number(u)?) * u.arbitrary::<u64>()?.max(1),
+        u64::from(number(u)?).wrapping_mul(u.arbitrary()?),
         u.arbitrary()?,
     );
     let file = || Resource::<SourceFile>::new_borrow(file);
