@@ -1,3 +1,5 @@
+//! What a mailbox keeps, gives up and tells.
+
 use super::*;
 use crate::protocol::{Decoder, Gain, Prompt};
 use crate::services::{Kind, Service};
