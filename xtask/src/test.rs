@@ -61,7 +61,7 @@ fn rust(binary: &Path) -> Result<()> {
         "docker-registry",
         "fetching plugins from a registry",
     );
-    let mut command = cargo(["test", "--workspace", "--quiet"]);
+    let mut command = cargo(["test", "--workspace", "--quiet", "--no-fail-fast"]);
     command
         .env("SKEP_PLUGINS_DIR", plugins::folder())
         .env("SKEP_BIN", binary);

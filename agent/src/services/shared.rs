@@ -20,6 +20,9 @@ use crate::plugins::{Installed, Shelf};
 use crate::protocol::Rights;
 use crate::router::FIRST_OFFERED;
 
+/// An upstream, and its own name of a model.
+type Whose = (Arc<Unit>, Arc<str>);
+
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) fleet: Fleet,
@@ -28,7 +31,7 @@ pub(super) struct Shared {
     pub(super) secrets: Secrets,
     pub(super) units: Mutex<BTreeMap<(Kind, String), Arc<Unit>>>,
     /// Whose model each number is.
-    pub(super) numbers: Mutex<HashMap<ReplicaId, (Arc<Unit>, Arc<str>)>>,
+    pub(super) numbers: Mutex<HashMap<ReplicaId, Whose>>,
     pub(super) last: AtomicU64,
     pub(super) changes: watch::Sender<u64>,
     /// Where the agent itself listens.

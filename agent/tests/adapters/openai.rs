@@ -124,7 +124,7 @@ async fn tries_again_before_anything_came_and_never_after() {
     assert!(took >= Duration::from_secs(1));
     let (outcome, count, _) = tried("/busier").await;
     assert!(
-        matches!(&outcome.error, Some(Error::Exhausted(said)) if said.contains("60 s") && said.contains("slow down")),
+        matches!(&outcome.error, Some(Error::Limited { message, retry_after_s: Some(60) }) if message.contains("slow down")),
         "{outcome:?}"
     );
     assert_eq!(count, 1);

@@ -104,7 +104,10 @@ async fn another_skep_is_an_upstream() {
     // A first request waits for the model; one that is refused for that says so.
     let mut streamed = run_for(&mut service, "tiny", greedy(text())).await;
     for _ in 0..60 {
-        if !matches!(streamed.error, Some(Error::Exhausted(_) | Error::Other(_))) {
+        if !matches!(
+            streamed.error,
+            Some(Error::Exhausted(_) | Error::Limited { .. } | Error::Other(_))
+        ) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;

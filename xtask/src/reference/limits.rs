@@ -81,14 +81,13 @@ fn find(sources: &str, name: &str) -> Result<Limit> {
         .trim_end_matches(';');
     Ok(Limit {
         name: name.to_owned(),
-        value: shown(sources, value)
-            .with_context(|| format!("`{name}`: `{value}` is not understood"))?,
+        value: shown(value).with_context(|| format!("`{name}`: `{value}` is not understood"))?,
         reason: reason.join(" "),
     })
 }
 
 /// A value for people: `512 MiB`, `30 s`, `16,384`.
-fn shown(sources: &str, value: &str) -> Option<String> {
+fn shown(value: &str) -> Option<String> {
     let value = value.split(" as ").next()?.trim();
     if let Some(rest) = value.strip_prefix("Duration::from_") {
         let (unit, rest) = rest.split_once('(')?;
@@ -102,7 +101,7 @@ fn shown(sources: &str, value: &str) -> Option<String> {
         };
         return Some(format!("{number} {unit}"));
     }
-    let number = evaluated(sources, value)?;
+    let number = evaluated(value)?;
     let unit = [(1 << 20, "MiB"), (1 << 10, "KiB")];
     // Sizes are written as such.
     let is_size = ["KIB", "MIB", "<<"].iter().any(|word| value.contains(word));
@@ -113,12 +112,12 @@ fn shown(sources: &str, value: &str) -> Option<String> {
     })
 }
 
-fn evaluated(sources: &str, value: &str) -> Option<u64> {
+fn evaluated(value: &str) -> Option<u64> {
     if let Some((a, b)) = value.split_once(" * ") {
-        return evaluated(sources, a)?.checked_mul(evaluated(sources, b)?);
+        return evaluated(a)?.checked_mul(evaluated(b)?);
     }
     if let Some((a, b)) = value.split_once(" << ") {
-        return evaluated(sources, a)?.checked_shl(b.parse().ok()?);
+        return evaluated(a)?.checked_shl(b.parse().ok()?);
     }
     match value {
         "KIB" => Some(1 << 10),

@@ -72,6 +72,7 @@ impl Session<'_> {
         seen: &mut Sources,
     ) -> Result<(), Failure> {
         let mut looked = Instant::now();
+        let mut changing = None;
         loop {
             match happenings.recv_timeout(DEV_LOOK) {
                 Ok(Happening::Line(line)) => self.show(&line)?,
@@ -90,9 +91,12 @@ impl Session<'_> {
             if now == *seen {
                 continue;
             }
-            // An editor may be in the middle of writing.
-            std::thread::sleep(DEV_LOOK);
-            *seen = sources(&self.wish.dir)?;
+            // An editor may be in the middle of writing: two looks have to agree.
+            if changing.as_ref() != Some(&now) {
+                changing = Some(now);
+                continue;
+            }
+            *seen = now;
             if let Err(failure) = self.round() {
                 tell(failure);
             }
