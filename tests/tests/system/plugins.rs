@@ -401,3 +401,34 @@ fn what_is_no_plugin_is_refused() {
         .filter(|one| one["carried"] == false);
     assert_eq!(added.count(), 0);
 }
+
+/// An engine that was added runs the models for which it is named, and is missed when it is gone.
+#[test]
+fn a_model_runs_on_the_engine_that_is_named_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = Agent::start(&[BARE]).unwrap();
+    let path = keep(
+        folder.path(),
+        "mind.wasm",
+        &component("llama", "mind", "1.0.0", &[]),
+    );
+    well(&agent, &["plugin", "add", &path, "--yes"]);
+    let config = skep::paths::Paths::under(agent.home())
+        .unwrap()
+        .config_file();
+    fs::create_dir_all(config.parent().unwrap()).unwrap();
+    fs::write(config, "[models.engines]\ntiny = \"mind\"\n").unwrap();
+    agent.restart(&[BARE]).unwrap();
+
+    let ask = ["run", "tiny", "The borrow checker", "--temperature", "0"];
+    assert!(!well(&agent, &ask).trim().is_empty());
+    let running = parse(&well(&agent, &["ps", "--json"]));
+    assert_eq!(running["replicas"][0]["plugin"], json!("mind"), "{running}");
+    let said = ill(&agent, &["plugin", "remove", "mind"]);
+    assert!(said.contains("the model `tiny`"), "{said}");
+
+    well(&agent, &["plugin", "remove", "mind", "--force"]);
+    agent.restart(&[BARE]).unwrap();
+    let said = ill(&agent, &ask);
+    assert!(said.contains("no engine plugin named `mind`"), "{said}");
+}

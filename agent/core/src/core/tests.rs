@@ -242,7 +242,7 @@ fn the_idle_model_makes_room_and_the_busy_one_stays() {
     play.check(arrive(1, 1, "a"), &[admit(1)]);
     let no_room = Refusal::NoRoom {
         limit: 1,
-        retry: crate::limits::LOAD_RETRY,
+        retry: LOAD_RETRY,
     };
     play.check(arrive(2, 1, "b"), &[refuse(2, no_room)]);
     play.check(settled(1), &[]);
@@ -311,7 +311,7 @@ fn a_worker_that_dies_makes_requests_wait_for_its_return() {
     play.check(replica(1, "a", failed), &[]);
     let refusal = Refusal::LoadFailed {
         why: "died 5 times".into(),
-        retry: crate::limits::LOAD_RETRY,
+        retry: LOAD_RETRY,
     };
     play.check(arrive(2, 1, "a"), &[refuse(2, refusal)]);
 }

@@ -79,6 +79,10 @@ fn take(client: &Client, updates: Option<&str>, source: &str, terms: Terms) -> R
         "upstream" | "notifier" => {
             format!("skep {} add NAME --plugin {}", added.world, added.name)
         }
+        "engine" => format!(
+            "name the models that it runs in the configuration: [models] engines = {{ MODEL = \"{}\" }}",
+            added.name
+        ),
         _ => format!("skep plugin show {}", added.name),
     };
     let done = Paint::for_stdout().green(if updates.is_some() {
