@@ -23,6 +23,7 @@ mod job;
 mod latency;
 mod models;
 mod offered;
+mod parts;
 mod placing;
 mod progress;
 mod replay;
@@ -36,6 +37,7 @@ pub use self::facts::ModelFacts;
 pub use self::job::{Job, Step};
 pub use self::models::{ModelStanding, ModelStatus};
 pub use self::offered::{FIRST_OFFERED, Offered, Offers};
+pub use self::parts::Parts;
 pub use self::replay::MoveCounts;
 pub use self::send::{NoPlace, RouteError, Shape};
 pub use self::slot::Slot;
@@ -45,27 +47,6 @@ pub use self::trace::{Considered, Move, Outcome as TracedOutcome, Trace, Traces}
 #[derive(Clone, Debug)]
 pub struct Router {
     shared: Arc<Shared>,
-}
-
-/// What a router is made of.
-#[derive(Debug)]
-pub struct Parts {
-    pub core: skep_core::Settings,
-    pub node: skep_core::Node,
-    pub policies: Policies,
-    pub fleet: Fleet,
-    pub catalogue: Arc<Catalogue>,
-    /// How models are opened.
-    pub opening: crate::protocol::Settings,
-    /// By the name of a model, that of the smaller one that guesses for it.
-    pub drafts: BTreeMap<String, String>,
-    /// By a model's name, the engine plugin that runs it, where that is not the usual one.
-    pub engines: BTreeMap<String, String>,
-    /// How many threads a worker computes with.
-    pub threads: Option<u32>,
-    pub computes_on: crate::protocol::ComputesOn,
-    /// Devices that models may be placed on.
-    pub devices: Vec<String>,
 }
 
 #[derive(Debug)]
