@@ -32,7 +32,7 @@ fn run() -> Result<(), String> {
     );
     replace(&out.join("plugins.rs"), &plugins(&manifest)?)?;
     replace(&out.join("project.rs"), &project(&manifest.join(".."))?)?;
-    replace(&out.join("page.rs"), &page(&manifest.join("ui"))?)
+    replace(&out.join("page.rs"), &page(&manifest.join("ui/dist"))?)
 }
 
 /// The list of `src/cli/plugin/new.rs`: what a new plugin's project may be made of, by its path in the repository.
@@ -103,42 +103,54 @@ fn plugins(manifest: &Path) -> Result<String, String> {
     Ok(list)
 }
 
-/// The list of `src/http/page.rs`: every file in `ui` whose kind a browser is to be told.
+/// The list of `src/http/page.rs`: every file in `ui/dist` whose kind a browser is to be told. Those that end with `.gz`
+/// were compressed when the page was built, and are sent as they are.
 fn page(folder: &Path) -> Result<String, String> {
-    println!("cargo::rerun-if-changed={}", folder.display());
+    let mut paths = Vec::new();
+    beneath(folder, &mut paths)?;
+    let folder = folder.canonicalize().map_err(|error| error.to_string())?;
     let mut list = String::from("&[\n");
-    for path in files(folder)? {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        let kind = match extension {
-            Some("html") => "text/html; charset=utf-8",
-            Some("css") => "text/css; charset=utf-8",
-            Some("js") => "text/javascript; charset=utf-8",
-            Some("json") => "application/json",
-            Some("webmanifest") => "application/manifest+json",
-            Some("svg") => "image/svg+xml",
-            Some("png") => "image/png",
-            Some("ico") => "image/x-icon",
-            Some("woff2") => "font/woff2",
-            _ => continue,
-        };
-        let name = path.file_name().and_then(|name| name.to_str());
+    for path in paths {
+        let name = path.strip_prefix(&folder);
+        let name = name.map_err(|error| error.to_string())?.to_str();
         let name = name.ok_or_else(|| format!("{}: the name is not text", path.display()))?;
+        let (name, packed) = match name.strip_suffix(".gz") {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        let Some(kind) = kind(name) else {
+            continue;
+        };
         let at = format!("/{name}");
-        let bytes = read(&path)?;
-        let tag = format!(
-            "\"{}\"",
-            digest(&bytes).chars().take(16).collect::<String>()
-        );
+        let tag = digest(&read(&path)?);
+        let tag = format!("\"{}\"", tag.chars().take(16).collect::<String>());
         let path = path.display().to_string();
         line(
             &mut list,
             format_args!(
-                "    File {{ path: {at:?}, kind: {kind:?}, bytes: include_bytes!({path:?}), tag: {tag:?} }},"
+                "    File {{ path: {at:?}, kind: {kind:?}, packed: {packed}, bytes: include_bytes!({path:?}), tag: {tag:?} }},"
             ),
         )?;
     }
     list.push_str("]\n");
     Ok(list)
+}
+
+/// What a browser is told that a file is.
+fn kind(name: &str) -> Option<&'static str> {
+    Some(match name.rsplit_once('.')?.1 {
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "json" => "application/json",
+        "webmanifest" => "application/manifest+json",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "txt" => "text/plain; charset=utf-8",
+        _ => return None,
+    })
 }
 
 /// Beside the folder that cargo builds in: `target/plugins`.

@@ -3,23 +3,24 @@
 //! Decides the order: nothing is made before what it needs, and whatever fails says which step it
 //! was. Refuses to know what any part does.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use skep_hw::telemetry::Places;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::acme::Certificates;
 use crate::agent::Agent;
 use crate::alerts::Alerts;
+use crate::backup::{self, Backups};
 use crate::cluster::{self, Cluster, Readings};
 use crate::config::{self, Override, Settings, Source};
 use crate::diagnosis::{self, BurnIns, Choice};
 use crate::fleet::{Fleet, FleetSettings};
-use crate::http::{Ending, Port, Server};
+use crate::http::{Ending, Port, Server, Sessions};
 use crate::identity::{Identity, Lock};
 use crate::keys::{Keys, Secret, unix_now_s};
 use crate::logs::LogRing;
@@ -32,16 +33,23 @@ use crate::protocol::Timeouts;
 use crate::router::{Parts, Router};
 use crate::scheduling::{self, Policies, Policy};
 use crate::services::{self, Services};
+use crate::setup::Setup;
+use crate::systemd::Supervisor;
 use crate::telemetry;
+use crate::users::{Doors, Passwords};
 
 mod endpoint;
 mod error;
+mod lan;
 mod logging;
+mod loops;
 mod stop;
-mod tiny;
+pub(crate) mod tiny;
 mod trim;
 
 pub use self::error::StartError;
+pub use self::lan::LanError;
+pub(crate) use self::lan::fingerprint;
 pub use self::stop::Stop;
 
 /// What the command line says of a start.
@@ -53,6 +61,8 @@ pub struct Start {
     pub config: Option<PathBuf>,
     /// Settings given as flags.
     pub overrides: Vec<Override>,
+    /// To be reached from the local network.
+    pub lan: bool,
 }
 
 /// A running agent.
@@ -65,7 +75,10 @@ pub struct Running {
     serving: JoinHandle<()>,
     endpoint: endpoint::EndpointFile,
     telemetry: JoinHandle<()>,
-    _net: NetThread,
+    net: NetThread,
+    supervisor: Supervisor,
+    /// To the accept loop.
+    questions: mpsc::Sender<tokio::sync::oneshot::Sender<()>>,
     signals: stop::Signals,
     /// Given up last, when nothing of this agent is left.
     lock: Lock,
@@ -94,6 +107,8 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     let (settings, choice) = read_settings(&start, &paths)?;
     let logs = LogRing::new();
     logging::begin(&settings.log, &logs);
+    let supervisor = Supervisor::find(environment);
+    let starting = supervisor.starting();
     if let Some(choice) = choice {
         let passed_over = choice.passed_over.join("; ");
         tracing::info!(
@@ -106,6 +121,9 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
 
     paths.create()?;
     let lock = Lock::take(&paths)?;
+    if backup::is_half_done(&paths) {
+        return Err(StartError::HalfRestored);
+    }
     let identity = Identity::load_or_create(&paths)?;
     tracing::debug!(node = %identity.node(), "identity");
     let (keys, first_key) = Keys::open(&paths)?;
@@ -140,6 +158,10 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
 
     let port = Port::bind(&settings.http).await?;
     let url = endpoint::url(&port, &settings.http);
+    let certificates = match (settings.http.acme.clone(), port.shown()) {
+        (Some(acme), Some(shown)) => Some(Certificates::start(acme, paths.acme(), shown)?),
+        _ => None,
+    };
     let node = telemetry
         .first(identity.node(), settings.node.name.as_deref())
         .await;
@@ -193,14 +215,27 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         fleet: fleet.clone(),
         shelf: shelf.clone(),
         router: router.clone(),
-        own: own_addresses(port.address(), settings.cluster.listen),
+        own: endpoint::own_addresses(port.address(), settings.cluster.listen),
     };
     let services = Services::start(kept, around);
 
     let local = Secret::generate()?;
-    let endpoint = endpoint::EndpointFile::write(&paths, &url, &local)?;
+    // Commands on this machine believe what was made on it.
+    let (own, _) = lan::files(&paths);
+    let tls = settings.http.tls.as_ref();
+    let certificate = tls.filter(|tls| tls.certificate == own).map(|_| own);
+    let endpoint = endpoint::EndpointFile::write(&paths, &url, &local, certificate.as_deref())?;
+    let backups = settings.backup.clone();
+    let backups = backups.map(|wish| Backups::open(wish, paths.backups_file()));
     let agent = Arc::new(Agent {
         node: router.node(),
+        sessions: Sessions::open(paths.sessions_file(), router.node()),
+        passwords: Passwords::new(),
+        doors: Doors::new(),
+        setup: Setup::open(
+            &paths,
+            named_config(&start).unwrap_or_else(|| paths.config_file()),
+        ),
         paths,
         keys,
         catalogue,
@@ -209,6 +244,8 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         cluster,
         services,
         alerts,
+        backups,
+        certificates,
         shelf,
         telemetry: machine,
         burn_ins,
@@ -222,15 +259,22 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
     // Nobody else sets it.
     let _ = itself.set(Arc::downgrade(&agent));
     agent.alerts.start(Arc::downgrade(&agent));
+    if let Some(backups) = &agent.backups {
+        backups.start(Arc::downgrade(&agent));
+    }
     // Before anybody is told that it serves, and so can be told to stop.
     let signals = stop::Signals::new().map_err(StartError::Signals)?;
     let ending = watch::Sender::new(Ending::Serving);
     let server = Server::new(agent.clone(), local);
-    let serving = tokio::spawn(server.serve(port, ending.subscribe()));
+    // One asks, and waits for the answer.
+    let (questions, asked) = mpsc::channel(1);
+    let serving = tokio::spawn(server.serve(port, ending.subscribe(), asked));
     if let Some(model) = &agent.settings.models.default {
         agent.router.want(model);
     }
     tracing::info!(url = %agent.url, node = %agent.node, "serving");
+    drop(starting);
+    supervisor.ready(&loops::status(&agent));
     Ok(Running {
         agent,
         first_key,
@@ -238,25 +282,12 @@ pub async fn start(start: Start) -> Result<Running, StartError> {
         serving,
         endpoint,
         telemetry,
-        _net: net,
+        net,
+        supervisor,
+        questions,
         signals,
         lock,
     })
-}
-
-/// Every address at which this agent is reached.
-fn own_addresses(http: SocketAddr, cluster: SocketAddr) -> Vec<SocketAddr> {
-    let mut own = Vec::new();
-    for address in [http, cluster] {
-        if !address.ip().is_unspecified() {
-            own.push(address);
-            continue;
-        }
-        let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        let all = cluster::local_addresses().into_iter().chain(loopback);
-        own.extend(all.map(|ip| SocketAddr::new(ip, address.port())));
-    }
-    own
 }
 
 fn places(settings: &Settings, paths: &Paths) -> Places {
@@ -268,13 +299,16 @@ fn places(settings: &Settings, paths: &Paths) -> Places {
     }
 }
 
+/// The configuration file that somebody named.
+fn named_config(start: &Start) -> Option<PathBuf> {
+    let variable = || std::env::var_os("SKEP_CONFIG").map(PathBuf::from);
+    start.config.clone().or_else(variable)
+}
+
 /// The settings, and what was chosen to compute on where they leave that open.
 fn read_settings(start: &Start, paths: &Paths) -> Result<(Settings, Option<Choice>), StartError> {
     let usual = paths.config_file();
-    let named = start
-        .config
-        .clone()
-        .or_else(|| std::env::var_os("SKEP_CONFIG").map(PathBuf::from));
+    let named = named_config(start);
     let source = named
         .as_deref()
         .map_or(Source::Default(&usual), Source::Named);
@@ -282,6 +316,9 @@ fn read_settings(start: &Start, paths: &Paths) -> Result<(Settings, Option<Choic
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut config = config::load(source, environment, &start.overrides)?;
+    if start.lan {
+        lan::open_up(&mut config, paths)?;
+    }
     let mut choice = None;
     if config.node.device.as_deref() == Some(DEVICE_AUTO) {
         let executable = std::env::current_exe().map_err(StartError::Executable)?;
@@ -289,7 +326,12 @@ fn read_settings(start: &Start, paths: &Paths) -> Result<(Settings, Option<Choic
         config.node.device = Some(chosen.device.clone());
         choice = Some(chosen);
     }
-    Ok((Settings::try_from(config)?, choice))
+    let mut settings = Settings::try_from(config)?;
+    if settings.http.acme.is_some() {
+        // For addresses, and for names until the authority has given one.
+        settings.http.tls = Some(lan::own(paths)?);
+    }
+    Ok((settings, choice))
 }
 
 /// The policies, and the name of the one that is to be in charge once the cluster's plugins are there.

@@ -7,10 +7,15 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+mod add;
+mod adopt;
 mod alerts;
 mod arguments;
+mod backup;
 mod burn_in;
 mod ca;
+mod catalogue;
+mod certificate;
 mod chat;
 mod complete;
 mod diagnosis;
@@ -20,9 +25,12 @@ mod events;
 mod explain;
 mod failure;
 mod figures;
+mod helper;
+mod install;
 mod join;
 mod keys;
 mod logs;
+mod man;
 mod models;
 mod node;
 mod nodes;
@@ -34,12 +42,15 @@ mod run;
 mod scheduler;
 mod secret;
 mod services;
+mod setup;
+mod sign_in;
 mod table;
 mod terminal;
 mod token;
 mod top;
 mod up;
 mod upstream;
+mod user;
 mod version;
 mod waiting;
 
@@ -49,8 +60,8 @@ mod tests;
 use self::failure::{Exit, Failure};
 
 use self::arguments::{
-    Arguments, CaCommand, Command, KeysCommand, NodeCommand, NotifierCommand, PluginCommand,
-    SchedulerCommand, SecretCommand, TokenCommand, UpstreamCommand,
+    Arguments, CaCommand, CertificateCommand, Command, KeysCommand, NodeCommand, NotifierCommand,
+    PluginCommand, SchedulerCommand, SecretCommand, TokenCommand, UpstreamCommand,
 };
 use self::terminal::Paint;
 use crate::client::{Client, Endpoint};
@@ -87,13 +98,19 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Service => return Ok(crate::service::main()),
         Command::Compile { arguments } => return Ok(crate::compiler::main(arguments)),
         Command::Up(up) => return up::up(home.as_deref(), &up),
+        Command::Setup(wish) => setup::setup(&client()?, wish)?,
         Command::Diagnose(wish) => return Ok(crate::diagnosis::main(&wish)),
         Command::Doctor(wish) if wish.gpu => doctor::diagnose(&paths()?, &wish)?,
-        Command::Doctor(wish) => doctor::doctor(&paths()?, &client()?, wish.json)?,
+        Command::Doctor(wish) => doctor::doctor(&paths()?, &client()?, &wish)?,
+        Command::Install(wish) => install::install(&paths()?, &wish)?,
+        Command::Uninstall(wish) => install::uninstall(&paths()?, &wish)?,
+        Command::Helper(wish) => helper::helper(&wish)?,
         Command::Completions { shell } => complete::completions(shell)?,
+        Command::Man { folder } => man::write(&folder)?,
         Command::Version(listed) => version::version(&client(), listed.json)?,
         Command::Run(wish) => run::run(client()?, paths().ok().as_ref(), &wish)?,
         Command::Models(listed) => models::list(&client()?, listed.json)?,
+        Command::Catalogue(listed) => catalogue::list(&client()?, listed.json)?,
         Command::Pull(wish) => pull::pull(client()?, &wish)?,
         Command::Rm(wish) => models::remove(&client()?, &wish)?,
         Command::Load(named) => models::load(&client()?, &named.model)?,
@@ -108,6 +125,8 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Node(wish) => match wish.command {
             None => node::show(&client()?, wish.json)?,
             Some(NodeCommand::BurnIn(wish)) => burn_in::burn_in(client()?, &wish)?,
+            Some(NodeCommand::Add(wish)) => add::add(client()?, &paths()?, &wish)?,
+            Some(NodeCommand::Adopt { node, json }) => adopt::adopt(&client()?, &node, json)?,
             Some(command) => nodes::act(&client()?, &command)?,
         },
         Command::Token(token) => match token.command {
@@ -131,6 +150,8 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
             KeysCommand::New { name, json } => keys::make(&client()?, name, json)?,
             KeysCommand::Rm { key } => keys::revoke(&client()?, &key)?,
         },
+        Command::User(user) => user::act(&client()?, user.command)?,
+        Command::SignIn(wish) => sign_in::act(&client()?, wish.command)?,
         Command::Upstream(upstream) => match upstream.command {
             UpstreamCommand::Add {
                 service,
@@ -158,6 +179,14 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
             SecretCommand::Set { name } => secret::set(&client()?, &name)?,
             SecretCommand::Ls(listed) => secret::list(&client()?, listed.json)?,
             SecretCommand::Rm { name } => secret::remove(&client()?, &name)?,
+        },
+        Command::Backup(wish) => backup::backup(wish.command, &paths()?, client)?,
+        Command::Certificate(wish) => match wish.command {
+            None => certificate::show(&client()?, wish.json)?,
+            Some(CertificateCommand::Show(listed)) => certificate::show(&client()?, listed.json)?,
+            Some(CertificateCommand::Renew { force, json }) => {
+                certificate::renew(&client()?, force, json)?;
+            }
         },
         Command::Alerts(listed) => alerts::list(&client()?, listed.json)?,
         Command::Logs(wish) => logs::logs(client()?, &wish)?,

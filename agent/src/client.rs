@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Method, Request};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
 pub use self::endpoint::{Endpoint, EndpointError};
@@ -43,6 +44,14 @@ impl Client {
         } else {
             config
         };
+        let config = match endpoint.certificate() {
+            Some(certificate) => {
+                let own = Certificate::from_der(certificate).to_owned();
+                let roots = RootCerts::new_with_certs(&[own]);
+                config.tls_config(TlsConfig::builder().root_certs(roots).build())
+            }
+            None => config,
+        };
         Self {
             agent: config.build().into(),
             endpoint,
@@ -73,6 +82,14 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
         self.json(self.send(Method::POST, path, Some(body), None)?)
+    }
+
+    /// `POST` of nothing, for an answer that is only a status.
+    ///
+    /// # Errors
+    /// When there is no agent, or it refuses.
+    pub fn post_nothing(&self, path: &str) -> Result<(), ClientError> {
+        self.send(Method::POST, path, None::<&()>, None).map(drop)
     }
 
     /// `PUT` with a JSON body; waits as long as it takes.
@@ -112,6 +129,19 @@ impl Client {
     /// As for [`Client::get`].
     pub fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.json(self.send(Method::DELETE, path, None::<&()>, None)?)
+    }
+
+    /// `POST` with a JSON body, for an answer that is bytes; waits as long as it takes.
+    ///
+    /// # Errors
+    /// As for [`Client::get`], for what can go wrong before the first byte.
+    pub fn download(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<ureq::BodyReader<'static>, ClientError> {
+        let answer = self.send(Method::POST, path, Some(body), None)?;
+        Ok(answer.into_reader())
     }
 
     /// An answer in lines.

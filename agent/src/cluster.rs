@@ -8,6 +8,7 @@
 //! A node is in one cluster at a time. It founds one of its own at its first start; joining another is the
 //! end of that `Life` and the beginning of the next.
 
+mod adopt;
 mod authorities;
 mod components;
 mod door;
@@ -35,6 +36,7 @@ use skep_core::NodeId;
 use skep_core::state::{Action, Event, PluginDigest, Role, State};
 use tokio::sync::{Mutex, watch};
 
+pub use self::adopt::{Adoption, AdoptionError, AdoptionRole, AdoptionState, Offer};
 pub use self::authorities::AuthorityStatus;
 pub use self::error::ClusterError;
 pub use self::facts::{DeviceFacts, Facts};
@@ -43,9 +45,11 @@ pub use self::neighbours::Neighbour;
 pub use self::nodes::{NodeState, NodeStatus, TokenStatus};
 pub use self::remote::Remote;
 
+use self::adopt::Adoptions;
 use self::life::Life;
 use self::moving::Next;
 use crate::identity::Identity;
+use crate::keeper::{FollowError, Snapshot};
 use crate::pki::Token;
 use crate::router::Router;
 
@@ -112,6 +116,7 @@ pub struct Cluster(Arc<Inner>);
 struct Inner {
     parts: Arc<Parts>,
     life: RwLock<Arc<Life>>,
+    adoptions: Arc<Adoptions>,
     /// Held while one life ends and the next begins.
     changing: Mutex<()>,
 }
@@ -124,18 +129,33 @@ impl Cluster {
     pub async fn start(parts: Parts) -> Result<Self, ClusterError> {
         let parts = Arc::new(parts);
         moving::settle(&parts.folder)?;
-        let life = Life::begin(parts.clone()).await?;
-        Ok(Self(Arc::new(Inner {
+        let itself = Arc::default();
+        let adoptions = Adoptions::new(Arc::clone(&itself));
+        let life = Life::begin(parts.clone(), adoptions.clone()).await?;
+        let inner = Arc::new(Inner {
             parts,
             life: RwLock::new(life),
+            adoptions,
             changing: Mutex::default(),
-        })))
+        });
+        // Nobody else sets it.
+        let _ = itself.set(Arc::downgrade(&inner));
+        Ok(Self(inner))
     }
 
     /// What the cluster agreed on, as far as this node knows.
     #[must_use]
     pub fn view(&self) -> Arc<State> {
         self.life().keeper.view()
+    }
+
+    /// The same as of now, as a log could begin with it.
+    ///
+    /// # Errors
+    /// When there is no cluster here, or the log takes nothing more.
+    pub async fn snapshot(&self) -> Result<Snapshot, FollowError> {
+        let keeper = self.life().keeper.clone();
+        keeper.snapshot().await
     }
 
     /// A number that grows whenever [`Cluster::view`] may show something new, also when this node joins another cluster.
@@ -226,11 +246,13 @@ impl Cluster {
             }
         };
         old.end().await;
+        // What it waited for has come, one way or another.
+        self.0.adoptions.close(None);
         let begun = self.begin_next(next).await;
         let (life, begun) = match begun {
             Ok((life, aside)) => (life, Ok(aside)),
             // What was, goes on.
-            Err(error) => (Life::begin(self.0.parts.clone()).await?, Err(error)),
+            Err(error) => (self.begin_life().await?, Err(error)),
         };
         *self.0.life.write().unwrap_or_else(PoisonError::into_inner) = life;
         self.0.parts.changed.send_modify(|number| *number += 1);
@@ -243,13 +265,17 @@ impl Cluster {
     /// Begins the next membership; the one before lies aside then. On an error it lies where it was.
     async fn begin_next(&self, next: Next) -> Result<(Arc<Life>, PathBuf), ClusterError> {
         let moved = next.move_in()?;
-        match Life::begin(self.0.parts.clone()).await {
+        match self.begin_life().await {
             Ok(life) => Ok((life, moved.aside)),
             Err(error) => {
                 moved.back()?;
                 Err(error)
             }
         }
+    }
+
+    async fn begin_life(&self) -> Result<Arc<Life>, ClusterError> {
+        Life::begin(self.0.parts.clone(), self.0.adoptions.clone()).await
     }
 
     /// Says good-bye to the others.

@@ -18,6 +18,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rustix::process::{Resource, Rlimit};
 
+pub(crate) use cache::at_work;
 pub use cache::{CompileError, Compiled};
 
 use crate::confine::Walls;
@@ -40,8 +41,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-const USAGE: &str =
-    "usage: skep compile --world engine|scheduler IN OUT, or skep compile --seal OUT";
+const USAGE: &str = "usage: skep compile --world WORLD IN OUT, or skep compile --seal OUT";
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<()> {
     let arguments: Vec<_> = arguments.into_iter().collect();

@@ -16,10 +16,11 @@ mod layers;
 mod settings;
 
 pub use self::error::ConfigError;
-pub use self::layers::{SECTIONS, load};
+pub use self::layers::{SECTIONS, in_force, load};
 pub use self::settings::{
-    AlertSettings, HttpSettings, LogFormat, LogSettings, ModelSettings, NodeSettings,
-    RequestSettings, SchedulerSettings, Settings, StateSettings, TelemetrySettings, TlsFiles,
+    AcmeSettings, AlertSettings, BackupSettings, HttpSettings, LETS_ENCRYPT, LogFormat,
+    LogSettings, ModelSettings, NodeSettings, RequestSettings, SchedulerSettings, Settings,
+    StateSettings, TelemetrySettings, TlsFiles,
 };
 
 /// Everything that can be set; what is `None` has a default, written at [`Settings`].
@@ -35,6 +36,7 @@ pub struct Config {
     pub state: StateConfig,
     pub telemetry: TelemetryConfig,
     pub alerts: AlertConfig,
+    pub backup: BackupConfig,
     pub log: LogConfig,
 }
 
@@ -61,10 +63,21 @@ pub struct NodeConfig {
 pub struct HttpConfig {
     /// Where to listen, `ADDRESS:PORT`; by default `127.0.0.1:7420`.
     pub listen: Option<String>,
-    /// The certificate chain in PEM; needed beyond loopback.
+    /// The certificate chain in PEM; needed beyond loopback, and not used while there are `acme_names`.
     pub tls_certificate: Option<PathBuf>,
     /// Its private key in PEM.
     pub tls_key: Option<PathBuf>,
+    /// Names that this agent is to have certificates for by ACME (RFC 8555), as `hive.example.org`. Port 443 of each must
+    /// lead to `http.listen`'s port: that is how the authority sees that they are ours.
+    pub acme_names: Option<Vec<String>>,
+    /// The authority's directory; by default Let's Encrypt's.
+    pub acme_directory: Option<String>,
+    /// A mail address to which the authority may write.
+    pub acme_contact: Option<String>,
+    /// Whether the authority's terms are agreed to; `skep certificate` shows where they are. Nothing is asked for before.
+    pub acme_terms_agreed: Option<bool>,
+    /// In PEM, the authority of the directory's own certificate, where it is none that browsers know.
+    pub acme_root: Option<PathBuf>,
     /// Whether requests without an API key are refused. Always so beyond loopback.
     pub require_key: Option<bool>,
     /// Further names by which browsers may call this agent (the `Host` header).
@@ -123,6 +136,8 @@ pub struct ModelConfig {
     pub drafts: Option<BTreeMap<String, String>>,
     /// By a model's name, the engine plugin that runs it; `llama` runs the others.
     pub engines: Option<BTreeMap<String, String>>,
+    /// Where `hf:OWNER/REPOSITORY` is pulled from: Hugging Face, or a mirror of it.
+    pub hub: Option<String>,
     /// The devices that models may be placed on, as `skep node` names them; by default what
     /// `node.device` says.
     pub devices: Option<Vec<String>>,
@@ -177,6 +192,20 @@ pub struct TelemetryConfig {
 pub struct AlertConfig {
     /// How long what was wrong must be gone until it is told as over; what comes back meanwhile was never away.
     pub quiet_s: Option<u32>,
+}
+
+/// `[backup]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackupConfig {
+    /// The folder that the agent writes backups of this node into; without it there are none.
+    pub folder: Option<PathBuf>,
+    /// How long from one to the next; by default a day.
+    pub every_s: Option<u32>,
+    /// How many of this node stay in the folder; by default 14.
+    pub keep: Option<u32>,
+    /// A file whose first line seals them.
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// `[log]`

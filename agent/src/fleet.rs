@@ -45,6 +45,7 @@ use self::replica::Replica;
 use self::spawner::Spawner;
 use crate::compiler::Compiled;
 use crate::host::World;
+use crate::host::installer::{Installer, InstallerLoadError};
 use crate::host::scheduler::{Scheduler, SchedulerLoadError};
 use crate::protocol::{Timeouts, ToWorker, Work, WorkerStats};
 
@@ -123,6 +124,11 @@ impl Fleet {
             // The task ended without a word: the runtime is going down.
             Err(_) => Err(LoadError::Stopping),
         }
+    }
+
+    /// Returns once the thread that starts processes has answered; never, when it is gone.
+    pub async fn answer(&self) {
+        self.0.spawner.answer().await;
     }
 
     /// Lets the living requests of a model finish for `grace`, then ends its worker.
@@ -291,6 +297,33 @@ impl Fleet {
                 Scheduler::load(&plugin.name, &path).map_err(|error| unusable(error.to_string()))
             }
             Err(SchedulerLoadError::Fault(fault)) => Err(unusable(fault.to_string())),
+        }
+    }
+
+    /// Loads a step of a setup into this process, compiling it first if need be.
+    ///
+    /// # Errors
+    /// The text says whether it could not be compiled, imports something, or failed at its start.
+    pub async fn installer(&self, plugin: &Plugin) -> Result<Installer, String> {
+        let component = plugin
+            .component
+            .bytes()
+            .map_err(|error| error.to_string())?;
+        let obtain = || self.0.compiled.obtain(World::Installer, &component);
+        let unusable = |why: String| format!("the step `{}` cannot be used: {why}", plugin.name);
+        let path = obtain()
+            .await
+            .map_err(|error| unusable(error.to_string()))?;
+        match Installer::load(&plugin.name, &path) {
+            Ok(installer) => Ok(installer),
+            Err(InstallerLoadError::Stale(_)) => {
+                self.0.compiled.forget(&path);
+                let path = obtain()
+                    .await
+                    .map_err(|error| unusable(error.to_string()))?;
+                Installer::load(&plugin.name, &path).map_err(|error| unusable(error.to_string()))
+            }
+            Err(InstallerLoadError::Fault(fault)) => Err(unusable(fault.to_string())),
         }
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! An engine component runs in a worker (`Model`), under epochs, with `log`, `files`, `compute` and
 //! an empty WASI. A scheduler component runs in the agent (`Scheduler`), under fuel, with no imports
-//! at all. An adapter or notifier runs in a service (`ServicePlugin`), one store for each call, with `log`, `secrets`,
+//! at all; so does a step of a setup (`Installer`), with an instance for each call. An adapter or notifier runs in a service (`ServicePlugin`), one store for each call, with `log`, `secrets`,
 //! `mail`, and HTTP that leaves by `egress`. All are compiled ahead by `compiler`, in another process.
 
 mod compute;
@@ -15,6 +15,7 @@ mod files;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzed;
 mod inspect;
+pub mod installer;
 mod load;
 mod log;
 mod runtime;
@@ -29,6 +30,7 @@ pub use fault::Fault;
 pub use files::SourceFile;
 pub(crate) use inspect::hex;
 pub use inspect::{InspectError, Inspection, inspect};
+pub use installer::{Installer, InstallerLoadError};
 pub(crate) use log::Pen;
 pub use log::printable;
 

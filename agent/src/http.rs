@@ -22,12 +22,15 @@ mod monitor;
 mod openai;
 mod page;
 mod patience;
+mod roles;
+mod session;
 mod tls;
 
 pub use self::api::readings;
 pub use self::error::{ApiError, Kind};
-pub use self::guard::Caller;
-pub use self::listener::{Ending, ListenError, Port};
+pub use self::guard::{Caller, Person};
+pub use self::listener::{Ending, ListenError, Port, Questions};
+pub use self::session::{By, SessionError, Sessions};
 pub use self::tls::TlsError;
 
 /// Everything that answers, ready to be given a port.
@@ -45,10 +48,10 @@ impl Server {
         }
     }
 
-    /// Serves the port until `ending` says otherwise and every connection is gone.
-    pub async fn serve(self, port: Port, ending: watch::Receiver<Ending>) {
+    /// Serves the port until `ending` says otherwise and every connection is gone; answers `questions` while it accepts.
+    pub async fn serve(self, port: Port, ending: watch::Receiver<Ending>, questions: Questions) {
         let settings = self.gateway.agent.settings.http.clone();
-        port.serve(self.gateway, &settings, ending).await;
+        port.serve(self.gateway, &settings, ending, questions).await;
     }
 }
 

@@ -33,6 +33,9 @@ pub const PREFIX: &str = "sk-skep-";
 /// More than people can keep apart; a file of so many is some 300 KiB.
 pub const KEYS_MAX: usize = 1_024;
 
+/// Keys of one user, so that nobody takes all the places.
+pub const KEYS_OF_ONE_MAX: usize = 32;
+
 /// A key's text. Shown once, to the one who made it; its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -72,6 +75,8 @@ pub struct KeyView {
     pub created_unix_s: u64,
     /// Seconds since 1970; none: never used. Written to disk about once a minute.
     pub last_used_unix_s: Option<u64>,
+    /// The number of the user whose it is; none: it may do everything.
+    pub owner: Option<u64>,
 }
 
 /// Every valid key of this agent.
@@ -93,6 +98,15 @@ struct Record {
     created_unix_s: u64,
     /// 0: never.
     last_used_unix_s: AtomicU64,
+    owner: Option<u64>,
+}
+
+/// Whose a key is that somebody has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub key: KeyId,
+    /// As [`KeyView::owner`].
+    pub owner: Option<u64>,
 }
 
 /// The first bytes of a hash: enough to find a record, too little to be worth timing, since nobody
@@ -122,7 +136,7 @@ impl Keys {
                 Ok((keys, None))
             }
             None => {
-                let (_, secret) = keys.create("first")?;
+                let (_, secret) = keys.create("first", None)?;
                 Ok((keys, Some(secret)))
             }
         }
@@ -132,7 +146,7 @@ impl Keys {
     ///
     /// # Errors
     /// When the name is taken or unfit, there are too many keys, or the file cannot be written.
-    pub fn create(&self, name: &str) -> Result<(KeyView, Secret), KeysError> {
+    pub fn create(&self, name: &str, owner: Option<u64>) -> Result<(KeyView, Secret), KeysError> {
         let _held = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let fit = !name.is_empty() && name.len() <= 64 && !name.chars().any(char::is_control);
         if !fit {
@@ -142,7 +156,8 @@ impl Keys {
         if records.iter().any(|record| record.name == name) {
             return Err(KeysError::Taken(name.into()));
         }
-        if records.len() >= KEYS_MAX {
+        let own = records.iter().filter(|record| record.owner == owner);
+        if records.len() >= KEYS_MAX || (owner.is_some() && own.count() >= KEYS_OF_ONE_MAX) {
             return Err(KeysError::Full);
         }
         let secret = Secret::generate()?;
@@ -154,6 +169,7 @@ impl Keys {
             hash: hash(&secret.0),
             created_unix_s: unix_now_s(),
             last_used_unix_s: AtomicU64::new(0),
+            owner,
         });
         records.push(record.clone());
         store::write(&self.path, &records)?;
@@ -170,14 +186,25 @@ impl Keys {
     /// # Errors
     /// When there is none, or the file cannot be written (the key then stays valid).
     pub fn revoke(&self, name_or_id: &str) -> Result<KeyView, KeysError> {
+        self.revoke_of(name_or_id, None)
+    }
+
+    /// The same for whoever may end the keys of this user alone; those of others are not there for them.
+    ///
+    /// # Errors
+    /// As for [`Keys::revoke`].
+    pub fn revoke_of(&self, name_or_id: &str, owner: Option<u64>) -> Result<KeyView, KeysError> {
         let _held = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let mut records = self.records();
+        let may = |record: &Record| owner.is_none() || record.owner == owner;
         let found = records
             .iter()
-            .position(|record| record.name == name_or_id)
+            .position(|record| record.name == name_or_id && may(record))
             .or_else(|| {
                 let id: u64 = name_or_id.parse().ok()?;
-                records.iter().position(|record| record.id == id)
+                records
+                    .iter()
+                    .position(|record| record.id == id && may(record))
             })
             .ok_or_else(|| KeysError::Unknown(name_or_id.escape_debug().to_string()))?;
         let record = records.remove(found);
@@ -189,10 +216,23 @@ impl Keys {
         Ok(record.view())
     }
 
+    /// Ends all keys of a user who is gone: they let nobody in, and take places and names. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn forget_owner(&self, owner: u64) -> Result<(), KeysError> {
+        for key in self.list() {
+            if key.owner == Some(owner) {
+                self.revoke_of(&key.id.to_string(), Some(owner))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whose key this is; none when it is nobody's. The answer takes the same time for every key
     /// that nobody has.
     #[must_use]
-    pub fn verify(&self, presented: &str) -> Option<KeyId> {
+    pub fn verify(&self, presented: &str) -> Option<Holder> {
         let hash = hash(presented);
         let by_hash = self.by_hash.read().unwrap_or_else(PoisonError::into_inner);
         let record = by_hash.get(&bucket(&hash))?;
@@ -202,7 +242,23 @@ impl Keys {
         record
             .last_used_unix_s
             .store(unix_now_s(), Ordering::Relaxed);
-        Some(KeyId(record.id))
+        Some(record.holder())
+    }
+
+    /// Whose the key with this number is; none when it is valid no more.
+    #[must_use]
+    pub fn holder(&self, id: KeyId) -> Option<Holder> {
+        let by_hash = self.by_hash.read().unwrap_or_else(PoisonError::into_inner);
+        let mut records = by_hash.values();
+        let found = records.find(|record| record.id == id.0)?;
+        Some(found.holder())
+    }
+
+    /// Whether there is a key that may do everything.
+    #[must_use]
+    pub fn has_unowned(&self) -> bool {
+        let by_hash = self.by_hash.read().unwrap_or_else(PoisonError::into_inner);
+        by_hash.values().any(|record| record.owner.is_none())
     }
 
     /// Every key, oldest first.
@@ -229,6 +285,13 @@ impl Keys {
 }
 
 impl Record {
+    fn holder(&self) -> Holder {
+        Holder {
+            key: KeyId(self.id),
+            owner: self.owner,
+        }
+    }
+
     fn view(&self) -> KeyView {
         let used = self.last_used_unix_s.load(Ordering::Relaxed);
         KeyView {
@@ -237,6 +300,7 @@ impl Record {
             prefix: self.prefix.clone(),
             created_unix_s: self.created_unix_s,
             last_used_unix_s: (used > 0).then_some(used),
+            owner: self.owner,
         }
     }
 }

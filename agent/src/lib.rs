@@ -21,10 +21,14 @@
 //! | one task per connection | its client | everything above | none |
 //! | thread `store` of [`store`] | what is to be written or read | whoever asked, once it is on the disk | [`store::Store`] |
 //! | the task of [`keeper`] | commands, and what the leader sent | `watch`es with the newest state and its number | [`keeper::Keeper`] |
+//! | the task of [`acme`], where names are configured | what is due, wishes for a renewal | what callers are shown, its files | [`acme::Certificates`] |
 //! | `until_stopped` of [`boot`] | signals, a minute's timer | the listener, the router, the fleet | [`boot::Running`] |
 
+pub mod acme;
+pub mod act;
 pub mod agent;
 pub mod alerts;
+pub mod backup;
 pub mod boot;
 pub mod cli;
 pub mod client;
@@ -32,6 +36,7 @@ pub mod cluster;
 pub mod compiler;
 pub mod config;
 pub mod confine;
+mod conformance;
 pub mod diagnosis;
 pub mod doctor;
 pub mod egress;
@@ -54,8 +59,12 @@ pub mod router;
 pub mod scheduling;
 pub mod service;
 pub mod services;
+pub mod setup;
+pub mod ssh;
 pub mod store;
+pub mod systemd;
 pub mod telemetry;
+pub mod users;
 pub mod version;
 pub mod wire;
 pub mod worker;

@@ -5,17 +5,37 @@
 
 use std::time::Duration;
 
+mod acme;
+mod acting;
+mod adopt;
 mod authors;
+mod backup;
+mod conformance;
+mod installers;
 mod nodes;
 mod services;
+mod setup;
 mod shelf;
+mod signin;
+mod ssh;
+mod supervision;
 mod upstreams;
 mod walls;
 
+pub use self::acme::*;
+pub use self::acting::*;
+pub use self::adopt::*;
 pub use self::authors::*;
+pub use self::backup::*;
+pub use self::conformance::*;
+pub use self::installers::*;
 pub use self::nodes::*;
 pub use self::services::*;
+pub use self::setup::*;
 pub use self::shelf::*;
+pub use self::signin::*;
+pub use self::ssh::*;
+pub use self::supervision::*;
 pub use self::upstreams::*;
 pub use self::walls::*;
 

@@ -7,6 +7,7 @@
 //! One connection for each pair of nodes carries everything: membership in datagrams, and each
 //! question in a stream of its own that goes away with it.
 
+mod adopt;
 mod canary;
 mod entrance;
 mod filter;
@@ -24,6 +25,10 @@ mod tls;
 mod transport;
 mod wire;
 
+pub use self::adopt::{
+    AdoptDoor, AdoptError, AdoptWord, Adopter, Compared, Introduction, Line, Myself, Stranger,
+    call_to_adopt,
+};
 pub use self::canary::watch as watch_processes;
 pub use self::entrance::{Entrance, Visitor};
 pub use self::frames::{Answers, Asked, FrameError};

@@ -124,6 +124,18 @@ impl Paths {
         self.state.join("keys.json")
     }
 
+    /// The browsers that are signed in, by hashes of their cookies.
+    #[must_use]
+    pub fn sessions_file(&self) -> PathBuf {
+        self.state.join("sessions.json")
+    }
+
+    /// How far the setup of this machine has come.
+    #[must_use]
+    pub fn setup_file(&self) -> PathBuf {
+        self.state.join("setup.json")
+    }
+
     /// What the last burn-in of each card found.
     #[must_use]
     pub fn burn_ins_file(&self) -> PathBuf {
@@ -136,6 +148,12 @@ impl Paths {
         self.state.join("services.json")
     }
 
+    /// What upstreams offered the last time, a file each.
+    #[must_use]
+    pub fn offers(&self) -> PathBuf {
+        self.state.join("offers")
+    }
+
     /// The texts of secrets, a file each.
     #[must_use]
     pub fn secrets(&self) -> PathBuf {
@@ -146,6 +164,18 @@ impl Paths {
     #[must_use]
     pub fn alerts_file(&self) -> PathBuf {
         self.state.join("alerts.json")
+    }
+
+    /// When backups were made, and how that went.
+    #[must_use]
+    pub fn backups_file(&self) -> PathBuf {
+        self.state.join("backup.json")
+    }
+
+    /// What is kept of certificates that are had by ACME.
+    #[must_use]
+    pub fn acme(&self) -> PathBuf {
+        self.state.join("acme")
     }
 
     /// The cluster's state and its log; see `store`.

@@ -6,10 +6,12 @@
 
 mod authority;
 mod certificate;
+mod compare;
 mod token;
 
 pub use self::authority::{Authority, AuthorityError};
 pub use self::certificate::{Certified, Purpose, Refused, Validity, check, name, spki, validity};
+pub use self::compare::{Code, Commitment, EXPORTER as ADOPTING, Nonce, Pairing, commit, nonce};
 pub use self::token::{Badge, Proof, StoredKey, Token, TokenError};
 
 use rustls::pki_types::CertificateDer;

@@ -31,6 +31,7 @@ mod send;
 mod slot;
 mod task;
 mod trace;
+mod trial;
 
 pub use self::elsewhere::{Elsewhere, FIRST_ELSEWHERE, Lent, Own};
 pub use self::facts::ModelFacts;

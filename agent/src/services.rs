@@ -13,10 +13,12 @@ mod cover;
 mod error;
 pub(crate) mod file;
 mod find;
+mod knock;
 mod link;
 mod mailbox;
 mod offers;
 mod refresh;
+mod remembered;
 mod secrets;
 mod service;
 mod shared;
@@ -40,10 +42,11 @@ pub use self::service::{Kind, Service, Wanted};
 pub use self::unit::{Standing, State};
 pub use self::view::{Model, Pulling, View};
 
+use self::remembered::Remembered;
 use self::shared::{Shared, lock};
 use self::store::{Store, unknown};
 use crate::fleet::Fleet;
-use crate::limits::NOTIFY_TIMEOUT;
+use crate::limits::{FIRST_LIST, NOTIFY_TIMEOUT};
 use crate::paths::Paths;
 use crate::plugins::Shelf;
 use crate::protocol::{Alert, Error, ToService};
@@ -58,6 +61,7 @@ pub struct Services(Arc<Shared>);
 pub struct Kept {
     store: Store,
     secrets: Secrets,
+    remembered: Remembered,
 }
 
 /// What services live among.
@@ -79,6 +83,7 @@ impl Kept {
         Ok(Self {
             store: Store::open(paths.services_file())?,
             secrets: Secrets::open(paths.secrets())?,
+            remembered: Remembered::new(paths.offers()),
         })
     }
 }
@@ -107,6 +112,7 @@ impl Services {
             shelf,
             store: kept.store,
             secrets: kept.secrets,
+            remembered: kept.remembered,
             units: Mutex::default(),
             numbers: Mutex::default(),
             last: AtomicU64::new(0),
@@ -157,7 +163,7 @@ impl Services {
         consent: Consent,
         replace: bool,
     ) -> Result<(), ServiceError> {
-        let _held = self.0.change.lock().await;
+        let held = self.0.change.lock().await;
         let (_, wanted) = self.0.prepared(&service)?;
         for grant in &consent.grants {
             let one = std::slice::from_ref(grant);
@@ -197,7 +203,12 @@ impl Services {
             self.0.store.add(service.clone())?;
         }
         self.0.end(service.kind, &service.name).await;
-        self.0.begin(service);
+        let unit = self.0.begin(service);
+        drop(held);
+        if unit.service.kind == Kind::Upstream {
+            // So that its models are there for whoever asks next; one that is slow is asked all the same.
+            let _ = tokio::time::timeout(FIRST_LIST, unit.heard()).await;
+        }
         Ok(())
     }
 
@@ -209,6 +220,9 @@ impl Services {
         let _held = self.0.change.lock().await;
         self.0.store.remove(kind, name)?;
         self.0.end(kind, name).await;
+        if kind == Kind::Upstream {
+            self.0.remembered.forget(name);
+        }
         Ok(())
     }
 

@@ -3,17 +3,25 @@
 //! Decides the names and units of every field. They are kept from version to version: fields are
 //! added, never renamed. Refuses to know where a figure comes from.
 
+mod adopt;
 mod burn_in;
+mod certificate;
 mod cluster;
 mod plugins;
 mod scheduling;
 mod services;
+mod setup;
 mod top;
+mod users;
 
 use serde::{Deserialize, Serialize};
 use skep_hw::telemetry::Snapshot;
 
+pub use self::adopt::{
+    AdoptWish, Adoption, AdoptionRole, AdoptionState, Adoptions, Offer, OfferWish,
+};
 pub use self::burn_in::{BurnInEvent, BurnInWish, BurnIns, Forgotten};
+pub use self::certificate::{AcmeStanding, Certificate, RenewWish};
 pub use self::cluster::{
     Authorities, Authority, ClusterNode, ClusterNodes, DeviceFacts, Invitation, JoinToken,
     JoinTokens, JoinWish, Joined, Neighbour, Neighbours, NewLabels, NewName, NewToken, NodeState,
@@ -33,7 +41,16 @@ pub use self::services::{
     OfferedModel, Secret, Secrets, Service, ServiceUse, Services, UpstreamModel, UpstreamModels,
     UpstreamPull, UpstreamPullEvent, Waiting, Want, Wants,
 };
+pub use self::setup::{
+    SessionUser, SessionView, SetupAnswers, SetupApply, SetupDrifts, SetupFinding, SetupKind,
+    SetupLink, SetupOption, SetupPart, SetupPartLine, SetupPlan, SetupQuestion, SetupQuestions,
+    SetupRuns, SetupStarted, SetupStep, SetupTest, SetupValue, SetupView, SignIn,
+};
 pub use self::top::{Cause, Device, Requests, Top};
+pub use self::users::{
+    NewPassword, NewRole, NewUser, OwnPassword, SignInCheck, SignInDoor, SignInDoors, SignInTried,
+    SignInWish, User, Users,
+};
 
 /// `GET /api/v1/node`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -208,6 +225,9 @@ pub struct Key {
     pub prefix: String,
     pub created_unix_s: u64,
     pub last_used_unix_s: Option<u64>,
+    /// The user whose it is; none: it may do everything.
+    #[serde(default)]
+    pub owner: Option<String>,
 }
 
 /// `POST /api/v1/keys`
@@ -240,7 +260,7 @@ pub struct Version {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PullRequest {
-    /// An `http(s)` address, or an absolute path on the agent's machine.
+    /// `hf:OWNER/REPOSITORY`, an `http(s)` address, or an absolute path on the agent's machine.
     pub source: String,
     /// By default the source's file name.
     #[serde(default)]
@@ -248,6 +268,34 @@ pub struct PullRequest {
     /// What the file must hash to.
     #[serde(default)]
     pub sha256: Option<String>,
+}
+
+/// `GET /api/v1/models/-/offers`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ModelOffers {
+    pub offers: Vec<ModelOffer>,
+}
+
+/// A model that can be pulled.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ModelOffer {
+    /// As `source` of a pull.
+    pub source: String,
+    /// What it will be called.
+    pub name: String,
+    pub title: String,
+    pub parameters: f64,
+    /// Of its file, estimated.
+    pub about_bytes: u64,
+    pub licence: String,
+    /// `chat`, `code`, `embeddings`
+    pub purpose: String,
+    /// In a sentence.
+    pub about: String,
+    /// Where this machine has room for it: `card`, `memory`, or none.
+    pub fits: Option<String>,
+    /// Whether it was pulled already.
+    pub here: bool,
 }
 
 /// One line of the answer to it. The last one is `done` or `failed`.

@@ -333,7 +333,7 @@ fn mistakes_get_hints(agent: &Agent) {
         "{said}"
     );
     let doctor: serde_json::Value =
-        serde_json::from_slice(&agent.run(&["doctor", "--json"]).stdout).unwrap();
+        serde_json::from_slice(&agent.run(&["doctor", "--offline", "--json"]).stdout).unwrap();
     let codes = doctor["findings"]
         .as_array()
         .unwrap()
@@ -377,7 +377,7 @@ fn without_an_agent_every_command_says_so() {
     assert_eq!(version["version"], env!("CARGO_PKG_VERSION"));
     let doctor = skep(home.path())
         .env("SKEP_URL", format!("http://{free}"))
-        .args(["doctor"])
+        .args(["doctor", "--offline"])
         .output()
         .unwrap();
     assert_eq!(doctor.status.code(), Some(2));
@@ -399,7 +399,7 @@ fn another_program_on_the_port_is_named() {
     let home = tempfile::tempdir().unwrap();
     let doctor = skep(home.path())
         .env("SKEP_URL", format!("http://{address}"))
-        .args(["doctor", "--json"])
+        .args(["doctor", "--offline", "--json"])
         .output()
         .unwrap();
     assert_eq!(doctor.status.code(), Some(2));

@@ -1,7 +1,7 @@
 //! Write a skep plugin in Rust: one trait and one macro for each world of `skep:plugin`.
 //!
 //! A plugin is a WebAssembly component. Plain cargo builds it, and it runs in a sandbox: it can do what its world's imports
-//! allow and what an operator granted, and nothing else. There are four worlds:
+//! allow and what an operator granted, and nothing else. There are five worlds:
 //!
 //! | world | what it is | trait | macro | runs in |
 //! |---|---|---|---|---|
@@ -9,6 +9,7 @@
 //! | `scheduler` | says where models and requests go | [`scheduler::Scheduler`] | [`scheduler!`] | the agent, one store that lives long |
 //! | `upstream` | an adapter to a service elsewhere | [`upstream::Upstream`] | [`upstream!`] | a worker, one store for each request |
 //! | `notifier` | tells people of alerts | [`notifier::Notifier`] | [`notifier!`] | a worker, one store for each call |
+//! | `installer` | a step of a setup | [`installer::Installer`] | [`installer!`] | the agent, one store for each call |
 //!
 //! # A first plugin
 //!
@@ -91,12 +92,13 @@
 //! - [`engine`](mod@engine): a state machine that the host drives, with the kernels of [`engine::compute`].
 //! - [`upstream`](mod@upstream): the models of a service elsewhere, and what it says to a request.
 //! - [`notifier`](mod@notifier): one alert, delivered, with [`notifier::Alert::plain`] and its kin for the words.
+//! - [`installer`](mod@installer): questions, and a plan that the host carries out; with machines to try it on.
 //! - [`http`]: requests to granted hosts, answers that come in pieces, and what can go wrong with them.
 //! - [`mail`]: a message through a granted server.
 //!
 //! # Errors
 //!
-//! All worlds but `scheduler` share one [`Error`](engine::Error), and callers decide by its case: what is wrong with the request
+//! All worlds but `scheduler` and `installer` share one [`Error`](engine::Error), and callers decide by its case: what is wrong with the request
 //! (`Invalid`, `TooLong`), what a plugin does not do (`Unsupported`), what came damaged (`Malformed`), what may work later
 //! (`Exhausted`), what an operator must grant (`Denied`), and the rest (`Other`). Its text is one sentence for people: lower
 //! case, no full stop, the cause first.
@@ -108,7 +110,8 @@
 //!
 //! # Without the standard library
 //!
-//! A scheduler's world imports nothing, not even WASI, so a scheduler that is to be installed is a `#![no_std]` crate with
+//! The worlds `scheduler` and `installer` import nothing, not even WASI, so a plugin of theirs that is to be installed is a
+//! `#![no_std]` crate with
 //! `skep-sdk = { path = "skep/sdk", default-features = false, features = ["bare"] }`;
 //! the plugins `spread` and `pack` in the repository are two. In the other worlds the standard library may be used: the parts of
 //! WASI that it asks for are linked, without files, sockets, arguments or environment behind them.
@@ -129,6 +132,7 @@ extern crate alloc;
 mod bare;
 pub mod engine;
 pub mod http;
+pub mod installer;
 pub mod mail;
 pub mod notifier;
 pub mod scheduler;

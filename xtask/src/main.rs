@@ -10,9 +10,11 @@ mod arm;
 mod assemble;
 mod bench;
 mod bindgen;
+mod bindings;
 mod ci;
 mod cluster;
 mod crash;
+mod dist;
 mod fuzz;
 mod kernels;
 mod lavapipe;
@@ -23,9 +25,11 @@ mod reference;
 mod server;
 mod setup;
 mod step;
+mod steps;
 mod swarm;
 mod test;
 mod tidy;
+mod ui;
 
 use std::process::ExitCode;
 
@@ -61,14 +65,17 @@ fn run() -> Result<()> {
         "cluster" => cluster::run(&rest(&mut arguments)?),
         "crash" => crash::run(&rest(&mut arguments)?),
         "fuzz" => fuzz::run(&rest(&mut arguments)?),
+        "steps" => steps::run(&rest(&mut arguments)?),
         "swarm" => swarm::run(&rest(&mut arguments)?),
         "sim" => sim(&rest(&mut arguments)?),
         "bindgen" => bindgen::run(),
         "kernels" => kernels::run(&rest(&mut arguments)?),
-        "reference" => reference::write(),
+        "dist" => dist::run(&rest(&mut arguments)?),
+        "reference" => reference::write().and_then(|()| bindings::write()),
         "record" => record::run(&rest(&mut arguments)?),
         "ci" => ci::run(),
         "tidy" => tidy::run(),
+        "ui" => ui::run(&rest(&mut arguments)?),
         "help" => {
             print!("{HELP}");
             Ok(())
@@ -108,7 +115,7 @@ cargo xtask VERB
   up [ARGS]      build everything and start it (`skep up ARGS`)
   build          the plugins, then the agent with them embedded (--release, the default, or --debug)
   plugins        build each plugin and print its size, imports and digest
-  test [PART]    every test; PART is `rust`, `arm` (the kernels, emulated) or `reference`
+  test [PART]    every test; PART is `rust`, `arm` (the kernels, emulated), `reference` or `browser`
   bench [PART]   measure, beside the limits and the peers; PART is one or more of: start, idle, host,
                  telemetry, schedule, plugins, cluster, kernels, models, serving, streams, first, perplexity, gateway;
                  --quick for a first look, --json FILE for programs
@@ -119,12 +126,19 @@ cargo xtask VERB
   cluster [N]    a cluster of N machines (3) on this one, in network namespaces; as root
   crash          the log against kill -9 and power loss: --cycles N of each kind and engine (1000); as root
   fuzz [SECONDS] each fuzz target for so long (60); with nightly and `cargo fuzz`; writes tests/hostile/FUZZ.md
+  steps          every step of a setup on a Debian machine in namespaces: --every N points of a crash (1), --only TEXT;
+                 as root; writes tests/steps/RESULTS.md
   swarm [N]      N generated components (10000) through compiler and linker; writes tests/hostile/RESULTS.md
+  dist           what people download, into target/dist: a tarball, a Debian package, install.sh, digests, a signature
+                 [--target TRIPLE] for another kind of machine, [--binary FILE] built before, [--documents-by SKEP] that runs
+                 here, [--key FILE] minisign's secret key (password in SKEP_SIGN_PASSWORD), [--url BASE] where install.sh
+                 fetches from, [--maintainer 'NAME <MAIL>'], [--into DIR]
   record VERSION  components of the contract as it is now, for tests/compat, once for each version of it
   reference      write sdk/REFERENCE.md anew from wit/ and the limits; `tidy` says when that is needed
   sim [VERB]     many cores on virtual time; alone it lists its verbs
   ci             format, rules, lints, plugins, tests, documents, licences
   bindgen        write the bindings to AMD's library anew from its header
   kernels        compile the kernels for GPUs anew into hw/kernels/prebuilt; --check only says whether that is needed
+  ui             build the page anew into agent/ui/dist; --check only says whether that is needed
   tidy           the repository's own rules: who may import whom, file sizes, names
 ";

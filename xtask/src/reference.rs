@@ -68,7 +68,7 @@ fn text() -> Result<String> {
                 linked(imports)
             },
             match world.name.as_str() {
-                "scheduler" => "nothing",
+                "scheduler" | "installer" => "nothing",
                 "engine" => "what standard libraries ask for at their start, empty",
                 _ => "the same, timers, and HTTP to granted hosts",
             },
@@ -77,7 +77,7 @@ fn text() -> Result<String> {
     for world in &worlds {
         world_section(&mut text, world)?;
     }
-    text += "\n## What standard libraries ask for\n\nLinked for every world but `scheduler`, in any version 0.2: no argument, no \
+    text += "\n## What standard libraries ask for\n\nLinked for every world but `scheduler` and `installer`, in any version 0.2: no argument, no \
              variable, no folder, no input; what is written to standard output and error becomes lines of the log, and clocks \
              count whole milliseconds and seconds.\n\n";
     for name in limits::wasi()? {
@@ -156,4 +156,4 @@ fn docs(docs: &wit_parser::Docs) -> String {
 const FILE: &str = "sdk/REFERENCE.md";
 
 /// In the order in which people meet them.
-const WORLDS: [&str; 4] = ["scheduler", "engine", "upstream", "notifier"];
+const WORLDS: [&str; 5] = ["scheduler", "engine", "upstream", "notifier", "installer"];

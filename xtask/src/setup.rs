@@ -54,13 +54,11 @@ pub(crate) fn install(package: &str, why: &str) -> Result<()> {
     }
     eprintln!("    installing the Debian package `{package}`: {why} needs it");
     execute(Command::new("apt-get").args(["-qq", "update"]))?;
-    execute(Command::new("apt-get").args([
-        "-qq",
-        "-y",
-        "--no-install-recommends",
-        "install",
-        package,
-    ]))
+    let mut install = Command::new("apt-get");
+    install.args(["-qq", "-y", "--no-install-recommends", "install", package]);
+    // Nothing is asked, and no service of a package is started: tests start their own.
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    execute(install.env("RUNLEVEL", "1"))
 }
 
 /// Makes sure that clang can make components: the guide for authors of plugins does so, and a test follows it.

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::server::Server;
 use crate::step::{cargo, execute, root, step, target};
-use crate::{arm, kernels, lavapipe, plugins, python, setup};
+use crate::{arm, kernels, lavapipe, plugins, python, setup, ui};
 
 /// Runs all parts, or the one named.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -17,24 +17,28 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         [_, extra, ..] => bail!("`{extra}` is one argument too many; name one part"),
     };
     match part {
-        None | Some("rust" | "reference") => {}
+        None | Some("rust" | "reference" | "browser") => {}
         Some("arm") => return arm::run(),
         Some(other) => {
-            bail!("there is no part `{other}`; the parts are rust, arm and reference")
+            bail!("there is no part `{other}`; the parts are rust, arm, reference and browser")
         }
     }
     if part.is_none() {
         step("kernels for GPUs against their sources", kernels::check_all)?;
+        step("the page against its sources", ui::check)?;
     }
     plugins::build()?;
     let binary = step("everything, with its tests", everything)?;
-    if part != Some("reference") {
+    if matches!(part, None | Some("browser")) {
+        ui::test(&binary)?;
+    }
+    if matches!(part, None | Some("rust")) {
         step("Rust tests", || rust(&binary))?;
     }
     if part.is_none() {
         arm::run()?;
     }
-    if part != Some("rust") {
+    if matches!(part, None | Some("reference")) {
         reference(&binary)?;
     }
     Ok(())
@@ -61,6 +65,17 @@ fn rust(binary: &Path) -> Result<()> {
         "docker-registry",
         "fetching plugins from a registry",
     );
+    setup::if_possible(
+        "/usr/sbin/sshd",
+        "openssh-server",
+        "putting skep on a machine over SSH",
+    );
+    setup::if_possible(
+        "/usr/sbin/slapd",
+        "slapd",
+        "signing people in by a directory",
+    );
+    setup::if_possible("pebble", "pebble", "having certificates from an authority");
     let mut command = cargo(["test", "--workspace", "--quiet", "--no-fail-fast"]);
     command
         .env("SKEP_PLUGINS_DIR", plugins::folder())
@@ -114,5 +129,14 @@ fn reference(binary: &Path) -> Result<()> {
     )?;
     step("the official `openai` library", || {
         execute(script("check_openai.py").args(["--url", &url, "--model", "tiny"]))
+    })?;
+    step("a server of others that speaks as Ollama does", || {
+        execute(
+            script("check_ollama.py")
+                .args(["--url", &url, "--skep"])
+                .arg(binary)
+                .env("SKEP_URL", &url)
+                .env("SKEP_HOME", server.home()),
+        )
     })
 }

@@ -23,6 +23,9 @@ pub(crate) fn run() -> Result<()> {
     if let Err(stale) = crate::reference::check() {
         breaches.push(format!("{stale:#}"));
     }
+    if let Err(stale) = crate::bindings::check() {
+        breaches.push(format!("{stale:#}"));
+    }
     for breach in &breaches {
         eprintln!("    {breach}");
     }

@@ -20,6 +20,7 @@ pub mod capability;
 mod core;
 mod ids;
 mod input;
+pub mod install;
 pub mod limits;
 pub mod membership;
 mod model;

@@ -150,5 +150,50 @@ pub const SIGNER_KEY_BYTES_MAX: usize = 64;
 pub const COMMAND_BYTES_MAX: usize = 20_480;
 
 /// Bytes of the whole encoded state: 1,024 nodes with every label as long as may be are 11 MiB, 64 plugins
-/// with all that they may touch 2 MiB.
+/// with all that they may touch 2 MiB, 1,024 users 2 MiB.
 pub const STATE_BYTES_MAX: usize = 16 << 20;
+
+/// People who may sign in: more than one such cluster has, and a directory that is larger has a group for those who may.
+pub const USERS_MAX: usize = 1_024;
+
+/// Bytes of a user's name: the longest that directories and mail addresses in use have.
+pub const USER_NAME_BYTES_MAX: usize = 64;
+
+/// Bytes of what a user is called in full.
+pub const USER_DISPLAY_BYTES_MAX: usize = 128;
+
+/// Bytes of a password's hash: a PHC string of Argon2id with 16 bytes of salt and 32 of hash has 97.
+pub const PASSWORD_HASH_BYTES_MAX: usize = 160;
+
+/// Bytes of what a directory or a provider calls somebody: a distinguished name, an issuer, or a subject (which has 255 at most).
+pub const USER_SOURCE_BYTES_MAX: usize = 512;
+
+/// Bytes of the settings of a directory or a provider, a chain of certificates included.
+pub const DOOR_SETTINGS_BYTES_MAX: usize = 12 << 10;
+
+/// Actions of one plan: the largest step has some thirty, and nobody reads hundreds before agreeing.
+pub const INSTALL_ACTIONS_MAX: usize = 256;
+
+/// Bytes of one file that a plan writes: configuration and units have some KiB.
+pub const INSTALL_CONTENT_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a whole plan: it is one record of a journal and one message to the privileged helper.
+pub const INSTALL_PLAN_BYTES_MAX: usize = 2 << 20;
+
+/// Bytes of a sentence, a line or an address in a plan.
+pub const INSTALL_TEXT_BYTES_MAX: usize = 4 << 10;
+
+/// Lines of one block in a file of others.
+pub const INSTALL_LINES_MAX: usize = 1_024;
+
+/// Names in one list: packages of one action, hosts of one certificate.
+pub const INSTALL_NAMES_MAX: usize = 64;
+
+/// Bytes of one download of a plan: programs and drivers, no models.
+pub const INSTALL_DOWNLOAD_BYTES_MAX: u64 = 4 << 30;
+
+/// Records of one journal: a plan of `INSTALL_ACTIONS_MAX` takes some 1,300 there and back; the rest is for trying again.
+pub const INSTALL_RECORDS_MAX: usize = 8_192;
+
+/// Bytes of a run's name.
+pub const RUN_ID_BYTES_MAX: usize = 64;

@@ -1,4 +1,5 @@
-//! What the cluster agrees on and must not lose: its authorities, its nodes, its join tokens, its plugins.
+//! What the cluster agrees on and must not lose: its authorities, its nodes, its join tokens, its plugins,
+//! its people.
 //!
 //! Decides what each command does and which are refused. The same commands in the same order make
 //! the same state and the same events on every node; time is the second that a command carries.
@@ -19,6 +20,7 @@ mod refusal;
 mod tests;
 mod text;
 mod token;
+mod users;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +38,10 @@ pub use self::plugins::{
 };
 pub use self::refusal::Refusal;
 pub use self::token::{Token, Use};
+pub use self::users::{
+    Arrival, Door, DoorSettings, NewDoor, NewUser, PasswordHash, User, UserAction, UserEvent,
+    UserRefusal, UserRole, UserSource, Users,
+};
 use crate::ids::{AuthorityId, ClusterId, NodeId, TokenId};
 
 /// The cluster's state. Cheap to clone: the nodes are shared between clones.
@@ -49,6 +55,7 @@ pub struct State {
     removed: BTreeMap<NodeId, Removed>,
     tokens: BTreeMap<TokenId, Token>,
     plugins: Plugins,
+    users: Users,
 }
 
 /// What a cluster is from its founding on.
@@ -111,6 +118,10 @@ impl State {
             Action::Plugins(action) => {
                 let events = self.plugins.change(at, action).map_err(Refusal::Plugins)?;
                 Ok(events.into_iter().map(Event::Plugins).collect())
+            }
+            Action::Users(action) => {
+                let events = self.users.change(at, action).map_err(Refusal::Users)?;
+                Ok(events.into_iter().map(Event::Users).collect())
             }
         }
     }

@@ -4,10 +4,17 @@
 
 use std::collections::BTreeMap;
 
+mod backup;
+mod certificate;
+
+use skep_core::state::Plugin;
+
 use super::Condition;
 use crate::agent::Agent;
 use crate::cluster::{DeviceFacts, NodeState, NodeStatus};
 use crate::fleet::ReplicaState;
+use crate::host::World;
+use crate::keys::unix_now_s;
 use crate::limits::{DISK_FREE_ENOUGH_BYTES, DISK_FULL_PERCENT};
 use crate::protocol::Severity;
 use crate::router::ModelStanding;
@@ -24,7 +31,20 @@ pub(super) fn all(agent: &Agent) -> Vec<Condition> {
     }
     found.extend(models(agent, &here));
     found.extend(rolled_back(agent, &here));
+    for (name, plugin) in agent.cluster.view().plugins().installed() {
+        found.extend(went_back(name, plugin));
+    }
     found.extend(disks(agent, &here));
+    if let Some(backups) = &agent.backups {
+        found.extend(backup::missing(backups, &here));
+    }
+    if let Some(certificates) = &agent.certificates {
+        found.extend(certificate::renewal(
+            &certificates.view(),
+            &here,
+            unix_now_s(),
+        ));
+    }
     for kind in [Kind::Upstream, Kind::Notifier] {
         let views = agent.services.list(kind);
         found.extend(views.iter().filter_map(|view| service(view, &here)));
@@ -136,6 +156,38 @@ fn rolled_back(agent: &Agent, here: &str) -> Option<Condition> {
     })
 }
 
+/// Until another version runs. Schedulers that the cluster went back from have an alert of their own, and who went back knows
+/// of it.
+fn went_back(name: &str, plugin: &Plugin) -> Option<Condition> {
+    let left = plugin.previous.first()?;
+    if left.left_by_person() {
+        return None;
+    }
+    let why = left.left.as_ref()?;
+    let (from, to) = (&left.version.version, &plugin.current.version);
+    if plugin.current.world == World::Scheduler.name() {
+        return None;
+    }
+    Some(Condition {
+        id: format!("plugin/{name}/{}", left.version.digest),
+        kind: "plugin.rolled-back".to_owned(),
+        severity: Severity::Warning,
+        title: format!("The plugin `{name}` went back from {from} to {to}"),
+        text: format!(
+            "{} What uses it goes on with {to}. `skep plugin show {name}` tells more, and `skep plugin update {name}` brings \
+             another version.",
+            sentence(why)
+        ),
+        node: None,
+        facts: facts([
+            ("plugin", name.to_owned()),
+            ("from", from.clone()),
+            ("to", to.clone()),
+            ("why", why.clone()),
+        ]),
+    })
+}
+
 fn disks(agent: &Agent, here: &str) -> Vec<Condition> {
     let Some(machine) = agent.telemetry.borrow().clone() else {
         return Vec::new();
@@ -223,7 +275,48 @@ const FAILURES_MIN: u32 = 2;
 
 #[cfg(test)]
 mod tests {
+    use skep_core::state::{PluginDigest, PluginVersion, PreviousVersion};
+
     use super::*;
+
+    #[test]
+    fn a_plugin_that_went_back_is_told_until_another_version_runs() {
+        let version = |number: u8, world: &str| PluginVersion {
+            version: format!("1.{number}.0"),
+            digest: PluginDigest([number; 32]),
+            world: world.into(),
+            bytes: 1,
+            signer: None,
+            source: None,
+            added_at: 0,
+            added_by: "user ada".into(),
+        };
+        let before = |number, why: Option<&str>| PreviousVersion {
+            version: version(number, "upstream"),
+            left: why.map(str::to_owned),
+        };
+        let told = |world: &str, previous: Vec<PreviousVersion>| {
+            let current = version(0, world);
+            went_back("lab", &Plugin { current, previous })
+        };
+        let trapped = Some("it trapped 3 times");
+        let condition = told("upstream", vec![before(1, trapped), before(2, None)]);
+        let condition = condition.expect("it is told");
+        assert_eq!(condition.kind, "plugin.rolled-back");
+        assert!(condition.text.contains("it trapped 3 times."));
+        assert!(condition.title.contains("from 1.1.0 to 1.0.0"));
+        assert_eq!(told("upstream", vec![]), None);
+        let by_hand = Some("`user ada` went back from it");
+        assert_eq!(told("upstream", vec![before(1, by_hand)]), None);
+        // Whatever a plugin says as it fails.
+        let forged = Some("it failed too often: `user ada` went back from it");
+        assert!(told("upstream", vec![before(1, forged)]).is_some());
+        assert_eq!(
+            told("notifier", vec![before(2, None), before(1, trapped)]),
+            None
+        );
+        assert_eq!(told("scheduler", vec![before(1, trapped)]), None);
+    }
 
     #[test]
     fn a_disk_is_full_by_its_share_and_by_what_is_left() {

@@ -1,7 +1,7 @@
 //! How commands on this machine find the running agent: a file that only its user reads.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -18,17 +18,26 @@ pub(super) struct EndpointFile {
 }
 
 impl EndpointFile {
-    pub(super) fn write(paths: &Paths, url: &str, token: &Secret) -> Result<Self, StartError> {
+    /// `certificate` is the one to believe, where no authority vouches for it.
+    pub(super) fn write(
+        paths: &Paths,
+        url: &str,
+        token: &Secret,
+        certificate: Option<&Path>,
+    ) -> Result<Self, StartError> {
         #[derive(Serialize)]
         struct Shape<'a> {
             url: &'a str,
             pid: u32,
             token: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            certificate: Option<&'a Path>,
         }
         let shape = Shape {
             url,
             pid: std::process::id(),
             token: token.reveal(),
+            certificate,
         };
         let path = paths.endpoint_file();
         let text =
@@ -55,8 +64,27 @@ pub(super) fn url(port: &Port, settings: &HttpSettings) -> String {
     };
     let scheme = if port.is_tls() { "https" } else { "http" };
     match settings.allowed_hosts.first() {
-        // The certificate is for a name, where the operator gave one.
-        Some(name) if port.is_tls() => format!("{scheme}://{name}:{}", listen.port()),
+        // The certificate is for a name, where the operator gave one. By ACME, addresses have one that was made here.
+        Some(name) if port.is_tls() && settings.acme.is_none() => {
+            format!("{scheme}://{name}:{}", listen.port())
+        }
         _ => format!("{scheme}://{}", SocketAddr::new(ip, listen.port())),
     }
+}
+
+/// Every address at which this agent is reached.
+pub(super) fn own_addresses(http: SocketAddr, cluster: SocketAddr) -> Vec<SocketAddr> {
+    let mut own = Vec::new();
+    for address in [http, cluster] {
+        if !address.ip().is_unspecified() {
+            own.push(address);
+            continue;
+        }
+        let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let all = crate::cluster::local_addresses()
+            .into_iter()
+            .chain(loopback);
+        own.extend(all.map(|ip| SocketAddr::new(ip, address.port())));
+    }
+    own
 }

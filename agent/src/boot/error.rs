@@ -21,7 +21,13 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
+    Lan(#[from] super::LanError),
+    #[error(transparent)]
+    Acme(#[from] crate::acme::AcmeError),
+    #[error(transparent)]
     Lock(#[from] LockError),
+    #[error("putting a backup back was cut off: run `skep backup restore` again")]
+    HalfRestored,
     #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error(transparent)]
@@ -66,7 +72,8 @@ impl StartError {
             | Self::Cluster(ClusterError::Socket(_)) => 75,
             Self::Listen(ListenError::Tls(_)) => 78,
             // EX_DATAERR
-            Self::Identity(IdentityError::Damaged { .. })
+            Self::HalfRestored
+            | Self::Identity(IdentityError::Damaged { .. })
             | Self::Keys(KeysError::Damaged { .. })
             | Self::Services(ServiceError::Damaged { .. })
             | Self::Cluster(ClusterError::Damaged(_) | ClusterError::Log(_)) => 65,
@@ -74,6 +81,8 @@ impl StartError {
             Self::SchedulerSource(_) | Self::Scheduler(_) => 70,
             // EX_CANTCREAT
             Self::Lock(_)
+            | Self::Lan(_)
+            | Self::Acme(_)
             | Self::Identity(_)
             | Self::Keys(_)
             | Self::Telemetry(_)

@@ -3,7 +3,7 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, interval, interval_at, timeout};
 
-use super::{FLUSH_INTERVAL, Running, TRIM_AFTER, TRIM_INTERVAL, trim};
+use super::{FLUSH_INTERVAL, Running, TRIM_AFTER, TRIM_INTERVAL, loops, trim};
 use crate::http::Ending;
 
 /// How the agent ended.
@@ -36,6 +36,12 @@ impl Running {
     pub async fn until_stopped(mut self) -> Stop {
         let mut flush = interval(FLUSH_INTERVAL);
         let mut trim = interval_at(Instant::now() + TRIM_AFTER, TRIM_INTERVAL);
+        let agent = self.agent.clone();
+        let turns = loops::turns(&agent, self.net.handle(), self.questions.clone());
+        let watchdog = self
+            .supervisor
+            .watchdog(turns, move || loops::status(&agent));
+        let mut watchdog = std::pin::pin!(watchdog.run());
         loop {
             tokio::select! {
                 () = self.signals.next() => break,
@@ -45,16 +51,19 @@ impl Running {
                 }
                 _ = flush.tick() => self.flush_keys(),
                 _ = trim.tick() => self.trim(),
+                () = &mut watchdog => {}
             }
         }
         let grace = self.agent.settings.http.drain;
         let (running, waiting) = self.agent.router.running_and_waiting();
         tracing::info!(running, waiting, grace_s = grace.as_secs(), "stopping");
+        self.supervisor.stopping(grace + CUT_GRACE + END_GRACE);
         self.agent.router.drain();
         self.ending.send_replace(Ending::Draining);
         let drained = tokio::select! {
             drained = timeout(grace, &mut self.serving) => drained.is_ok(),
             () = self.signals.next() => false,
+            () = &mut watchdog => false,
         };
         if drained {
             return self.end(Stop::Drained).await;
@@ -102,6 +111,7 @@ impl Running {
         if let Err(error) = self.agent.keys.flush() {
             tracing::warn!(%error, "could not note when keys were last used");
         }
+        self.agent.sessions.flush();
     }
 }
 
@@ -130,6 +140,9 @@ impl Signals {
 
 /// Workers without requests end at once; this is for one that does not answer.
 const WORKER_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What closing the log, ending services and telling the others takes at most.
+const END_GRACE: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// The same when nothing is waited for any more.
 const CUT_GRACE: std::time::Duration = std::time::Duration::from_secs(1);

@@ -16,7 +16,8 @@ pub(super) fn materialise(catalogue: &Catalogue) -> Result<(), StartError> {
 /// What clients call it.
 const NAME: &str = "tiny";
 
-static BYTES: &[u8] = include_bytes!("../../assets/tiny/skep-tiny-q8_0.gguf");
+/// The model's file.
+pub(crate) static BYTES: &[u8] = include_bytes!("../../assets/tiny/skep-tiny-q8_0.gguf");
 
 /// Of the bytes, told by `build.rs`.
 const SHA256: &str = env!("SKEP_TINY_SHA256");

@@ -8,17 +8,28 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 mod author;
+mod backup;
+mod certificate;
 mod cluster;
 mod helps;
+mod install;
 mod plugin;
 mod services;
+mod setup;
+mod users;
 
 pub(super) use self::author::{AuthorCommand, Bench, Build, Dev, New, Test};
+use self::backup::BACKUP_HELP;
+pub(super) use self::backup::{Backup, BackupCommand, CreateBackup, RestoreBackup};
+use self::certificate::CERTIFICATE_HELP;
+pub(super) use self::certificate::{Certificate, CertificateCommand};
 pub(super) use self::cluster::{
-    BurnIn, Ca, CaCommand, Join, Node, NodeCommand, Token, TokenCommand,
+    Add, BurnIn, Ca, CaCommand, Join, Node, NodeCommand, Token, TokenCommand,
 };
 use self::cluster::{JOIN_HELP, NODE_HELP, TOKEN_HELP};
 use self::helps::*;
+use self::install::{HELPER_HELP, INSTALL_HELP, UNINSTALL_HELP};
+pub(super) use self::install::{Hands, Install, Uninstall};
 pub(super) use self::plugin::{
     OperatorCommand, Plugin, PluginCommand, SigningCommand, Terms, TrustCommand,
 };
@@ -27,6 +38,10 @@ pub(super) use self::services::{
     UpstreamCommand,
 };
 use self::services::{NOTIFIER_HELP, SECRET_HELP, UPSTREAM_HELP};
+use self::setup::SETUP_HELP;
+pub(super) use self::setup::{Setup, SetupCommand};
+pub(super) use self::users::{NewUser, SignIn, SignInCommand, SignInFile, User, UserCommand};
+use self::users::{SIGN_IN_HELP, USER_HELP};
 
 /// One private AI cluster from one binary.
 #[derive(Debug, Parser)]
@@ -63,13 +78,18 @@ pub(super) enum Command {
     /// Start the agent here, in the foreground
     #[command(after_help = UP_HELP)]
     Up(Up),
+    /// Set this machine up: ask, show what would be done, and do it
+    #[command(after_help = SETUP_HELP)]
+    Setup(Setup),
     /// Ask a model, or talk with it
     #[command(after_help = RUN_HELP)]
     Run(Run),
     /// List the models on this node's disk
     #[command(visible_alias = "ls")]
     Models(Listed),
-    /// Bring a model here, from an address or a path
+    /// List models that are worth a try, and whether they fit here
+    Catalogue(Listed),
+    /// Bring a model here, from a hub, an address or a path
     #[command(after_help = PULL_HELP)]
     Pull(Pull),
     /// Remove a model from the disk
@@ -106,6 +126,12 @@ pub(super) enum Command {
     Scheduler(Scheduler),
     /// List, make and revoke API keys
     Keys(Keys),
+    /// List, add and change the people who may sign in
+    #[command(after_help = USER_HELP)]
+    User(User),
+    /// Let people sign in by a directory (LDAP) or a provider (OpenID Connect)
+    #[command(after_help = SIGN_IN_HELP)]
+    SignIn(SignIn),
     /// Use models of services elsewhere: add, list, look at and remove them
     #[command(after_help = UPSTREAM_HELP)]
     Upstream(Upstream),
@@ -115,6 +141,12 @@ pub(super) enum Command {
     /// Keep, list and forget the secrets that plugins use
     #[command(after_help = SECRET_HELP)]
     Secret(Secret),
+    /// Make, list and put back backups of this node
+    #[command(after_help = BACKUP_HELP)]
+    Backup(Backup),
+    /// Show the certificate that callers are shown, or renew it
+    #[command(after_help = CERTIFICATE_HELP)]
+    Certificate(Certificate),
     /// List what is wrong now and what was, as notifiers are told
     Alerts(Listed),
     /// Show what the agent logged lately
@@ -124,6 +156,15 @@ pub(super) enum Command {
     Doctor(Doctor),
     /// List, add, update and remove plugins, and say what each may touch
     Plugin(Plugin),
+    /// Make the agent a service that starts with this machine
+    #[command(after_help = INSTALL_HELP)]
+    Install(Install),
+    /// Undo what `skep install` and setups did, the last first
+    #[command(after_help = UNINSTALL_HELP)]
+    Uninstall(Uninstall),
+    /// Do as root what a user's setup wants, after asking at this terminal
+    #[command(after_help = HELPER_HELP, hide = true)]
+    Helper(Hands),
     /// Show what this binary is
     Version(Listed),
     /// Print the completions for a shell
@@ -132,6 +173,9 @@ pub(super) enum Command {
         /// For which shell
         shell: Shell,
     },
+    /// Write the manual into a folder, a page for each command
+    #[command(hide = true)]
+    Man { folder: PathBuf },
     /// Run one model for an agent, over the socket that is standard input
     #[command(hide = true)]
     Worker {
@@ -156,6 +200,9 @@ pub(super) struct Up {
     /// Listen here [default: 127.0.0.1:7420]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(super) listen: Option<String>,
+    /// Be reached from the local network, with TLS and keys; makes a certificate where none is configured
+    #[arg(long)]
+    pub(super) lan: bool,
     /// Read this configuration file
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
@@ -218,6 +265,12 @@ pub(super) struct Doctor {
     /// Where the NVIDIA driver's library is [default: `node.cuda_library`, or where the system has it]
     #[arg(long, value_name = "FILE", requires = "gpu")]
     pub(super) cuda_library: Option<PathBuf>,
+    /// Write everything that helps others to help into an archive, without secrets, prompts and addresses
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["gpu", "json"])]
+    pub(super) bundle: Option<PathBuf>,
+    /// Ask nobody beyond this machine and its cluster
+    #[arg(long, conflicts_with = "gpu")]
+    pub(super) offline: bool,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -241,7 +294,8 @@ pub(super) struct Named {
 
 #[derive(Debug, Args)]
 pub(super) struct Pull {
-    /// An http(s) address or a path of a GGUF file
+    /// `hf:OWNER/REPOSITORY`, with `:Q4_K_M` or `/FILE.gguf` where it has several; or an http(s)
+    /// address or a path of a GGUF file
     pub(super) source: String,
     /// What to call it [default: the file's name]
     #[arg(long, value_name = "NAME")]

@@ -2,16 +2,25 @@
 
 mod gpu;
 
+use super::arguments::Doctor as Wish;
 use super::table::Hue;
 use super::terminal::{Paint, printable, say};
 use super::{Exit, Failure, print_json};
 use crate::client::Client;
-use crate::doctor::{Report, Severity};
+use crate::doctor::{Report, Severity, write_bundle};
 use crate::paths::Paths;
 
-pub(super) fn doctor(paths: &Paths, client: &Client, json: bool) -> Result<(), Failure> {
-    let report = Report::make(paths, client);
-    if json {
+pub(super) fn doctor(paths: &Paths, client: &Client, wish: &Wish) -> Result<(), Failure> {
+    let report = Report::make(paths, client, wish.offline);
+    if let Some(file) = &wish.bundle {
+        let parts = write_bundle(file, &report, paths, client);
+        let parts = parts.map_err(|error| Failure::chain(&error))?;
+        return Ok(say(format!(
+            "wrote `{}` with {parts} parts: secrets, prompts and addresses are left out; look at it before you send it to anybody",
+            file.display()
+        ))?);
+    }
+    if wish.json {
         print_json(&report)?;
     } else {
         say(render(&report, Paint::for_stdout()))?;
@@ -23,7 +32,7 @@ pub(super) fn doctor(paths: &Paths, client: &Client, json: bool) -> Result<(), F
 }
 
 /// Diagnoses the cards instead.
-pub(super) fn diagnose(paths: &Paths, wish: &super::arguments::Doctor) -> Result<(), Failure> {
+pub(super) fn diagnose(paths: &Paths, wish: &Wish) -> Result<(), Failure> {
     gpu::diagnose(paths, wish)
 }
 
@@ -43,6 +52,13 @@ pub(super) fn render(report: &Report, paint: Paint) -> String {
         for evidence in &finding.evidence {
             let evidence = printable(evidence).replace('\n', "\n           ");
             lines.push(paint.dim(format!("         {evidence}")));
+        }
+        let cause = finding
+            .because
+            .and_then(|code| report.findings.iter().find(|one| one.code == code));
+        if let Some(cause) = cause {
+            let cause = printable(&cause.title).into_owned();
+            lines.push(paint.dim(format!("         probably because {cause}")));
         }
         if let Some(mend) = &finding.mend {
             lines.push(format!(

@@ -73,6 +73,12 @@ impl Failure {
         Self::new(message)
     }
 
+    /// What is said of it.
+    #[must_use]
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     #[must_use]
     pub(super) fn with_hint(mut self, hint: Option<impl Into<String>>) -> Self {
         self.hint = hint.map(Into::into);

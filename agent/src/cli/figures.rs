@@ -24,6 +24,25 @@ pub(super) fn count(count: u64) -> String {
     scaled(count, 1000.0, ["", "k", "M", "B", "T", "Q", "Qi"])
 }
 
+/// How many there are of something: `1 call`, `12,345 calls`.
+pub(super) fn many(count: u64, one: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {one}{plural}", grouped(count))
+}
+
+/// All digits of a number: `12,345,678`.
+pub(super) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// How long something took: `420 ms`, `1.4 s`, `3 min`.
 pub(super) fn duration(duration: Duration) -> String {
     let ms = duration.as_millis();
@@ -117,6 +136,11 @@ mod tests {
         assert_eq!(memory(24 << 30), "24 GiB");
         assert_eq!(memory(1_600 << 20), "1.6 GiB");
         assert_eq!(count(4_200_000), "4.2 M");
+        assert_eq!(many(0, "call"), "0 calls");
+        assert_eq!(many(1, "call"), "1 call");
+        assert_eq!(many(999, "call"), "999 calls");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(u64::MAX), "18,446,744,073,709,551,615");
         assert_eq!(duration(Duration::from_millis(1_449)), "1.4 s");
         assert_eq!(duration(Duration::from_secs(200)), "3 min");
         assert_eq!(span(200_000), "2 days");

@@ -5,20 +5,24 @@
 use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::arguments::Join;
 use super::terminal::{Paint, complain, printable, say};
 use super::waiting::Waiting;
-use super::{Failure, print_json, up};
+use super::{Failure, adopt, print_json, up};
 use crate::client::{Client, ClientError};
 use crate::pki::Token;
 use crate::wire::{JoinWish, Joined, Version};
 
 pub(super) fn join(home: Option<&Path>, client: &Client, wish: &Join) -> Result<ExitCode, Failure> {
-    let text = if wish.token == "-" {
+    let Some(token) = &wish.token else {
+        return wait(home, client, wish);
+    };
+    let text = if token == "-" {
         read_token()?
     } else {
-        wish.token.clone()
+        token.clone()
     };
     let token: Token = text.parse().map_err(|error| {
         // What was typed may be a secret of another kind; it is not repeated.
@@ -33,7 +37,8 @@ pub(super) fn join(home: Option<&Path>, client: &Client, wish: &Join) -> Result<
     match client.get::<Version>("/api/v1/version") {
         Ok(_) => {}
         Err(ClientError::Unreachable { local: true, .. }) => {
-            return up::up_and_join(home, &wish.up, joining, wish.json);
+            let entering = Entering::Token(joining);
+            return up::up_and_join(home, &wish.up, entering, wish.json);
         }
         Err(error) => return Err(error.into()),
     }
@@ -41,6 +46,29 @@ pub(super) fn join(home: Option<&Path>, client: &Client, wish: &Join) -> Result<
     let joined: Result<Joined, _> = client.post("/api/v1/cluster/join", &joining);
     drop(waiting);
     tell(&joined?, wish.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How a machine whose agent is only started becomes a member.
+#[derive(Debug)]
+pub(super) enum Entering {
+    /// It has a token.
+    Token(JoinWish),
+    /// It waits to be adopted, for so long.
+    Adoption(Option<Duration>),
+}
+
+/// Until somebody adopts this machine.
+fn wait(home: Option<&Path>, client: &Client, wish: &Join) -> Result<ExitCode, Failure> {
+    match client.get::<Version>("/api/v1/version") {
+        Ok(_) => {}
+        Err(ClientError::Unreachable { local: true, .. }) => {
+            let entering = Entering::Adoption(wish.time);
+            return up::up_and_join(home, &wish.up, entering, wish.json);
+        }
+        Err(error) => return Err(error.into()),
+    }
+    adopt::wait(client, wish.time, wish.json)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -134,8 +134,8 @@ pub(super) fn act(client: &Client, command: &NodeCommand) -> Result<(), Failure>
     let nobody = serde_json::json!({});
     match command {
         NodeCommand::Show { node, json } => show(client, node, *json),
-        // It needs the client for itself; the caller has seen to it.
-        NodeCommand::BurnIn(_) => Ok(()),
+        // The caller has seen to them.
+        NodeCommand::BurnIn(_) | NodeCommand::Adopt { .. } | NodeCommand::Add(_) => Ok(()),
         NodeCommand::Approve { node } => {
             let changed: ClusterNode = client.post(&path(node, "approve"), &nobody)?;
             told(&changed, "is a member now")

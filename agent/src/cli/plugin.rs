@@ -13,7 +13,7 @@ mod consent;
 mod dev;
 mod new;
 mod operate;
-mod person;
+pub(super) mod person;
 mod show;
 mod signing;
 mod test;

@@ -52,7 +52,8 @@ fn request(wish: &Wish, local: bool) -> Result<PullRequest, Failure> {
     if let Some(digest) = &wish.sha256 {
         digest.parse::<Digest>().map_err(|e| usage(&e))?;
     }
-    let address = wish.source.contains("://");
+    let hub = |prefix| wish.source.starts_with(prefix);
+    let address = wish.source.contains("://") || hub("hf:") || hub("hf.co/");
     if !address && !local {
         return Err(
             Failure::usage("a path can only be pulled by an agent on this machine")

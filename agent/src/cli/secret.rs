@@ -86,7 +86,8 @@ pub(super) fn ask(what: &str) -> Result<Zeroizing<String>, Failure> {
     Ok(text)
 }
 
-fn read(input: impl Read) -> Result<Zeroizing<String>, Failure> {
+/// What stands on standard input.
+pub(super) fn read(input: impl Read) -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::new());
     // One more than fits, and a line break.
     let mut input = input.take(SECRET_BYTES_MAX as u64 + 3);

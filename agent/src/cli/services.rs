@@ -64,11 +64,24 @@ pub(super) fn add(
         paint.green("added"),
         printable(&made.name)
     ))?;
-    let next = match kind {
-        Kind::Upstream => "models",
-        Kind::Notifier => "test",
-    };
-    complain(&format!("`skep {kind} {next} {}` tries it", made.name));
+    let name = printable(&made.name);
+    let why = made.why.as_deref().map(printable).unwrap_or_default();
+    complain(&match (kind, made.state.as_str()) {
+        (Kind::Upstream, "up") => match made.offers {
+            0 => format!(
+                "it answers, and has no models: `skep upstream pull {name} MODEL` may get one"
+            ),
+            1 => format!("it answers for one model: `skep upstream models {name}` names it"),
+            many => {
+                format!("it answers for {many} models: `skep upstream models {name}` lists them")
+            }
+        },
+        (Kind::Upstream, "down") => {
+            format!("it does not answer yet: {why}\n`skep upstream models {name}` tries again")
+        }
+        (Kind::Upstream, _) => format!("`skep upstream models {name}` tries it"),
+        (Kind::Notifier, _) => format!("`skep notifier test {name}` tries it"),
+    });
     Ok(())
 }
 

@@ -99,6 +99,10 @@ fn what_is_typed_is_understood() {
         "skep token ls --json",
         "skep token revoke 0011223344556677",
         "skep join skep-join-x --at 10.0.0.1:7420 --at h:1 --name attic --leave",
+        "skep join --wait --for 5m --json",
+        "skep node adopt attic --json",
+        "skep node add sam@attic cellar:2222 -i key --binary skep --host-key SHA256:x --dry-run --json",
+        "skep node add --undo sam@attic",
         "skep join - --listen 127.0.0.1:0 --set log.format=json",
         "skep discover --json",
         "skep ca --json",
@@ -155,6 +159,7 @@ fn listings_are_tables() {
     };
     check("ps", &ps::render(&replicas, Paint::none()));
     let key = |id, name: &str, used| wire::Key {
+        owner: None,
         id,
         name: name.to_owned(),
         prefix: "sk-skep-abcd".to_owned(),
@@ -243,6 +248,7 @@ fn findings_show_evidence_and_what_mends_them() {
             title: "the agent is not running".to_owned(),
             evidence: vec!["no skep agent answers at http://127.0.0.1:7420".to_owned()],
             mend: Some("skep up".to_owned()),
+            because: None,
         }],
         well: vec!["the clock is plausible".to_owned()],
     };

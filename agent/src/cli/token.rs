@@ -62,8 +62,8 @@ pub(super) fn render(made: &Invitation, paint: Paint, ttl: Duration) -> String {
     )
 }
 
-/// The token for a camera; none where it cannot be drawn.
-fn picture(token: &str) -> Option<String> {
+/// A text for a camera; none where it cannot be drawn.
+pub(super) fn picture(token: &str) -> Option<String> {
     let code = QrCode::new(token).ok()?;
     // Light on dark, as most terminals are: cameras read it either way.
     let drawn = code

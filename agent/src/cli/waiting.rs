@@ -32,6 +32,22 @@ impl Waiting {
         }
     }
 
+    /// Somebody else writes there for a while.
+    pub(super) fn hide(&self) {
+        if let Some(bar) = &self.bar {
+            bar.disable_steady_tick();
+            bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
+        }
+    }
+
+    /// Writes something else meanwhile.
+    pub(super) fn aside(&self, write: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
     /// Whether anybody sees it.
     pub(super) fn is_seen(&self) -> bool {
         self.bar.is_some()

@@ -5,8 +5,10 @@
 //! to another machine.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::Deserialize;
 use ureq::http::Uri;
 
@@ -16,6 +18,8 @@ pub struct Endpoint {
     url: String,
     key: Option<String>,
     loopback: bool,
+    /// The one certificate to believe, where the agent made its own; in DER.
+    certificate: Option<Vec<u8>>,
 }
 
 /// Why an address cannot be used. Nothing was sent.
@@ -48,15 +52,22 @@ impl Endpoint {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let left = file.and_then(read);
         let key = set("SKEP_API_KEY");
-        if let Some(url) = set("SKEP_URL") {
-            // The file's secret belongs to the file's agent alone.
-            let key = key.or_else(|| left.filter(|left| left.url == url).map(|left| left.token));
-            return Self::new(&url, key);
-        }
-        match left {
-            Some(left) => Self::new(&left.url, key.or(Some(left.token))),
-            None => Self::new(DEFAULT_URL, key),
-        }
+        let (url, left) = match set("SKEP_URL") {
+            // The file's secret, and its certificate, belong to the file's agent alone.
+            Some(url) => {
+                let left = left.filter(|left| left.url == url);
+                (url, left)
+            }
+            None => match left {
+                Some(left) => (left.url.clone(), Some(left)),
+                None => (DEFAULT_URL.to_owned(), None),
+            },
+        };
+        let certificate = left.as_ref().and_then(|left| left.certificate.as_deref());
+        let certificate = certificate.and_then(|path| CertificateDer::from_pem_file(path).ok());
+        let mut found = Self::new(&url, key.or_else(|| left.map(|left| left.token)))?;
+        found.certificate = certificate.map(|certificate| certificate.to_vec());
+        Ok(found)
     }
 
     /// An agent at an address.
@@ -94,6 +105,7 @@ impl Endpoint {
             url: format!("{scheme}://{authority}"),
             key,
             loopback,
+            certificate: None,
         })
     }
 
@@ -107,6 +119,11 @@ impl Endpoint {
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.key.as_deref()
+    }
+
+    /// The one certificate to believe, in DER; none: those that well-known authorities vouch for.
+    pub(super) fn certificate(&self) -> Option<&[u8]> {
+        self.certificate.as_deref()
     }
 
     /// Whether it is on this machine.
@@ -128,6 +145,9 @@ struct Left {
     url: String,
     pid: u32,
     token: String,
+    /// Of an agent that made its own.
+    #[serde(default)]
+    certificate: Option<PathBuf>,
 }
 
 fn read(path: &Path) -> Option<Left> {

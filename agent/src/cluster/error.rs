@@ -41,6 +41,9 @@ pub enum ClusterError {
     /// Joining.
     #[error(transparent)]
     Join(#[from] JoinError),
+    /// Adopting.
+    #[error(transparent)]
+    Adoption(#[from] super::AdoptionError),
     /// The node that leads the cluster's state was not reached; what runs goes on.
     #[error(
         "`{leader}`, which leads the cluster's state, was not reached: {why}; try again when it is back"

@@ -12,6 +12,7 @@ use skep_core::{ClusterId, NodeId};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::adopt::Adoptions;
 use super::door::Attempts;
 use super::facts::Facts;
 use super::files::{Files, Papers};
@@ -35,6 +36,7 @@ pub(super) struct Life {
     pub(super) welcome: Option<Welcome>,
     pub(super) papers: Mutex<Option<Papers>>,
     pub(super) attempts: Attempts,
+    pub(super) adoptions: Arc<Adoptions>,
     /// What this node says of itself.
     pub(super) facts: watch::Receiver<Option<Arc<Facts>>>,
     pub(super) remote: Remote,
@@ -50,7 +52,10 @@ pub(super) struct Life {
 
 impl Life {
     /// Goes on with the membership in the folder; founds a cluster when there is none.
-    pub(super) async fn begin(parts: Arc<Parts>) -> Result<Arc<Self>, ClusterError> {
+    pub(super) async fn begin(
+        parts: Arc<Parts>,
+        adoptions: Arc<Adoptions>,
+    ) -> Result<Arc<Self>, ClusterError> {
         let files = Files::open(parts.folder.clone())?;
         let engine = EngineKind::choose(parts.engine, &files.log());
         let (keeper, recovered) = Keeper::open(&files.log(), engine, parts.identity.node())
@@ -73,6 +78,7 @@ impl Life {
             welcome,
             papers: Mutex::new(papers),
             attempts: Attempts::default(),
+            adoptions,
             sending: Arc::new(Semaphore::new(SNAPSHOTS_SENT)),
             admitted: Mutex::default(),
             net: Mutex::default(),
@@ -230,11 +236,26 @@ impl Life {
         let view = self.keeper.view();
         let now = unix_now_s();
         let invited = view.tokens().any(|(_, token)| token.is_open(now));
-        let others = view.members().len() > 1 || self.welcome.is_some();
-        if (others || invited) && self.papers().is_some() {
+        let awaited = invited || self.adoptions.is_offered();
+        if (awaited || !self.is_alone()) && self.papers().is_some() {
             self.listen().await?;
         }
         Ok(())
+    }
+
+    /// Whether this node founded its cluster and nobody else came yet.
+    pub(super) fn is_alone(&self) -> bool {
+        self.keeper.view().members().len() <= 1 && self.welcome.is_none()
+    }
+
+    /// Listens no more where there is nobody to hear.
+    pub(super) async fn stop_listening_if_alone(&self) {
+        let view = self.keeper.view();
+        let now = unix_now_s();
+        let invited = view.tokens().any(|(_, token)| token.is_open(now));
+        if self.is_alone() && !invited && !self.adoptions.is_busy() {
+            self.stop_listening().await;
+        }
     }
 
     /// Listens for other nodes, from now on.
@@ -272,7 +293,7 @@ impl Life {
             links: links.clone(),
             swim: handle.clone(),
             seen: seen.clone(),
-            _beacon: Arc::new(self.announce(socket.address().port())),
+            beacon: Arc::new(self.announce(socket.address().port())),
             runtime: parts.net.clone(),
             tasks: Arc::default(),
         };

@@ -25,25 +25,46 @@ pub struct Neighbour {
     pub usable: bool,
     /// Why, or why not, and what to do about it.
     pub why: String,
+    /// Whether it says that it waits to be adopted.
+    #[serde(default)]
+    pub adoptable: bool,
 }
 
 impl Life {
     /// Says on the local network that this node is there, if it may. That it cannot is no reason not to listen.
     pub(super) fn announce(&self, port: u16) -> Option<Beacon> {
+        let card = self.card(port)?;
+        Beacon::light(&card)
+            .inspect_err(|error| tracing::info!(%error, "cannot tell neighbours of this node"))
+            .ok()
+    }
+
+    /// Says anew what this node is, if it says anything.
+    pub(super) fn announce_again(&self) {
+        let Some(net) = self.net() else {
+            return;
+        };
+        let card = self.card(net.socket.address().port());
+        if let (Some(beacon), Some(card)) = (net.beacon.as_ref(), card)
+            && let Err(error) = beacon.say(&card)
+        {
+            tracing::info!(%error, "cannot tell neighbours what has changed");
+        }
+    }
+
+    fn card(&self, port: u16) -> Option<Card> {
         let addresses = announced();
         if !self.parts.settings.announce || addresses.is_empty() {
             return None;
         }
-        let card = Card {
+        Some(Card {
             node: self.me(),
             cluster: self.cluster()?,
             name: self.parts.name.clone(),
             port,
             addresses,
-        };
-        Beacon::light(&card)
-            .inspect_err(|error| tracing::info!(%error, "cannot tell neighbours of this node"))
-            .ok()
+            adoptable: self.adoptions.is_offered() && self.is_alone(),
+        })
     }
 
     /// Listens for a while to who is there.
@@ -76,6 +97,7 @@ impl Life {
             addresses: heard.addresses,
             usable,
             why,
+            adoptable: heard.adoptable,
         }
     }
 
@@ -124,6 +146,10 @@ impl Life {
                 "it was removed from this cluster; `skep token new` makes a token for its return"
                     .into(),
             ),
+            None if heard.adoptable => (
+                false,
+                format!("it waits to be adopted: `skep node adopt {}`", heard.name),
+            ),
             None => (
                 false,
                 "it is of another cluster: `skep token new` there, then `skep join TOKEN` here (or the other way round)"
@@ -141,4 +167,4 @@ fn announced() -> Vec<IpAddr> {
 }
 
 /// Everybody answers within a second or so (RFC 6762, section 6).
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);

@@ -69,6 +69,9 @@ pub struct TokenStatus {
     pub expires_unix_s: u64,
     /// The node that came with it.
     pub used_by: Option<String>,
+    /// The identity of that node.
+    #[serde(default)]
+    pub used_by_node: Option<String>,
 }
 
 impl Life {
@@ -207,6 +210,7 @@ pub(super) fn tokens(state: &State) -> Vec<TokenStatus> {
                 let member = state.member(used.by);
                 member.map_or_else(|| used.by.to_string(), |member| member.name.clone())
             }),
+            used_by_node: token.used.map(|used| used.by.to_string()),
         })
         .collect()
 }

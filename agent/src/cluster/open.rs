@@ -17,7 +17,7 @@ pub(super) struct Net {
     pub(super) links: Links,
     pub(super) swim: SwimHandle,
     pub(super) seen: watch::Receiver<Arc<Seen>>,
-    pub(super) _beacon: Arc<Option<Beacon>>,
+    pub(super) beacon: Arc<Option<Beacon>>,
     pub(super) runtime: Handle,
     pub(super) tasks: Arc<Mutex<JoinSet<()>>>,
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use skep_core::state::{Action, Command, PluginAction, Role};
 use tokio::sync::mpsc;
 
+use super::adopt;
 use super::components;
 use super::door;
 use super::facts;
@@ -23,6 +24,7 @@ pub(super) async fn serve(life: Weak<Life>, mut visitors: mpsc::Receiver<Visitor
         };
         match visitor {
             Visitor::Joiner(door) => drop(tokio::spawn(door::answer(life, door))),
+            Visitor::Adopter(door) => drop(tokio::spawn(adopt::answer(life, door))),
             Visitor::Member(call) => drop(tokio::spawn(async move {
                 let node = call.link.node();
                 if let Err(why) = answer(life, *call).await {

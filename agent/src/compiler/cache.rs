@@ -9,13 +9,13 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::sealed;
 use crate::host::{InspectError, World, hex, inspect};
@@ -23,6 +23,30 @@ use crate::limits::{CHILD_STDERR_BYTES, COMPILED_FILES};
 
 /// Raised when the compiler's settings change, so that older files are not even tried.
 const REVISION: u32 = 2;
+
+/// How many compilers work for this process: whoever waits for a start wants to know that it is not hung.
+static AT_WORK: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
+
+/// Tells how many compilers this process waits for, whenever that changes.
+pub(crate) fn at_work() -> watch::Receiver<usize> {
+    AT_WORK.subscribe()
+}
+
+/// One compiler at work, however it ends.
+struct AtWork;
+
+impl AtWork {
+    fn begin() -> Self {
+        AT_WORK.send_modify(|count| *count += 1);
+        Self
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        AT_WORK.send_modify(|count| *count -= 1);
+    }
+}
 
 /// The cache. Copies share it.
 #[derive(Clone, Debug)]
@@ -207,6 +231,7 @@ impl Compiled {
         input: &Path,
         output: &Path,
     ) -> Result<(), CompileError> {
+        let _at_work = AtWork::begin();
         let mut child = Command::new(&self.executable)
             .args(["compile", "--world", world.name()])
             .args([input, output])

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::{Config, ConfigError, Override, Source};
 
 /// The tables of the file; `SKEP_<SECTION>_<KEY>` in the environment overrides a key of one.
-pub const SECTIONS: [&str; 10] = [
+pub const SECTIONS: [&str; 11] = [
     "node",
     "http",
     "requests",
@@ -19,6 +19,7 @@ pub const SECTIONS: [&str; 10] = [
     "state",
     "telemetry",
     "alerts",
+    "backup",
     "log",
 ];
 
@@ -50,6 +51,33 @@ pub fn load(
         origin: "settings".into(),
         message: error.message().into(),
     })
+}
+
+/// What is set otherwise than by default, in the file and the environment: each key, and its value as TOML.
+///
+/// # Errors
+/// As for [`load`].
+pub fn in_force(
+    source: Source<'_>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Vec<(String, String)>, ConfigError> {
+    let (path, named) = match source {
+        Source::Default(path) => (path, false),
+        Source::Named(path) => (path, true),
+    };
+    let text = read(path, named)?;
+    let mut table: Table =
+        toml::from_str(&text).map_err(|error| file_error(path, &text, &error))?;
+    for over in &from_environment(environment) {
+        lay_over(&mut table, over)?;
+    }
+    let mut found = Vec::new();
+    for (section, keys) in table {
+        let Value::Table(keys) = keys else { continue };
+        let keys = keys.into_iter();
+        found.extend(keys.map(|(key, value)| (format!("{section}.{key}"), value.to_string())));
+    }
+    Ok(found)
 }
 
 fn read(path: &Path, named: bool) -> Result<String, ConfigError> {

@@ -2,26 +2,27 @@
 //!
 //! The defaults stand here, each with its reason.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    ClusterConfig, Config, ConfigError, LogConfig, ModelConfig, RequestConfig, SchedulerConfig,
-    StateConfig,
+    ClusterConfig, Config, ConfigError, LogConfig, RequestConfig, SchedulerConfig, StateConfig,
 };
 use crate::cluster::ClusterSettings;
-use crate::models::ModelName;
-use crate::plugins::manifest::check_name;
-use crate::protocol::{CacheType, ComputesOn};
 use crate::scheduling::Source;
 use crate::store::EngineKind;
 
+mod acme;
+mod backup;
 mod http;
+mod models;
 mod node;
 
+pub use self::acme::{AcmeSettings, LETS_ENCRYPT};
+pub use self::backup::BackupSettings;
 pub use self::http::{HttpSettings, TlsFiles};
+pub use self::models::ModelSettings;
 pub use self::node::NodeSettings;
 
 /// A configuration that can be used as it stands.
@@ -36,6 +37,8 @@ pub struct Settings {
     pub state: StateSettings,
     pub telemetry: TelemetrySettings,
     pub alerts: AlertSettings,
+    /// None: the agent makes no backups by itself.
+    pub backup: Option<BackupSettings>,
     pub log: LogSettings,
 }
 
@@ -45,27 +48,6 @@ pub struct RequestSettings {
     pub queued_max: u32,
     pub per_key_max: u32,
     pub deadline: Duration,
-}
-
-#[derive(Clone, Debug)]
-pub struct ModelSettings {
-    /// None: nothing is loaded at start.
-    pub default: Option<String>,
-    pub load_wait: Duration,
-    pub idle_unload: Option<Duration>,
-    pub loaded_max: usize,
-    pub context_tokens: Option<u32>,
-    pub sequences: Option<u32>,
-    pub cache_bytes: Option<u64>,
-    /// None: the engine's choice.
-    pub cache_type: Option<CacheType>,
-    pub speculate: bool,
-    /// By the name of a model, that of the smaller one that guesses for it.
-    pub drafts: BTreeMap<String, String>,
-    /// By a model's name, the engine plugin that runs it, where that is not the usual one.
-    pub engines: BTreeMap<String, String>,
-    /// Never empty.
-    pub devices: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -113,7 +95,7 @@ impl TryFrom<Config> for Settings {
         Ok(Self {
             http,
             requests: requests(&config.requests)?,
-            models: models(config.models, &node.computes_on)?,
+            models: models::settings(config.models, &node.computes_on)?,
             node,
             scheduler: scheduler(config.scheduler)?,
             cluster: cluster(&config.cluster, listen)?,
@@ -140,6 +122,7 @@ impl TryFrom<Config> for Settings {
                     3_600,
                 )?)),
             },
+            backup: backup::settings(config.backup)?,
             log: log(config.log)?,
         })
     }
@@ -172,99 +155,6 @@ fn requests(config: &RequestConfig) -> Result<RequestSettings, ConfigError> {
         // A long answer of a large model on a processor takes a good part of an hour.
         deadline: seconds("requests.deadline_s", config.deadline_s, 3_600, 1, 86_400)?,
     })
-}
-
-fn models(config: ModelConfig, computes_on: &ComputesOn) -> Result<ModelSettings, ConfigError> {
-    let default = config.default.unwrap_or_else(|| "tiny".into());
-    let idle = seconds(
-        "models.idle_unload_s",
-        config.idle_unload_s,
-        0,
-        0,
-        31_536_000,
-    )?;
-    let context_tokens = match config.context_tokens {
-        None => None,
-        some => Some(ranged("models.context_tokens", some, 1, 1, 1 << 24)?),
-    };
-    let sequences = match config.sequences {
-        None => None,
-        some => Some(ranged("models.sequences", some, 1, 1, 4_096)?),
-    };
-    let cache_type = match config.cache_type.as_deref() {
-        None | Some("auto") => None,
-        Some("f32") => Some(CacheType::F32),
-        Some("f16") => Some(CacheType::F16),
-        Some("q8-0") => Some(CacheType::Q8_0),
-        Some(other) => {
-            return Err(ConfigError::Value {
-                key: "models.cache_type",
-                found: format!("`{}`", other.escape_debug()),
-                expect: "give `auto`, `f32`, `f16` or `q8-0`".into(),
-            });
-        }
-    };
-    let devices = config.devices.unwrap_or_else(|| {
-        let card = computes_on.card();
-        vec![card.map_or_else(|| "cpu".to_owned(), |card| card.to_string())]
-    });
-    if devices.is_empty() || devices.len() > 256 || devices.iter().any(String::is_empty) {
-        return Err(ConfigError::Value {
-            key: "models.devices",
-            found: format!("{} names", devices.len()),
-            expect: "give 1 to 256 devices, as `skep node` names them, or leave it out".into(),
-        });
-    }
-    Ok(ModelSettings {
-        default: (!default.is_empty()).then_some(default),
-        // Clients give up after a minute; half of it leaves time for the answer.
-        load_wait: seconds("models.load_wait_s", config.load_wait_s, 30, 0, 3_600)?,
-        idle_unload: (!idle.is_zero()).then_some(idle),
-        // Each is a process with its weights in memory.
-        loaded_max: ranged("models.loaded_max", config.loaded_max, 8, 1, 256)? as usize,
-        context_tokens,
-        sequences,
-        cache_bytes: config.cache_bytes,
-        cache_type,
-        speculate: config.speculate.unwrap_or(true),
-        drafts: drafts(config.drafts.unwrap_or_default())?,
-        engines: engines(config.engines.unwrap_or_default())?,
-        devices,
-    })
-}
-
-fn drafts(drafts: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ConfigError> {
-    let is_name = |name: &str| name.parse::<ModelName>().is_ok();
-    let wrong = drafts
-        .iter()
-        .find(|(model, draft)| !is_name(model) || !is_name(draft) || model == draft);
-    match wrong {
-        None => Ok(drafts),
-        Some((model, draft)) => Err(ConfigError::Value {
-            key: "models.drafts",
-            found: format!("`{}` for `{}`", draft.escape_debug(), model.escape_debug()),
-            expect: "give the names of two models, as `skep models` shows them: \
-                     \"qwen2.5-7b\" = \"qwen2.5-0.5b\""
-                .into(),
-        }),
-    }
-}
-
-/// Whether there is such a plugin is seen when the model is loaded: it may be added later.
-fn engines(engines: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ConfigError> {
-    let wrong = engines.iter().find(|(model, engine)| {
-        model.parse::<ModelName>().is_err() || check_name("name", engine).is_err()
-    });
-    match wrong {
-        None => Ok(engines),
-        Some((model, engine)) => Err(ConfigError::Value {
-            key: "models.engines",
-            found: format!("`{}` for `{}`", engine.escape_debug(), model.escape_debug()),
-            expect: "give the name of a model and that of an engine plugin, as `skep models` and \
-                     `skep plugin ls` show them: \"qwen2.5-7b\" = \"llama\""
-                .into(),
-        }),
-    }
 }
 
 fn scheduler(config: SchedulerConfig) -> Result<SchedulerSettings, ConfigError> {
@@ -425,7 +315,13 @@ mod tests {
             "[http]\nlisten = \"[::]:80\"\nrequire_key = false\ntls_key = \"k\"\ntls_certificate = \"c\"",
             &["without API keys", "http.require_key"],
         );
-        check("[http]\ntls_key = \"k\"", &["http.tls_certificate"]);
+        check(
+            "[http]\nlisten = \"[::]:80\"\ntls_key = \"k\"",
+            &["http.tls_certificate", "TLS needs both"],
+        );
+        // On this machine alone, one after the other can be set.
+        let half = settings("[http]\ntls_key = \"k\"").unwrap();
+        assert!(half.http.tls.is_none());
         check(
             "[http]\nconnections_max = 0",
             &["http.connections_max", "1 to"],

@@ -20,6 +20,9 @@ pub(super) fn look(report: &mut Report, paths: &Paths) {
         if let Some(there) = there {
             owner(report, what, there);
             room(report, what, there);
+            if what == "state" {
+                lasting(report, there);
+            }
         }
     }
     for file in [
@@ -59,6 +62,26 @@ fn room(report: &mut Report, what: &str, folder: &Path) {
     let Ok(about) = rustix::fs::statvfs(folder) else {
         return;
     };
+    if about.f_files > 0
+        && about.f_favail < INODES_MIN
+        && !report
+            .findings
+            .iter()
+            .any(|one| one.code == "inodes_scarce")
+    {
+        let title = format!("the disk with the folder for {what} can hold hardly any more files");
+        let finding = report.find(Severity::Error, "inodes_scarce", title);
+        finding.seen(format!(
+            "{} of {} inodes are free at {}",
+            about.f_favail,
+            about.f_files,
+            folder.display()
+        ));
+        finding.mend(format!(
+            "sudo du --inodes -x {} | sort -n | tail   (what has so many small files)",
+            quoted(folder)
+        ));
+    }
     let free_bytes = about.f_bavail.saturating_mul(about.f_frsize);
     let severity = match free_bytes {
         0..FULL_BYTES => Severity::Error,
@@ -83,8 +106,49 @@ fn room(report: &mut Report, what: &str, folder: &Path) {
     finding.mend("skep models   (then `skep rm` what is not needed)");
 }
 
+/// State that is gone with the next start, or that two machines might write.
+fn lasting(report: &mut Report, folder: &Path) {
+    let Ok(about) = rustix::fs::statfs(folder) else {
+        return;
+    };
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "its type differs between architectures"
+    )]
+    let kind = about.f_type as i64;
+    let (severity, code, title) = match kind {
+        TMPFS | RAMFS => (
+            Severity::Note,
+            "state_volatile",
+            "the folder for state is in memory: identity, keys and the cluster are forgotten when the machine stops",
+        ),
+        NFS | SMB | CIFS => (
+            Severity::Warning,
+            "state_remote",
+            "the folder for state is on another machine: where locks are not kept there, the log may be damaged",
+        ),
+        _ => return,
+    };
+    let finding = report.find(severity, code, title);
+    finding.seen(format!(
+        "{} is on a file system of kind {kind:#x}",
+        folder.display()
+    ));
+    finding.mend("skep up --home DIR   (a folder on a disk of this machine)");
+}
+
+/// statfs(2).
+const TMPFS: i64 = 0x0102_1994;
+const RAMFS: i64 = 0x8584_58f6;
+const NFS: i64 = 0x6969;
+const SMB: i64 = 0xfe53_4d42;
+const CIFS: i64 = 0xff53_4d42;
+
+/// A start, a compilation and a model make some ten files.
+const INODES_MIN: u64 = 1_000;
+
 /// Files that hold secrets are for their owner alone.
-fn private(report: &mut Report, file: &Path) {
+pub(super) fn private(report: &mut Report, file: &Path) {
     let Ok(about) = fs::symlink_metadata(file) else {
         return;
     };
@@ -122,7 +186,8 @@ mod tests {
     fn look_at(home: &Path) -> Vec<(&'static str, Option<String>)> {
         let mut report = Report::default();
         look(&mut report, &Paths::under(home).unwrap());
-        let of_disk = |code: &&'static str| *code != "disk_full";
+        let of_disk =
+            |code: &&'static str| !["disk_full", "inodes_scarce", "state_volatile"].contains(code);
         let findings = report
             .findings
             .into_iter()

@@ -61,12 +61,27 @@ fn clock(report: &mut Report) {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs());
     if (CLOCK_MIN_UNIX_S..CLOCK_MAX_UNIX_S).contains(&now) {
-        return report.well("the clock is plausible");
+        report.well("the clock is plausible");
+        return kept(report, Path::new("/run/systemd/timesync"));
     }
     let title = "the clock is wrong; certificates and the times of keys depend on it";
     let finding = report.find(Severity::Error, "clock_wrong", title);
     finding.seen(format!("it shows {now} seconds since 1970"));
     finding.mend("sudo timedatectl set-ntp true");
+}
+
+/// systemd-timesyncd leaves a file there once it has set the clock; others say nothing where everybody may look.
+fn kept(report: &mut Report, timesync: &Path) {
+    if !timesync.is_dir() {
+        return;
+    }
+    if timesync.join("synchronized").exists() {
+        return report.well("the clock is kept right by systemd-timesyncd");
+    }
+    let title = "the clock is not in step with a time server yet; certificates depend on it";
+    let finding = report.find(Severity::Warning, "clock_unsynchronised", title);
+    finding.seen(format!("there is no {}/synchronized", timesync.display()));
+    finding.mend("timedatectl timesync-status   (is a server reached? UDP port 123 goes out)");
 }
 
 fn open_files(report: &mut Report) {
@@ -201,7 +216,7 @@ fn accelerators(report: &mut Report, snapshot: &Snapshot) {
 }
 
 /// NVIDIA's and AMD's display controllers and accelerators on the PCI bus.
-fn cards(bus: &Path) -> Vec<String> {
+pub(super) fn cards(bus: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(bus) else {
         return Vec::new();
     };
@@ -261,6 +276,25 @@ mod tests {
         ];
         assert_eq!(cards(bus.path()), expect);
         assert_eq!(cards(&bus.path().join("absent")), [""; 0]);
+    }
+
+    #[test]
+    fn a_clock_that_nobody_set_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let timesync = folder.path().join("timesync");
+        let codes = || {
+            let mut report = Report::default();
+            kept(&mut report, &timesync);
+            (
+                report.findings.first().map(|one| one.code),
+                report.well.len(),
+            )
+        };
+        assert_eq!(codes(), (None, 0));
+        fs::create_dir(&timesync).unwrap();
+        assert_eq!(codes(), (Some("clock_unsynchronised"), 0));
+        fs::write(timesync.join("synchronized"), "").unwrap();
+        assert_eq!(codes(), (None, 1));
     }
 
     #[test]

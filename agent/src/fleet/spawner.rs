@@ -11,21 +11,31 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 #[derive(Clone, Debug)]
-pub(super) struct Spawner(mpsc::Sender<(Command, oneshot::Sender<io::Result<Child>>)>);
+pub(super) struct Spawner(mpsc::Sender<Order>);
+
+#[derive(Debug)]
+enum Order {
+    Start(Box<Command>, oneshot::Sender<io::Result<Child>>),
+    /// Shows that it turns.
+    Answer(oneshot::Sender<()>),
+}
 
 impl Spawner {
     /// Must be called within a runtime.
     pub(super) fn start() -> io::Result<Self> {
         let runtime = Handle::try_current().map_err(io::Error::other)?;
-        let (orders, inbox) = mpsc::channel::<(Command, oneshot::Sender<io::Result<Child>>)>();
+        let (orders, inbox) = mpsc::channel();
         std::thread::Builder::new()
             .name("spawner".to_owned())
             .stack_size(128 << 10)
             .spawn(move || {
                 let _entered = runtime.enter();
-                for (mut command, reply) in inbox {
-                    // When nobody waits any more the child is dropped, and killed by that.
-                    drop(reply.send(command.spawn()));
+                for order in inbox {
+                    match order {
+                        // When nobody waits any more the child is dropped, and killed by that.
+                        Order::Start(mut command, reply) => drop(reply.send(command.spawn())),
+                        Order::Answer(reply) => drop(reply.send(())),
+                    }
                 }
             })?;
         Ok(Self(orders))
@@ -34,7 +44,16 @@ impl Spawner {
     pub(super) async fn spawn(&self, command: Command) -> io::Result<Child> {
         let gone = || io::Error::other("the thread that starts processes is gone");
         let (reply, child) = oneshot::channel();
-        self.0.send((command, reply)).map_err(|_| gone())?;
+        let order = Order::Start(Box::new(command), reply);
+        self.0.send(order).map_err(|_| gone())?;
         child.await.map_err(|_| gone())?
+    }
+
+    /// Returns once it has answered; never, when it is gone.
+    pub(super) async fn answer(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.0.send(Order::Answer(reply)).is_err() || answer.await.is_err() {
+            std::future::pending().await
+        }
     }
 }

@@ -36,6 +36,13 @@ pub enum Fault {
         call: &'static str,
         what: String,
     },
+    /// It answered, and the answer breaks the contract.
+    #[error("the plugin `{plugin}` answered `{call}` with nonsense: {what}")]
+    Nonsense {
+        plugin: String,
+        call: &'static str,
+        what: String,
+    },
     /// What the model computes on failed, and nothing of it is to be relied on.
     #[error("{0}")]
     Device(String),

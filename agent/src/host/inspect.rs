@@ -142,10 +142,12 @@ pub(super) fn is_granted(world: World, import: &str) -> bool {
             "skep:plugin/secrets",
             "skep:plugin/mail",
         ],
+        // As for schedulers: a plan is a function of facts and answers.
+        World::Installer => &["skep:plugin/install-types"],
     };
     let wasi: &[&[&str]] = match world {
         World::Engine => &[wasi::INTERFACES],
-        World::Scheduler => &[],
+        World::Scheduler | World::Installer => &[],
         World::Upstream | World::Notifier => &[wasi::INTERFACES, HTTP],
     };
     (version == "0.1.0" && ours.contains(&interface))

@@ -18,15 +18,18 @@ pub enum World {
     Upstream,
     /// A way to tell people elsewhere what happens, run in a worker.
     Notifier,
+    /// A step of a setup, run in the agent.
+    Installer,
 }
 
 impl World {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Engine,
         Self::Scheduler,
         Self::Upstream,
         Self::Notifier,
+        Self::Installer,
     ];
 
     #[must_use]
@@ -36,6 +39,7 @@ impl World {
             Self::Scheduler => "scheduler",
             Self::Upstream => "upstream",
             Self::Notifier => "notifier",
+            Self::Installer => "installer",
         }
     }
 
@@ -46,6 +50,7 @@ impl World {
             Self::Scheduler => "skep:plugin/policy@0.1.0",
             Self::Upstream => "skep:plugin/adapter@0.1.0",
             Self::Notifier => "skep:plugin/notice@0.1.0",
+            Self::Installer => "skep:plugin/step@0.1.0",
         }
     }
 }
@@ -59,7 +64,7 @@ impl std::str::FromStr for World {
             .find(|world| world.name() == name)
             .ok_or_else(|| {
                 format!(
-                    "there is no world `{name}`; the worlds are `engine`, `scheduler`, `upstream`, `notifier`"
+                    "there is no world `{name}`; the worlds are `engine`, `scheduler`, `upstream`, `notifier`, `installer`"
                 )
             })
     }
@@ -105,7 +110,7 @@ fn config(world: World) -> Config {
         // Wall time is what counts for a model, and epochs cost less than fuel.
         World::Engine | World::Upstream | World::Notifier => config.epoch_interruption(true),
         // The same calls must give the same answers, also where they are cut off.
-        World::Scheduler => config.consume_fuel(true),
+        World::Scheduler | World::Installer => config.consume_fuel(true),
     };
     config
 }

@@ -206,7 +206,7 @@ impl Loaded {
         Ok(match world {
             World::Upstream => Self::Upstream(upstream::UpstreamPre::new(pre)?),
             World::Notifier => Self::Notifier(notifier::NotifierPre::new(pre)?),
-            World::Engine | World::Scheduler => {
+            World::Engine | World::Scheduler | World::Installer => {
                 wasmtime::bail!("a plugin of the world `{}` is no service", world.name())
             }
         })

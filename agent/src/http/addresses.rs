@@ -65,7 +65,7 @@ impl Drop for Place {
 
 /// Who counts as one: an IPv4 address, or an IPv6 network of 64 bits, since one household has all
 /// the addresses of at least one.
-fn household(address: IpAddr) -> IpAddr {
+pub(super) fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(six) if !six.is_loopback() => {
             IpAddr::V6((u128::from(six) & !u128::from(u64::MAX)).into())

@@ -3,15 +3,19 @@
 //! Decides paths and statuses; the fields are `wire`'s. Refuses to decide who may ask: that was
 //! checked before a request comes here, and whoever changes anything has shown a key.
 
+mod adoptions;
 mod alerts;
+mod backup;
 mod body;
 mod burn_in;
+mod certificate;
 mod cluster;
 mod keys;
 mod lines;
 mod logs;
 mod models;
 mod node;
+mod offers;
 mod plugins;
 mod pull;
 mod refusal;
@@ -19,8 +23,12 @@ mod replicas;
 mod scheduler;
 mod secrets;
 mod services;
+mod session;
+mod setup;
+mod sign_in;
 mod top;
 mod upstreams;
+mod users;
 
 pub use self::top::readings;
 
@@ -35,6 +43,13 @@ use crate::services::Kind;
 /// The endpoints, below `/api/v1`.
 pub(super) fn routes() -> Router<Arc<Agent>> {
     Router::new()
+        .route(
+            "/session",
+            get(session::show).post(session::begin).delete(session::end),
+        )
+        .route("/session/password", post(session::set_password))
+        .nest("/users", users::routes())
+        .nest("/sign-in", sign_in::routes())
         .route("/node", get(node::node))
         .route("/node/burn-in", get(burn_in::list).post(burn_in::begin))
         .route("/node/burn-in/{device}", delete(burn_in::forget))
@@ -54,6 +69,7 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/plugins/{name}/{verb}", post(plugins::change))
         .route("/models", get(models::list))
         .route("/models/pull", post(pull::pull))
+        .route("/models/-/offers", get(offers::list))
         .route("/models/{name}", delete(models::remove))
         .route("/models/{name}/load", post(models::load))
         .route("/models/{name}/unload", post(models::unload))
@@ -79,11 +95,27 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/cluster/ca", get(cluster::authorities))
         .route("/cluster/ca/rotate", post(cluster::rotate))
         .route("/cluster/join", post(cluster::join))
+        .route(
+            "/cluster/adoptions",
+            get(adoptions::list).post(adoptions::begin),
+        )
+        .route(
+            "/cluster/adoptions/{id}",
+            get(adoptions::show).delete(adoptions::refuse),
+        )
+        .route("/cluster/adoptions/{id}/confirm", post(adoptions::confirm))
+        .route(
+            "/cluster/offer",
+            put(adoptions::offer).delete(adoptions::withdraw),
+        )
         .route("/cluster/neighbours", get(cluster::neighbours))
         .route("/keys", get(keys::list).post(keys::make))
         .route("/keys/{key}", delete(keys::revoke))
         .route("/secrets", get(secrets::list))
         .route("/secrets/{name}", put(secrets::set).delete(secrets::remove))
+        .route("/backup", post(backup::create))
+        .route("/certificate", get(certificate::show))
+        .route("/certificate/renew", post(certificate::renew))
         .route("/alerts", get(alerts::list))
         .route("/upstreams/-/find", post(upstreams::find))
         .route("/upstreams/{name}/models", get(upstreams::models))
@@ -92,5 +124,6 @@ pub(super) fn routes() -> Router<Arc<Agent>> {
         .route("/notifiers/{name}/test", post(alerts::test))
         .nest("/upstreams", services::routes(Kind::Upstream))
         .nest("/notifiers", services::routes(Kind::Notifier))
+        .nest("/setup", setup::routes())
         .route("/logs", get(logs::logs))
 }

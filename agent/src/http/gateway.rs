@@ -16,9 +16,9 @@ use hyper::service::{Service, service_fn};
 use hyper_util::service::TowerToHyperService;
 
 use super::error::{ApiError, Kind};
-use super::guard::{Caller, Guard};
+use super::guard::{Caller, Guard, Known};
 use super::limits::REQUEST_ID_BYTES_MAX;
-use super::{api, monitor, openai, page};
+use super::{api, monitor, openai, page, roles};
 use crate::agent::Agent;
 use crate::metrics::Endpoint;
 
@@ -103,19 +103,37 @@ impl Gateway {
         if request.method() == Method::OPTIONS && headers.contains_key(header::ORIGIN) {
             return Ok(preflight());
         }
+        let signs_in = SIGN_INS.contains(&request.uri().path());
         let caller = match endpoint {
             // Monitors and the page itself carry no key; the page's own requests do.
             Endpoint::Health | Endpoint::Page => Caller::Anonymous,
-            _ => self.guard.caller(headers, &self.agent.keys)?,
+            _ => {
+                let agent = &self.agent;
+                let method = request.method();
+                let known = Known {
+                    keys: &agent.keys,
+                    sessions: &agent.sessions,
+                    state: || agent.cluster.view(),
+                };
+                let caller = self.guard.caller(peer.ip(), method, headers, &known);
+                match caller {
+                    // Who is not signed in asks there whether they are, and signs in.
+                    Err(error) if signs_in && error.status == StatusCode::UNAUTHORIZED => {
+                        Caller::Anonymous
+                    }
+                    caller => caller?,
+                }
+            }
         };
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        if endpoint == Endpoint::Api && !reads && caller == Caller::Anonymous {
+        if endpoint == Endpoint::Api && !reads && caller == Caller::Anonymous && !signs_in {
             return Err(ApiError::new(
                 StatusCode::UNAUTHORIZED,
                 Kind::AuthenticationError,
-                "changing this node needs an API key, or the `skep` command of the user who runs it",
+                "changing this node needs an API key, a browser that is signed in, or the `skep` command of the user who runs it",
             ));
         }
+        roles::check(caller, endpoint, request.method(), request.uri().path())?;
         self.dispatch(peer, endpoint, caller, id, request).await
     }
 
@@ -184,6 +202,13 @@ impl Gateway {
             )
     }
 }
+
+/// Where browsers sign in and out, and leave for a provider and come back.
+const SIGN_INS: [&str; 3] = [
+    "/api/v1/session",
+    "/api/v1/sign-in/oidc/start",
+    "/api/v1/sign-in/oidc/callback",
+];
 
 /// One connection's way to the gateway. Its futures have a place of their own in the connection, where
 /// boxed ones would cost an allocation of some kilobytes each.

@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -23,7 +23,8 @@ use super::limits::{
     ACCEPT_BACKOFF, COMPLAINT_INTERVAL, HANDSHAKE, HEAD_BYTES_MAX, HEADERS_MAX, READER_STALL,
 };
 use super::patience::Patience;
-use super::tls::{TlsError, acceptor};
+use super::tls::{TlsError, acceptor, changing};
+use crate::acme::{PROOF_PROTOCOL, Shown};
 use crate::config::HttpSettings;
 
 /// Why nothing listens.
@@ -53,10 +54,14 @@ pub enum Ending {
     Cut,
 }
 
+/// Asks the accept loop for a sign of life.
+pub type Questions = mpsc::Receiver<oneshot::Sender<()>>;
+
 /// A bound port, not yet served.
 pub struct Port {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
+    shown: Option<Arc<Shown>>,
     address: SocketAddr,
 }
 
@@ -66,7 +71,14 @@ impl Port {
     /// # Errors
     /// When the address cannot be had or TLS cannot be served.
     pub async fn bind(settings: &HttpSettings) -> Result<Self, ListenError> {
-        let tls = settings.tls.as_ref().map(acceptor).transpose()?;
+        let (tls, shown) = match &settings.tls {
+            None => (None, None),
+            Some(files) if settings.acme.is_some() => {
+                let (acceptor, shown) = changing(files)?;
+                (Some(acceptor), Some(shown))
+            }
+            Some(files) => (Some(acceptor(files)?), None),
+        };
         let failed = |source| ListenError::Bind {
             address: settings.listen,
             source,
@@ -76,6 +88,7 @@ impl Port {
         Ok(Self {
             listener,
             tls,
+            shown,
             address,
         })
     }
@@ -84,6 +97,12 @@ impl Port {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the certificate that is shown is changed; none: it stays.
+    #[must_use]
+    pub fn shown(&self) -> Option<Arc<Shown>> {
+        self.shown.clone()
     }
 
     /// Whether people reach it by `https`.
@@ -98,6 +117,7 @@ impl Port {
         gateway: Arc<Gateway>,
         settings: &HttpSettings,
         mut ending: watch::Receiver<Ending>,
+        mut questions: Questions,
     ) {
         let connections = settings.connections_max;
         let rules = Arc::new(Rules {
@@ -113,6 +133,11 @@ impl Port {
             let accepted = tokio::select! {
                 biased;
                 _ = ending.wait_for(|ending| *ending != Ending::Serving) => break,
+                Some(question) = questions.recv() => {
+                    // Whoever asked may be gone.
+                    let _ = question.send(());
+                    continue;
+                }
                 accepted = self.listener.accept() => accepted,
             };
             let (stream, peer) = match accepted {
@@ -143,7 +168,15 @@ impl Port {
         drop(self.listener);
         // Every connection gives its slot back when it ends.
         let all = u32::try_from(connections).unwrap_or(u32::MAX);
-        let _ = slots.acquire_many(all).await;
+        let mut gone = std::pin::pin!(slots.acquire_many(all));
+        loop {
+            tokio::select! {
+                _ = &mut gone => return,
+                Some(question) = questions.recv() => {
+                    let _ = question.send(());
+                }
+            }
+        }
     }
 }
 
@@ -177,6 +210,8 @@ impl Rules {
         match &self.tls {
             None => self.http(stream, peer).await,
             Some(tls) => match timeout(HANDSHAKE, tls.accept(stream)).await {
+                // It wanted to see the proof, and has.
+                Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(PROOF_PROTOCOL) => {}
                 Ok(Ok(stream)) => self.http(stream, peer).await,
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),

@@ -1,4 +1,6 @@
 //! The page for people: a few files inside this binary.
+//!
+//! Places within the page are behind the `#` of its address, so there is one document and every other path is a file.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -9,12 +11,14 @@ use super::error::ApiError;
 struct File {
     path: &'static str,
     kind: &'static str,
+    /// By gzip, which every browser takes, also without TLS.
+    packed: bool,
     bytes: &'static [u8],
     /// Changes with the bytes.
     tag: &'static str,
 }
 
-/// Every file, as `build.rs` found it in `agent/ui`.
+/// Every file, as `build.rs` found it in `agent/ui/dist`.
 static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
 /// Whether a path is one of the page's.
@@ -49,6 +53,9 @@ pub(super) fn serve(path: &str, headers: &HeaderMap) -> Result<Response<Body>, A
         (header::REFERRER_POLICY, "no-referrer"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if file.packed {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     Ok(response)
 }

@@ -22,7 +22,7 @@ pub enum KeysError {
     Name(String),
     #[error("there is a key named `{0}` already")]
     Taken(String),
-    #[error("there are {max} keys, which is as many as there may be; revoke one first", max = super::KEYS_MAX)]
+    #[error("there are {max} keys, which is as many as there may be (one user may have {own}); revoke one first", max = super::KEYS_MAX, own = super::KEYS_OF_ONE_MAX)]
     Full,
     #[error("there is no key named `{0}`")]
     Unknown(String),

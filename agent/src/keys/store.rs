@@ -34,6 +34,9 @@ struct StoredKey {
     sha256: String,
     created_unix_s: u64,
     last_used_unix_s: Option<u64>,
+    /// An agent that knows no users refuses a file that has one: to it, the key could do everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<u64>,
 }
 
 /// What the file says; none when there is no file.
@@ -73,6 +76,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<Record>>, KeysError> {
             hash,
             created_unix_s: key.created_unix_s,
             last_used_unix_s: AtomicU64::new(key.last_used_unix_s.unwrap_or(0)),
+            owner: key.owner,
         })
     });
     records.collect::<Result<_, _>>().map(Some)
@@ -91,6 +95,7 @@ pub(super) fn write(path: &Path, records: &[Arc<Record>]) -> Result<(), KeysErro
                 created_unix_s: record.created_unix_s,
                 last_used_unix_s: Some(record.last_used_unix_s.load(Ordering::Relaxed))
                     .filter(|&used| used > 0),
+                owner: record.owner,
             }
         })
         .collect();

@@ -51,6 +51,24 @@ pub const OFFERS_RETRY: Duration = Duration::from_secs(2);
 /// The most that it doubles to.
 pub const OFFERS_RETRY_MAX: Duration = Duration::from_mins(1);
 
+/// How soon it is looked whether anybody still listens at an upstream that is well and unused; the pause doubles.
+pub const KNOCK_FIRST: Duration = Duration::from_secs(15);
+
+/// The most that it doubles to: a connection a minute is nothing to a server.
+pub const KNOCK_MAX: Duration = Duration::from_mins(1);
+
+/// Until such a connection stands: far longer than to anybody on earth.
+pub const KNOCK_TIME: Duration = Duration::from_secs(1);
+
+/// How long a list of upstreams waits for a look at them.
+pub const LOOK_TIME: Duration = Duration::from_millis(1_500);
+
+/// Nobody looks at the same upstream more often, however many are told of it.
+pub const LOOK_AGAIN: Duration = Duration::from_secs(3);
+
+/// How long adding an upstream waits for its first list: enough for one that is there, its plugin's compilation included.
+pub const FIRST_LIST: Duration = Duration::from_secs(5);
+
 /// News of one pull that wait for their reader; what does not fit is progress, of which the next tells more.
 pub const PULL_NEWS_MAX: usize = 32;
 

@@ -112,6 +112,33 @@ fn standing(registry: &mut Registry, agent: &Agent) {
         "When the agent started, in seconds since 1970",
         agent.started_unix_s as f64,
     );
+    if let Some(backups) = &agent.backups {
+        let standing = backups.standing();
+        gauge(
+            registry,
+            "backup_last_seconds",
+            "When the last good backup was made, in seconds since 1970; 0: never",
+            standing.last_unix_s.unwrap_or(0) as f64,
+        );
+        gauge(
+            registry,
+            "backup_failures",
+            "Backups in a row that failed",
+            standing.failures.into(),
+        );
+    }
+    if let Some(given) = agent
+        .certificates
+        .as_ref()
+        .and_then(|acme| acme.view().given)
+    {
+        gauge(
+            registry,
+            "certificate_ends_seconds",
+            "When the certificate that was had by ACME ends, in seconds since 1970",
+            given.validity.until_unix_s as f64,
+        );
+    }
     registry.register(
         "build",
         "What runs",

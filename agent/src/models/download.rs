@@ -16,12 +16,12 @@ use super::limits::{
     ATTEMPTS_MAX, FRUITLESS_ATTEMPTS_MAX, PULLS_MAX, RETRY_PAUSE, RETRY_PAUSE_MAX,
 };
 use super::partial::{self, Partial};
-use super::pull::{Arrived, Cancel, Pace, Progress, Pull};
+use super::pull::{Arrived, Cancel, Pace, Progress};
 use super::transfer::{Interruption, Transfer};
 
 pub(super) fn download(
-    pull: &Pull,
     url: &Uri,
+    expected: Option<Digest>,
     catalogue: &Catalogue,
     cancel: &Cancel,
     pace: &mut Pace<'_>,
@@ -32,7 +32,7 @@ pub(super) fn download(
     loop {
         let mut partial = open(catalogue, &address, cancel, pace)?;
         let found_bytes = partial.bytes();
-        let mut transfer = Transfer::new(url, &mut partial, pull.expected, cancel);
+        let mut transfer = Transfer::new(url, &mut partial, expected, cancel);
         while let Err(interruption) = transfer.attempt(pace) {
             let (pause, reason) = attempts.after(interruption, transfer.bytes())?;
             let attempt = attempts.made + 1;
@@ -43,7 +43,7 @@ pub(super) fn download(
             });
             cancel.pause(pause)?;
         }
-        let expected = pull.expected.or(transfer.announced);
+        let expected = expected.or(transfer.announced);
         let (digest, bytes) = (partial.digest(), partial.bytes());
         if expected.is_none_or(|expected| expected == digest) {
             let blob = catalogue.folders.blobs.join(digest.blob_name());

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::digest::{Digest, DigestError};
 use super::format::FormatError;
+use super::hub::HubError;
 use super::limits::{MODEL_BYTES_MAX, PULLS_MAX, REDIRECTS_MAX};
 use super::name::{ModelName, NameError};
 
@@ -54,8 +55,10 @@ pub enum PullError {
     DigestText(#[from] DigestError),
     #[error(transparent)]
     Format(#[from] FormatError),
+    #[error(transparent)]
+    Hub(#[from] HubError),
     /// Neither an address nor a path.
-    #[error("`{0}` is neither an http(s) address nor an absolute path")]
+    #[error("`{0}` is neither an http(s) address nor `hf:OWNER/REPOSITORY` nor an absolute path")]
     Source(String),
     /// No name can be made of the source's.
     #[error("no name can be made of `{0}`")]
@@ -168,6 +171,9 @@ impl PullError {
             Self::DigestText(_) => "invalid_digest",
             Self::Format(_) => "unsupported_format",
             Self::Source(_) => "invalid_source",
+            Self::Hub(HubError::Silent { .. }) => "download_failed",
+            Self::Hub(HubError::Unknown(..)) => "repository_not_found",
+            Self::Hub(_) => "file_not_found",
             Self::Missing(_) | Self::NotFile(_) | Self::Changed(_) => "unreadable_source",
             Self::Taken { .. } => "name_taken",
             Self::Busy | Self::Crowded => "busy",
@@ -191,7 +197,22 @@ impl PullError {
         let text = match self {
             Self::Catalogue(e) => return e.hint(),
             Self::Name(_) | Self::Nameless(_) => "choose a name with `--name`",
-            Self::Source(_) => "write the whole address, or a path on the machine of the agent",
+            Self::Source(_) => {
+                "write the whole address, `hf:OWNER/REPOSITORY:Q4_K_M`, or a path on the machine of the agent"
+            }
+            Self::Hub(HubError::Unknown(..)) => {
+                "check the name in a browser; what is private cannot be pulled"
+            }
+            Self::Hub(HubError::Without(..)) => "look for a repository whose name ends in `-GGUF`",
+            Self::Hub(HubError::NoSuch { .. } | HubError::Ambiguous { .. }) => {
+                "name one: `hf:OWNER/REPOSITORY:KIND`, or `hf:OWNER/REPOSITORY/FILE.gguf`"
+            }
+            Self::Hub(HubError::Parts(_)) => {
+                "take a smaller kind, or a repository with whole files"
+            }
+            Self::Hub(HubError::Silent { .. }) => {
+                "try it again; `models.hub` in the configuration names a mirror"
+            }
             Self::Format(_) => "look for the model's `.gguf` file, and take its direct address",
             Self::Missing(_) => "the path is looked up on the machine of the agent, as its user",
             Self::Taken { .. } => {

@@ -26,6 +26,15 @@ pub(super) const SYNC_EVERY_BYTES: u64 = 64 << 20;
 /// Redirects followed for one answer: mirrors and content networks need two or three.
 pub(super) const REDIRECTS_MAX: usize = 5;
 
+/// Longest name of an owner or a repository of a hub: Hugging Face allows 96.
+pub(super) const HUB_NAME_BYTES_MAX: usize = 96;
+
+/// Largest list of a repository's files: about 300 bytes each, and a hub gives a thousand at once.
+pub(super) const HUB_LIST_BYTES_MAX: u64 = 4 << 20;
+
+/// How many of a repository's files an error names: what a person still reads.
+pub(super) const HUB_FILES_SHOWN_MAX: usize = 24;
+
 /// Longest address of a model file; signed ones have about 1,500 bytes.
 pub(super) const URL_BYTES_MAX: usize = 8 * 1024;
 

@@ -17,7 +17,7 @@ use super::format::Format;
 use super::limits::{DISK_RESERVE_BYTES, PROGRESS_EVERY, URL_BYTES_MAX};
 use super::manifest::Manifest;
 use super::name::ModelName;
-use super::{download, file, import};
+use super::{download, file, hub::Repository, import};
 
 /// One wish for a model.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Pull {
     pub name: ModelName,
     /// What its bytes must hash to, if that is known.
     pub expected: Option<Digest>,
+    /// Where repositories are, as `https://huggingface.co`.
+    pub hub: Uri,
 }
 
 /// Where a model comes from.
@@ -35,6 +37,8 @@ pub struct Pull {
 pub enum Source {
     /// An `http` or `https` address.
     Url(Uri),
+    /// A file of a repository of a hub.
+    Hub(Repository),
     /// An absolute path on this machine.
     File(PathBuf),
 }
@@ -97,7 +101,15 @@ impl Pull {
         }
         let mut pace = Pace::new(tell);
         let arrived = match &self.source {
-            Source::Url(url) => download::download(self, url, catalogue, cancel, &mut pace),
+            Source::Url(url) => {
+                download::download(url, self.expected, catalogue, cancel, &mut pace)
+            }
+            Source::Hub(repository) => {
+                let found = repository.find(&self.hub)?;
+                cancel.check()?;
+                let expected = self.expected.or(found.digest);
+                download::download(&found.url, expected, catalogue, cancel, &mut pace)
+            }
             Source::File(path) => import::import(self, path, catalogue, cancel, &mut pace),
         }?;
         Ok(catalogue.add(Manifest {
@@ -120,6 +132,7 @@ impl Source {
     pub fn default_name(&self) -> Result<ModelName, PullError> {
         let last = match self {
             Self::Url(url) => url.path().rsplit('/').next().map(decode),
+            Self::Hub(repository) => Some(repository.default_name()),
             Self::File(path) => path
                 .file_name()
                 .map(|name| name.to_string_lossy().into_owned()),
@@ -145,6 +158,12 @@ impl FromStr for Source {
         if Path::new(text).is_absolute() && !text.contains('\0') {
             return Ok(Self::File(PathBuf::from(text)));
         }
+        if let Some(repository) = text
+            .strip_prefix("hf:")
+            .or_else(|| text.strip_prefix("hf.co/"))
+        {
+            return repository.parse().map(Self::Hub).map_err(|()| wrong());
+        }
         // What stands after `#` is for browsers.
         let address = text.split('#').next().unwrap_or(text);
         let url: Uri = address.parse().map_err(|_| wrong())?;
@@ -157,7 +176,10 @@ impl FromStr for Source {
         if !web || !named || !bare || address.len() > URL_BYTES_MAX {
             return Err(wrong());
         }
-        Ok(Self::Url(url))
+        Ok(match Repository::of_page(&url) {
+            Some(repository) => Self::Hub(repository),
+            None => Self::Url(url),
+        })
     }
 }
 
@@ -170,6 +192,7 @@ impl std::fmt::Display for Source {
                 let authority = url.authority().map_or("", |authority| authority.as_str());
                 write!(f, "{scheme}://{authority}{}", url.path())
             }
+            Self::Hub(repository) => write!(f, "hf:{repository}"),
             Self::File(path) => write!(f, "{}", path.display()),
         }
     }

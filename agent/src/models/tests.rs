@@ -7,6 +7,7 @@ use super::*;
 
 mod damage;
 mod downloads;
+mod hubs;
 mod imports;
 mod killed;
 mod server;
@@ -87,5 +88,6 @@ fn pull(source: &str) -> Pull {
         source: source.parse().unwrap(),
         name: name("model"),
         expected: None,
+        hub: "http://127.0.0.1:1".parse().unwrap(),
     }
 }

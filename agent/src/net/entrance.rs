@@ -1,4 +1,4 @@
-//! Who comes: members are let in, joiners are let to the door, everybody else is sent away before a
+//! Who comes: members are let in, joiners and adopters are let to the door, everybody else is sent away before a
 //! byte of theirs is read.
 
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use quinn::{Connection, Incoming};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::adopt::AdoptDoor;
 use super::join::Door;
 use super::link::{Call, Closed, canonical};
 use super::links::Links;
-use super::tls::{JOINERS, MEMBERS};
+use super::tls::{ADOPTERS, JOINERS, MEMBERS};
 use super::transport::Socket;
 use crate::limits::{DOORS_MAX, HANDSHAKE_TIMEOUT, HANDSHAKES_BEFORE_RETRY, HANDSHAKES_MAX};
 
@@ -23,6 +24,8 @@ pub enum Visitor {
     Member(Box<Call>),
     /// A machine wants to become a member.
     Joiner(Door),
+    /// A node wants to adopt this one.
+    Adopter(AdoptDoor),
 }
 
 /// Takes in connections until the socket is closed.
@@ -93,16 +96,19 @@ async fn admit(
             drop(counted);
             taken.map(|_| ()).map_err(|error| error.to_string())
         }
-        Some(JOINERS) => {
+        Some(protocol @ (JOINERS | ADOPTERS)) => {
             drop(counted);
-            let crowded = || "too many machines want to join at once".to_owned();
+            let crowded = || "too many machines are at the door".to_owned();
             if doors.load(Ordering::Relaxed) >= DOORS_MAX {
                 return Err(crowded());
             }
-            let door = Door::new(connection, Counted::new(doors));
-            visitors
-                .try_send(Visitor::Joiner(door))
-                .map_err(|_| crowded())
+            let counted = Counted::new(doors);
+            let visitor = if protocol == JOINERS {
+                Visitor::Joiner(Door::new(connection, counted))
+            } else {
+                Visitor::Adopter(AdoptDoor::new(connection, counted))
+            };
+            visitors.try_send(visitor).map_err(|_| crowded())
         }
         _ => {
             connection.close(Closed::NotAdmitted.code(), b"");

@@ -28,6 +28,8 @@ pub struct Card {
     /// Where it listens.
     pub port: u16,
     pub addresses: Vec<IpAddr>,
+    /// Whether it waits to be adopted.
+    pub adoptable: bool,
 }
 
 /// Somebody who was heard. All of it is only what they say.
@@ -40,6 +42,8 @@ pub struct Heard {
     /// The oldest and the newest version of the protocol that it speaks.
     pub protocol: Option<(u16, u16)>,
     pub addresses: Vec<SocketAddr>,
+    /// Whether it waits to be adopted.
+    pub adoptable: bool,
 }
 
 impl Beacon {
@@ -51,19 +55,32 @@ impl Beacon {
         let daemon = ServiceDaemon::new()?;
         // Interfaces rarely come and go; looking often would wake an idle node.
         daemon.set_ip_check_interval(INTERFACES_SECONDS)?;
+        let beacon = Self(daemon);
+        beacon.say(card)?;
+        Ok(beacon)
+    }
+
+    /// Says this from now on.
+    ///
+    /// # Errors
+    /// When it cannot be said; what was said before stays.
+    pub fn say(&self, card: &Card) -> Result<(), mdns_sd::Error> {
         let id: String = card
             .node
             .to_string()
             .chars()
             .take(INSTANCE_DIGITS)
             .collect();
-        let properties = [
+        let mut properties = vec![
             ("node", card.node.to_string()),
             ("cluster", card.cluster.to_string()),
             ("name", card.name.clone()),
             ("software", env!("CARGO_PKG_VERSION").to_owned()),
             ("protocol", format!("{PROTOCOL_OLDEST}-{PROTOCOL}")),
         ];
+        if card.adoptable {
+            properties.push(("adopt", "yes".to_owned()));
+        }
         let host = format!("skep-{id}.local.");
         let service = ServiceInfo::new(
             SERVICE,
@@ -73,8 +90,7 @@ impl Beacon {
             card.port,
             properties.as_slice(),
         )?;
-        daemon.register(service)?;
-        Ok(Self(daemon))
+        self.0.register(service)
     }
 }
 
@@ -169,6 +185,7 @@ fn read(service: &ResolvedService) -> Heard {
         software: text("software"),
         protocol,
         addresses,
+        adoptable: text("adopt").as_deref() == Some("yes"),
     }
 }
 

@@ -19,6 +19,10 @@ use rustls::{
     SignatureScheme,
 };
 
+mod anybody;
+
+pub(in crate::net) use self::anybody::stranger;
+
 use super::roster::Gate;
 use super::transport::transport;
 use crate::pki::{self, Certified, Pin, Purpose, Refused};
@@ -28,6 +32,9 @@ pub(super) const MEMBERS: &[u8] = b"skep/1";
 
 /// What a machine speaks that is no member: it asks for a certificate.
 pub(super) const JOINERS: &[u8] = b"skep-join/1";
+
+/// What a node speaks that adopts another, or is adopted: neither knows the other yet.
+pub(super) const ADOPTERS: &[u8] = b"skep-adopt/1";
 
 /// What this node shows: its certificate, the authority that gave it, and the key.
 pub struct Credentials {
@@ -92,7 +99,7 @@ pub(super) fn server(credentials: &Credentials, gate: &Gate) -> Result<quinn::Se
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(members))
         .with_cert_resolver(Arc::new(faces));
-    config.alpn_protocols = vec![MEMBERS.to_vec(), JOINERS.to_vec()];
+    config.alpn_protocols = vec![MEMBERS.to_vec(), JOINERS.to_vec(), ADOPTERS.to_vec()];
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});

@@ -26,7 +26,7 @@ pub struct Manifest {
     pub name: String,
     /// As <https://semver.org> has it.
     pub version: Version,
-    /// The world that it is for: `engine`, `scheduler`, `upstream` or `notifier`.
+    /// The world that it is for: `engine`, `scheduler`, `upstream`, `notifier` or `installer`.
     pub world: String,
     /// A few words for lists.
     #[serde(default)]

@@ -16,7 +16,7 @@ pub use self::reference::Reference;
 pub use self::web::Progress;
 
 use self::web::Ask;
-use crate::limits::{COMPONENT_BYTES, DOCKER_CONFIG_BYTES, SIGNATURE_BYTES};
+use crate::limits::{COMPONENT_BYTES, DOCKER_CONFIG_BYTES, DOWNLOAD_TIMEOUT, SIGNATURE_BYTES};
 
 /// Where a component is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,6 +170,22 @@ pub fn file(path: &Path, most: usize) -> Result<Vec<u8>, SourceError> {
     Ok(bytes)
 }
 
+/// Writes what is at an address somewhere, as it comes; at most so many bytes.
+///
+/// # Errors
+/// See [`SourceError`].
+pub fn download(text: &str, most: u64, to: &mut dyn std::io::Write) -> Result<(), SourceError> {
+    let url = web::address(text)?;
+    let ask = Ask {
+        url: &url,
+        accept: None,
+        authorization: None,
+        most: usize::try_from(most).unwrap_or(usize::MAX),
+    };
+    let (status, _) = web::get_into(&ask, DOWNLOAD_TIMEOUT, to, &mut |_, _| {})?;
+    answered(status, text)
+}
+
 fn address(text: &str, progress: Progress<'_>) -> Result<Fetched, SourceError> {
     let url = web::address(text)?;
     let ask = Ask {
@@ -179,18 +195,7 @@ fn address(text: &str, progress: Progress<'_>) -> Result<Fetched, SourceError> {
         most: COMPONENT_BYTES,
     };
     let got = web::get(&ask, progress)?;
-    let named = || web::shown(text);
-    match got.status {
-        StatusCode::OK => {}
-        StatusCode::NOT_FOUND | StatusCode::GONE => return Err(SourceError::NotFound(named())),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            return Err(SourceError::Forbidden(named()));
-        }
-        status => {
-            let (url, status) = (named(), status.as_u16());
-            return Err(SourceError::Status { url, status });
-        }
-    }
+    answered(got.status, text)?;
     let (path, query) = text
         .split_once('?')
         .map_or((text, None), |(path, query)| (path, Some(query)));
@@ -214,6 +219,20 @@ fn address(text: &str, progress: Progress<'_>) -> Result<Fetched, SourceError> {
         signature,
         source,
     })
+}
+
+/// Expects that it is there and for everybody.
+fn answered(status: StatusCode, address: &str) -> Result<(), SourceError> {
+    let url = web::shown(address);
+    match status {
+        StatusCode::OK => Ok(()),
+        StatusCode::NOT_FOUND | StatusCode::GONE => Err(SourceError::NotFound(url)),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(SourceError::Forbidden(url)),
+        status => {
+            let status = status.as_u16();
+            Err(SourceError::Status { url, status })
+        }
+    }
 }
 
 /// Whether it begins as signatures do.

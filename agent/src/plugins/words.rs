@@ -30,6 +30,10 @@ pub fn gives(world: World) -> Vec<String> {
             "see what people are to be told",
             "write lines into the log, which are marked as its own",
         ],
+        World::Installer => &[
+            "see what this machine is like, and the text of files that hold no secrets",
+            "propose changes to it, each of which is shown and agreed to before the host makes it",
+        ],
     };
     words.iter().map(ToString::to_string).collect()
 }
@@ -40,6 +44,7 @@ pub fn may_not(world: World, reaches: bool) -> Vec<String> {
     let files = match world {
         World::Engine => "files, but its model's",
         World::Scheduler | World::Upstream | World::Notifier => "files",
+        World::Installer => "files, but by what it proposes",
     };
     let network = if reaches {
         "the network, but what is named above"
@@ -48,7 +53,7 @@ pub fn may_not(world: World, reaches: bool) -> Vec<String> {
     };
     let devices = match world {
         World::Engine => "devices, but through the host",
-        World::Scheduler | World::Upstream | World::Notifier => "devices",
+        World::Scheduler | World::Upstream | World::Notifier | World::Installer => "devices",
     };
     let rest = [
         "other processes",
@@ -105,8 +110,9 @@ pub fn limits(world: World) -> Vec<Bound> {
         World::Scheduler => schedulers(),
         World::Engine => engines(),
         World::Upstream | World::Notifier => services(),
+        World::Installer => installers(),
     });
-    if world != World::Scheduler {
+    if !matches!(world, World::Scheduler | World::Installer) {
         all.extend([
             bound!("random bytes in one call", host::RANDOM_BYTES, bytes),
             bound!("log lines a second", host::LOG_LINES_PER_SECOND),
@@ -139,6 +145,18 @@ fn schedulers() -> Vec<Bound> {
             "failures until it is replaced",
             host::SCHEDULER_FAILURES_MAX
         ),
+    ]
+}
+
+fn installers() -> Vec<Bound> {
+    vec![
+        bound!("memory", host::INSTALLER_MEMORY_BYTES, size),
+        bound!("fuel for a call", host::INSTALLER_FUEL),
+        bound!("all that it answers", host::INSTALLER_ANSWER_BYTES, size),
+        bound!("what it wants to have looked at", host::STEP_NEEDS_MAX),
+        bound!("questions", host::STEP_QUESTIONS_MAX),
+        bound!("actions of a plan", host::PLAN_ACTIONS_MAX),
+        bound!("findings", host::STEP_FINDINGS_MAX),
     ]
 }
 

@@ -175,7 +175,7 @@ impl Router {
             .or_else(|| nodes.first().copied())
     }
 
-    fn elsewhere_slot(&self) -> std::sync::MutexGuard<'_, Option<Arc<dyn Elsewhere>>> {
+    pub(super) fn elsewhere_slot(&self) -> std::sync::MutexGuard<'_, Option<Arc<dyn Elsewhere>>> {
         facts::lock(&self.shared.elsewhere)
     }
 }

@@ -6,18 +6,11 @@
 use serde::Serialize;
 
 use super::check;
+use crate::conformance::Check;
 use crate::host::scheduler::{
     Change, Device, Health, Job, Node, Replica, ReplicaState, Request, SchedulerLoadError,
 };
 use crate::host::{Known, Scheduler};
-
-/// What was tried, and what came of it.
-#[derive(Debug, Serialize)]
-pub(crate) struct Check {
-    pub(crate) name: &'static str,
-    /// What went wrong; none when nothing did.
-    pub(crate) fault: Option<String>,
-}
 
 /// The most that any call took, beside what it might have taken.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -57,6 +50,7 @@ pub(crate) fn run(load: &dyn Fn() -> Result<Scheduler, SchedulerLoadError>) -> (
         checks.push(Check {
             name,
             fault: outcome.err(),
+            left_out: None,
         });
     };
     attempt("it starts", &|_| Ok(()));

@@ -1,4 +1,5 @@
-//! Keeping up with what an upstream offers: asked at the start, every few minutes, after a failure, and on demand.
+//! Keeping up with what an upstream offers: asked at the start, every few minutes, after a failure, when nobody listens there
+//! any more, and on demand.
 //!
 //! Decides when. One task per upstream.
 
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use skep_core::ReplicaId;
 
+use super::knock;
 use super::offers::{Exposed, exposed};
 use super::shared::Shared;
 use super::tend::told;
@@ -19,11 +21,15 @@ use crate::protocol::Error;
 pub(super) async fn refresh(shared: Arc<Shared>, unit: Arc<Unit>) {
     let mut ending = unit.ending();
     let (mut plugins, mut secrets) = (shared.shelf.watch(), shared.secrets.changes());
+    // Where a knock is not heard although requests are, it tells nothing.
+    let (mut knocked, mut deaf) = (false, false);
     loop {
         let asked = tokio::select! {
             asked = ask(&shared, &unit) => asked,
             () = told(&mut ending) => return,
         };
+        deaf |= knocked && asked.is_ok();
+        knocked = false;
         let pause = match asked {
             Ok(()) => OFFERS_REFRESH,
             Err(_) => retry_after(unit.now().failures),
@@ -33,6 +39,7 @@ pub(super) async fn refresh(shared: Arc<Shared>, unit: Arc<Unit>) {
             // Never in a tight circle, whatever rings.
             () = unit.refresh.notified() => tokio::time::sleep(REFRESH_PAUSE).await,
             () = tokio::time::sleep(pause) => {}
+            () = knock::until_silent(&shared, &unit), if !may_change && !deaf => knocked = true,
             _ = plugins.changed(), if may_change => {}
             _ = secrets.changed(), if may_change => {}
             () = told(&mut ending) => return,
@@ -41,7 +48,7 @@ pub(super) async fn refresh(shared: Arc<Shared>, unit: Arc<Unit>) {
 }
 
 /// Asks an upstream what it offers now, and remembers that.
-pub(super) async fn ask(shared: &Shared, unit: &Arc<Unit>) -> Result<(), Error> {
+pub(super) async fn ask(shared: &Arc<Shared>, unit: &Arc<Unit>) -> Result<(), Error> {
     let calling = unit.mailbox.models();
     let answered = match calling {
         Ok(calling) => calling.answer(MODELS_CALL_TIMEOUT).await,
@@ -50,9 +57,16 @@ pub(super) async fn ask(shared: &Shared, unit: &Arc<Unit>) -> Result<(), Error> 
     match answered {
         Ok(offers) => {
             let known = unit.now().offers;
-            let offers = shared.numbered(unit, known, exposed(&unit.service, offers));
+            let offers = shared.numbered(unit, known.clone(), exposed(&unit.service, offers));
+            let news = known != offers;
             unit.set_offers(offers);
             unit.set_up();
+            if news {
+                let (shared, unit) = (Arc::clone(shared), Arc::clone(unit));
+                let keeping = tokio::task::spawn_blocking(move || shared.remembered.keep(&unit));
+                // It says itself what went wrong.
+                let _ = keeping.await;
+            }
             Ok(())
         }
         Err(error) => {

@@ -128,8 +128,8 @@ impl Secrets {
         Ok(found)
     }
 
-    /// The text, for the one service that may use it; none where there is none.
-    pub(super) fn text(&self, name: &SecretName) -> Option<SecretText> {
+    /// The text, for the one service that may use it, or for asking who somebody is; none where there is none.
+    pub(crate) fn text(&self, name: &SecretName) -> Option<SecretText> {
         let mut text = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_MAX + 1));
         let file = File::open(self.path(name)).ok()?;
         file.take(SECRET_BYTES_MAX as u64 + 1)
@@ -141,6 +141,29 @@ impl Secrets {
             .trim_end_matches(['\n', '\r']);
         let fits = (1..=SECRET_BYTES_MAX).contains(&text.len());
         (fits && !text.chars().any(char::is_control)).then(|| SecretText::new(text.to_owned()))
+    }
+
+    /// Whether there is one of this name.
+    #[must_use]
+    pub fn has(&self, name: &SecretName) -> bool {
+        self.path(name).is_file()
+    }
+
+    /// Whether both are there, with the same text.
+    #[must_use]
+    pub fn are_same(&self, one: &SecretName, other: &SecretName) -> bool {
+        let texts = (self.text(one), self.text(other));
+        matches!(texts, (Some(one), Some(other)) if one.reveal() == other.reveal())
+    }
+
+    /// Keeps the text of one under another name, too. Blocks on the disk.
+    ///
+    /// # Errors
+    /// As for [`Secrets::set`]; also when there is none to take it from.
+    pub fn copy(&self, from: &SecretName, to: &SecretName) -> Result<(), ServiceError> {
+        let text = self.text(from);
+        let text = text.ok_or_else(|| ServiceError::UnknownSecret(from.clone()))?;
+        self.set(to, text.reveal())
     }
 
     /// A number that grows with each change.

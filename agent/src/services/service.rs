@@ -101,6 +101,15 @@ impl Service {
             })?;
         }
         for setting in &manifest.settings {
+            // What the plugin's author wrote counts like what is set here.
+            if let Some(default) = &setting.default
+                && !self.settings.contains_key(&setting.name)
+            {
+                check_value(setting, default).map_err(|what| ServiceError::Setting {
+                    name: setting.name.clone(),
+                    what,
+                })?;
+            }
             let is_set = self.settings.contains_key(&setting.name) || setting.default.is_some();
             if setting.required && !is_set {
                 return Err(ServiceError::Missing {
@@ -336,6 +345,16 @@ mod tests {
         );
         check(&[("key", "k"), ("colour", "red")], Err("`base-url`"));
         check(&[("key", "k\n")], Err("control"));
+    }
+
+    #[test]
+    fn what_the_manifest_says_of_itself_is_checked_too() {
+        let text = MANIFEST.replace("https://api.example.org/v1", "javascript:alert(1)");
+        let manifest = Manifest::from_toml(&text).unwrap();
+        let error = service(&[("key", "mine")]).check(&manifest).unwrap_err();
+        assert!(error.to_string().contains("https://"), "{error}");
+        let set = service(&[("key", "mine"), ("base-url", "https://example.org")]);
+        assert!(set.check(&manifest).is_ok());
     }
 
     #[test]

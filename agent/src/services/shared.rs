@@ -11,7 +11,8 @@ use skep_core::ReplicaId;
 use skep_core::capability::Capability;
 use tokio::sync::watch;
 
-use super::offers::Exposed;
+use super::offers::{Exposed, exposed};
+use super::remembered::Remembered;
 use super::store::{Store, unknown};
 use super::unit::Unit;
 use super::{Kind, Secrets, Service, ServiceError, Wanted, cover, refresh, service, source, tend};
@@ -29,6 +30,7 @@ pub(super) struct Shared {
     pub(super) shelf: Shelf,
     pub(super) store: Store,
     pub(super) secrets: Secrets,
+    pub(super) remembered: Remembered,
     pub(super) units: Mutex<BTreeMap<(Kind, String), Arc<Unit>>>,
     /// Whose model each number is.
     pub(super) numbers: Mutex<HashMap<ReplicaId, Whose>>,
@@ -42,7 +44,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Starts looking after a service.
-    pub(super) fn begin(self: &Arc<Self>, service: Service) {
+    pub(super) fn begin(self: &Arc<Self>, service: Service) -> Arc<Unit> {
         // One whose plugin is gone is tended too, and says so when it is used.
         let secrets = self
             .prepared(&service)
@@ -51,12 +53,19 @@ impl Shared {
         let is_upstream = service.kind == Kind::Upstream;
         let secrets = secrets.unwrap_or_default();
         let unit = Arc::new(Unit::new(service, secrets, self.changes.clone()));
+        if is_upstream {
+            // Known, and not ready before it has answered again.
+            let offers = exposed(&unit.service, self.remembered.of(&unit.service));
+            let numbered = self.numbered(&unit, Vec::new(), offers);
+            unit.set_offers(numbered);
+        }
         self.units().insert(key, unit.clone());
         tokio::spawn(tend::tend(self.clone(), unit.clone()));
         if is_upstream {
-            tokio::spawn(refresh::refresh(self.clone(), unit));
+            tokio::spawn(refresh::refresh(self.clone(), unit.clone()));
         }
         self.changes.send_modify(|count| *count += 1);
+        unit
     }
 
     pub(super) async fn end(&self, kind: Kind, name: &str) {

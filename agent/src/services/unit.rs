@@ -1,6 +1,7 @@
 //! What is known of one service, for those who ask and for the tasks that look after it. Decides nothing.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use skep_core::ReplicaId;
 use skep_core::capability::{Capability, SecretName};
@@ -20,6 +21,8 @@ pub(super) struct Unit {
     pub(super) mailbox: Arc<Mailbox>,
     /// Rung when its offers should be asked for now.
     pub(super) refresh: Arc<Notify>,
+    /// When somebody last had a look at it; held meanwhile.
+    pub(super) looked: tokio::sync::Mutex<Option<Instant>>,
     now: Mutex<Now>,
     ending: watch::Sender<bool>,
     gone: watch::Sender<bool>,
@@ -80,6 +83,7 @@ impl Unit {
         Self {
             mailbox: Arc::new(Mailbox::new(blame, refresh.clone())),
             refresh,
+            looked: tokio::sync::Mutex::default(),
             service,
             now: Mutex::new(Now {
                 state: State::Idle,
@@ -162,6 +166,16 @@ impl Unit {
     pub(super) fn set_offers(&self, offers: Vec<(ReplicaId, Exposed)>) {
         self.locked().offers = offers;
         self.changed();
+    }
+
+    /// Waits until it is known whether what it talks to answers.
+    pub(super) async fn heard(&self) {
+        let mut changes = self.changes.subscribe();
+        while self.now().standing == Standing::Unknown {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Asks it to leave.

@@ -1,5 +1,7 @@
 //! The plugin `ollama`, against servers that answer as Ollama does, and as it should not.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use skep::protocol::{Error, Finish, Prompt, Work};
@@ -120,4 +122,28 @@ async fn whatever_a_server_does_ends_in_an_error_that_says_so() {
     ));
     let (_, result) = pull(&mut service).await;
     assert!(result.is_err());
+}
+
+/// A list that names models is worth more than what is said of each: one that describes none does not hold it up.
+#[tokio::test]
+async fn a_list_does_not_wait_for_descriptions() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let shows = asked.clone();
+    let web = Web::start(move |path| match path {
+        "/api/tags" => {
+            let named = (0..50).map(|number| format!("{{\"name\":\"m{number}\"}}"));
+            let named = named.collect::<Vec<_>>().join(",");
+            text("200 OK", "", &format!("{{\"models\":[{named}]}}"))
+        }
+        _ => {
+            shows.fetch_add(1, Ordering::Relaxed);
+            text("500 Internal Server Error", "", "out of order")
+        }
+    })
+    .await;
+    let mut service = adapter("ollama", &web, "/api/", &[]).await;
+    let offers = models(&mut service).await.unwrap();
+    assert_eq!(offers.len(), 50);
+    assert!(offers.iter().all(|offer| offer.info.is_none()));
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
 }

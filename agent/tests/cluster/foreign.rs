@@ -315,6 +315,26 @@ impl Answers {
     }
 }
 
+/// Somebody who answers on any port, with papers that nobody gave them.
+pub(crate) fn served(protocol: &[u8]) -> Endpoint {
+    let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let certificate = CertificateParams::new(vec!["adopt.skep".to_owned()]).unwrap();
+    let shown = Shown {
+        chain: vec![certificate.self_signed(&key).unwrap().der().clone()],
+        key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+    };
+    let provider = Arc::new(ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Shows(Arc::new(shown.certified()))));
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let config = QuicServerConfig::try_from(config).unwrap();
+    let config = quinn::ServerConfig::with_crypto(Arc::new(config));
+    Endpoint::server(config, (Ipv4Addr::LOCALHOST, 0).into()).unwrap()
+}
+
 /// Somebody who answers on a port with papers of their own, and takes down who came how far.
 pub(crate) struct Fake {
     pub(crate) address: SocketAddr,

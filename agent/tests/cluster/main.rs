@@ -10,6 +10,7 @@
 )]
 
 mod addresses;
+mod adopting;
 mod certificates;
 mod foreign;
 mod joining;

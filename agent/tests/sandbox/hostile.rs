@@ -61,6 +61,19 @@ async fn floods_of_lines_are_cut_and_the_model_opens() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flags_without_a_name_are_nothing() {
+    let bench = Bench::new();
+    let id = bench.wayward("flags", "never flags").await.unwrap();
+    let abilities = bench.status(id).info.unwrap().abilities;
+    assert_eq!(
+        (abilities.chat, abilities.complete, abilities.embed),
+        (false, true, false)
+    );
+    let mut exchange = bench.fleet.submit(id, work("x", None)).unwrap();
+    assert!(matches!(next(&mut exchange).await, Some(Event::Gained(_))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_under_way_fails_its_requests_and_the_worker_comes_back() {
     let bench = Bench::new();
     let echo = bench.echo("echo").await;

@@ -11,6 +11,7 @@ mod bench;
 mod compile;
 mod death;
 mod hostile;
+mod installer;
 mod many;
 mod moved;
 mod recorded;

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use skep::compiler::Compiled;
 use skep::fleet::{Component, Fleet, FleetSettings, ModelSpec, Plugin};
-use skep::host::{Scheduler, World, inspect};
+use skep::host::installer::Facts;
+use skep::host::{Installer, Scheduler, World, inspect};
 use skep::protocol::{Event, FileSource, Settings, Timeouts};
 
 use crate::bench::{all, cache, work};
@@ -82,6 +83,22 @@ fn an_old_scheduler_does_all_that_schedulers_must() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_step_of_a_setup_describes_asks_plans_and_checks() {
+    let compiled = Compiled::open(cache(), env!("CARGO_BIN_EXE_skep").into()).unwrap();
+    for (version, folder) in recorded() {
+        let component = fs::read(folder.join("installer.wasm")).unwrap();
+        let path = compiled.obtain(World::Installer, &component).await.unwrap();
+        let step = Installer::load("old", &path).unwrap();
+        let facts = Facts::default();
+        assert_eq!(step.describe().unwrap().needs.len(), 2, "{version}");
+        assert_eq!(step.ask(&facts, &[]).unwrap()[0].id, "folder", "{version}");
+        let planned = step.plan(&facts, &[]).unwrap().unwrap();
+        assert_eq!(planned.actions.len(), 3, "{version}");
+        assert_eq!(step.check(&facts).unwrap().len(), 1, "{version}");
+    }
+}
+
 /// A component that imports all that its world had cannot be started where any of it is missing or of another type.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_that_a_plugin_could_import_is_still_linked() {
@@ -100,6 +117,10 @@ async fn all_that_a_plugin_could_import_is_still_linked() {
         let component = fs::read(folder.join("all-scheduler.wasm")).unwrap();
         let path = compiled.obtain(World::Scheduler, &component).await.unwrap();
         Scheduler::load("old", &path).unwrap();
+
+        let component = fs::read(folder.join("all-installer.wasm")).unwrap();
+        let path = compiled.obtain(World::Installer, &component).await.unwrap();
+        Installer::load("old", &path).unwrap();
     }
 }
 
@@ -118,6 +139,6 @@ fn what_old_plugins_name_is_still_known() {
             assert!(found.ungranted().is_empty(), "{version} {name}: {found:?}");
             tried += 1;
         }
-        assert!(tried >= 8, "{version}: {tried}");
+        assert!(tried >= 10, "{version}: {tried}");
     }
 }

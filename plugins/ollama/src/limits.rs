@@ -10,6 +10,12 @@ pub(crate) const ANSWER_BYTES: usize = 16 << 20;
 pub(crate) const MODELS_BYTES: usize = 16 << 20;
 /// Of how many models the details are asked for, one request each; the others are named alone.
 pub(crate) const MODELS_SHOWN: usize = 64;
+/// How long all of that may take: the list is wanted within 30 s.
+pub(crate) const SHOWING: Duration = Duration::from_secs(10);
+/// How long a server may think about one.
+pub(crate) const SHOW_SILENCE: Duration = Duration::from_secs(5);
+/// After so many that failed the rest would, too.
+pub(crate) const SHOWS_FAILED: u32 = 3;
 /// What is read of a refusal.
 pub(crate) const REFUSAL_BYTES: usize = 64 << 10;
 /// How many texts are sent to be embedded in one request, so that the answer stays below [`ANSWER_BYTES`].

@@ -1,12 +1,14 @@
 //! The server's models, with what it says of each when asked one by one.
 
+use std::time::Instant;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use skep_sdk::http::quoted;
 use skep_sdk::upstream::{Abilities, Error, ModelInfo, Offer};
 
 use crate::config::Config;
-use crate::limits::{MODELS_BYTES, MODELS_SHOWN};
+use crate::limits::{MODELS_BYTES, MODELS_SHOWN, SHOW_SILENCE, SHOWING, SHOWS_FAILED};
 use crate::refusal::send;
 
 #[derive(Deserialize)]
@@ -39,22 +41,30 @@ struct Details {
 pub(crate) fn list(config: &Config) -> Result<Vec<Offer>, Error> {
     let response = send(config.get("api/tags"), config.key_name())?;
     let names = read(&response.read_to_limit(MODELS_BYTES)?)?;
-    let mut offers = Vec::with_capacity(names.len());
-    for (at, id) in names.into_iter().enumerate() {
-        // A model of which the server says nothing can be used all the same.
-        let info = if at < MODELS_SHOWN {
-            show(config, &id).ok()
-        } else {
-            None
-        };
-        offers.push(Offer { id, info });
-    }
-    Ok(offers)
+    let begun = Instant::now();
+    let mut failed = 0;
+    let offers = names.into_iter().enumerate().map(|(at, id)| {
+        // A model of which the server says nothing can be used all the same, and a list that comes too late cannot.
+        let is_worth_it = at < MODELS_SHOWN && failed < SHOWS_FAILED && begun.elapsed() < SHOWING;
+        let info = is_worth_it.then(|| show(config, &id).ok());
+        failed += u32::from(matches!(info, Some(None)));
+        Offer {
+            id,
+            info: info.flatten(),
+        }
+    });
+    Ok(offers.collect())
 }
 
 fn show(config: &Config, model: &str) -> Result<ModelInfo, Error> {
     let body = json!({ "model": model }).to_string();
-    let response = send(config.post("api/show", body.as_bytes()), config.key_name())?;
+    let request = config.post("api/show", body.as_bytes());
+    // Once: the list does not wait for one that fails.
+    let response = request.silence(SHOW_SILENCE).send()?;
+    if !response.is_success() {
+        let status = response.status();
+        return Err(Error::Other(format!("the server answered {status}")));
+    }
     shown(
         &response.read_to_limit(MODELS_BYTES)?,
         config.wishes.context_tokens,

@@ -198,7 +198,7 @@ fn any_node_serves_what_any_has_and_the_death_of_one_is_not_noticed() {
     })
     .unwrap();
     let (first, rest) = lab.machines.split_at_mut(1);
-    let found = ask_all(&rest[1], "shared", &prompts, 60, || first[0].kill()).unwrap();
+    let found = ask_all(&rest[1], "shared", &prompts, 8, || first[0].kill()).unwrap();
     for (prompt, (expected, found)) in prompts.iter().zip(expected.iter().zip(&found)) {
         assert_eq!(expected, found, "{prompt}");
     }

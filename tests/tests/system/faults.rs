@@ -306,7 +306,7 @@ fn faults_are_survived_until_they_are_too_many() {
     for part in ["`cuda:0` is lost", "node.device = \"cpu\""] {
         assert!(message.contains(part), "{message}");
     }
-    let found = rig.skep(&["doctor", "--json"]);
+    let found = rig.skep(&["doctor", "--offline", "--json"]);
     let found = String::from_utf8(found.stdout).unwrap();
     assert!(
         found.contains("device_unwell") && found.contains("ECC_UNCORRECTABLE"),
@@ -477,7 +477,7 @@ fn every_way_not_to_open_a_card_is_told() {
         for part in parts.iter().chain(&["node.device"]) {
             assert!(why.contains(part), "{control}{settings}: {why}");
         }
-        let found = rig.skep(&["doctor"]);
+        let found = rig.skep(&["doctor", "--offline"]);
         let found = String::from_utf8(found.stdout).unwrap();
         for part in *parts {
             assert!(

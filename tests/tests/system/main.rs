@@ -12,7 +12,10 @@
     reason = "figures, and what is not tried, must show"
 )]
 
+mod acme;
+mod adopt;
 mod alerts;
+mod backup;
 #[path = "../../../hw/tests/cuda/build.rs"]
 mod build;
 mod burn_in;
@@ -26,9 +29,16 @@ mod faults;
 mod guide;
 mod hostile;
 mod http;
+mod installing;
 mod plugins;
+mod projects;
+mod remote;
 mod services;
+mod setup;
+mod signin;
 mod start;
+mod steps;
+mod supervised;
 mod swarm;
 mod upstreams;
 mod walls;

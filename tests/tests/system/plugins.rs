@@ -14,6 +14,7 @@ use skep::plugins::manifest::{Manifest, embed};
 use skep_tests::agent::Agent;
 use skep_tests::hostile;
 
+mod conformance;
 mod nodes;
 mod signatures;
 mod sources;
@@ -33,7 +34,7 @@ fn component(carried: &str, name: &str, version: &str, wants: &[&str]) -> Vec<u8
     with_manifest(found.bytes, name, version, &world, wants)
 }
 
-fn with_manifest(
+pub(super) fn with_manifest(
     component: &[u8],
     name: &str,
     version: &str,
@@ -247,7 +248,7 @@ fn a_version_that_traps_is_left_for_the_one_before() {
     wait_until("its absence is told", || {
         well(&agent, &["scheduler", "ls", "--json"]).contains("there is no such plugin here")
     });
-    let (_, printed, said) = agent.skep(&["doctor"], "").unwrap();
+    let (_, printed, said) = agent.skep(&["doctor", "--offline"], "").unwrap();
     assert!(
         format!("{printed}{said}").contains("`scheduler.policy` names `calm`"),
         "{printed}{said}"

@@ -2,6 +2,9 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use skep::plugins::manifest::{embed, extract};
@@ -179,6 +182,53 @@ fn a_plugin_that_an_operator_added_makes_upstreams() {
     assert!(shown.contains("no plugin named `mine`"), "{shown}");
 }
 
+/// Models of an upstream are known at once after a restart although the service takes its time, and it is noticed by whoever looks that a service which nobody used has gone and come back.
+#[test]
+fn an_upstream_is_known_after_a_restart_and_missed_when_it_is_gone() {
+    let slow = Arc::new(AtomicBool::new(false));
+    let waits = slow.clone();
+    let (never, hold) = std::sync::mpsc::channel::<()>();
+    let server = small(move |path| {
+        if waits.load(Ordering::Relaxed) {
+            let _ = hold.recv_timeout(Duration::from_secs(2));
+        }
+        let list = json!({ "object": "list", "data": [{ "id": "far" }] });
+        (path == "/v1/models").then_some(list)
+    });
+    let mut agent = Agent::start(&[NO_MODEL]).unwrap();
+    add(&agent, "one", server, &[]);
+    // On a busy machine its plugin is compiled for longer than adding waits.
+    wait_until("it is listed", || {
+        well(&agent, &["upstream", "models", "one"], "").contains("far")
+    });
+
+    slow.store(true, Ordering::Relaxed);
+    agent.restart(&[NO_MODEL]).unwrap();
+    // It was asked: what it says is that it has no such path.
+    let (_, said) = chat(&agent, "far", false);
+    assert!(said.contains("knows no such request"), "{said}");
+    drop(never);
+
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gone.local_addr().unwrap();
+    let end = for_a_while(gone);
+    add(&agent, "two", address, &[]);
+    let standing = |agent: &Agent| {
+        let shown = parse(&well(agent, &["upstream", "show", "two", "--json"], ""));
+        shown["state"].as_str().unwrap_or_default().to_owned()
+    };
+    wait_until("it is well", || standing(&agent) == "up");
+    end();
+    // Nobody asks anything of it; whoever looks is told.
+    wait_until("it is missed", || standing(&agent) == "down");
+    let end = for_a_while(TcpListener::bind(address).unwrap());
+    wait_until("it is back", || standing(&agent) == "up");
+    end();
+    well(&agent, &["upstream", "rm", "two"], "");
+    let kept = agent.home().join("offers");
+    assert!(kept.join("one.json").exists() && !kept.join("two.json").exists());
+}
+
 /// The plugin `openai` under another name.
 fn renamed(name: &str) -> Vec<u8> {
     let openai = skep::plugins::find("openai").unwrap().bytes;
@@ -273,6 +323,31 @@ fn serve(answer: impl Fn(&mut TcpStream, &str, &str) + Send + 'static) -> Socket
         }
     });
     address
+}
+
+/// A server with one model, and what ends it.
+fn for_a_while(listener: TcpListener) -> impl FnOnce() {
+    let address = listener.local_addr().unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let ends = over.clone();
+    let serving = std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            if ends.load(Ordering::Relaxed) {
+                return;
+            }
+            // Whoever only knocks says nothing.
+            if !request(&stream).0.is_empty() {
+                let list = json!({ "object": "list", "data": [{ "id": "near" }] });
+                let json = "content-type: application/json\r\n";
+                reply(&mut stream, "200 OK", json, &list.to_string());
+            }
+        }
+    });
+    move || {
+        over.store(true, Ordering::Relaxed);
+        drop(TcpStream::connect(address));
+        serving.join().unwrap();
+    }
 }
 
 fn reply(stream: &mut TcpStream, status: &str, headers: &str, text: &str) {

@@ -21,6 +21,7 @@ pub(super) fn of_world(world: &str) -> Result<Vec<Limit>> {
         "engine" => &ENGINE,
         "upstream" => &SERVICE,
         "notifier" => &NOTIFIER,
+        "installer" => &INSTALLER,
         other => bail!("there are no limits of a world `{other}`"),
     };
     let more = if world == "notifier" {
@@ -149,6 +150,22 @@ const SCHEDULER: [&str; 11] = [
     "SCHEDULER_FACTS",
     "WHY_BYTES",
     "CANDIDATE_WHY_BYTES",
+    "WASM_STACK_BYTES",
+];
+
+const INSTALLER: [&str; 13] = [
+    "INSTALLER_FUEL",
+    "INSTALLER_MEMORY_BYTES",
+    "INSTALLER_ANSWER_BYTES",
+    "STEP_NEEDS_MAX",
+    "STEP_QUESTIONS_MAX",
+    "STEP_OPTIONS_MAX",
+    "STEP_VALUE_BYTES",
+    "STEP_LABEL_BYTES",
+    "STEP_SENTENCE_BYTES",
+    "PLAN_ACTIONS_MAX",
+    "PLAN_NOTES_MAX",
+    "STEP_FINDINGS_MAX",
     "WASM_STACK_BYTES",
 ];
 

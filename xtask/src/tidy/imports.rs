@@ -111,11 +111,14 @@ const ALLOWED: [(&str, &[&str]); 6] = [
 const CORE: [&str; 5] = ["foca", "postcard", "rand", "serde", "thiserror"];
 
 /// An engine of others, and the only places in the agent that may name it.
-const NAMED_ONLY_IN: [(&str, &[&str]); 6] = [
+const NAMED_ONLY_IN: [(&str, &[&str]); 9] = [
     ("wasmtime", &["agent/src/host"]),
     ("wasmtime_wasi", &["agent/src/host"]),
     ("quinn", &["agent/src/net"]),
     ("axum", &["agent/src/http"]),
     ("sled", &["agent/src/store"]),
     ("redb", &["agent/src/store"]),
+    ("russh", &["agent/src/ssh"]),
+    ("argon2", &["agent/src/users"]),
+    ("ldap3", &["agent/src/users"]),
 ];

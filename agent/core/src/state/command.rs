@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::authority::Certificate;
 use super::member::Role;
 use super::plugins::PluginAction;
+use super::users::UserAction;
 use crate::ids::{AuthorityId, ClusterId, NodeId, TokenId};
 
 /// What to do, and when it was asked.
@@ -69,6 +70,8 @@ pub enum Action {
     RetireAuthority(AuthorityId),
     /// Change which plugins there are, or what they may touch.
     Plugins(PluginAction),
+    /// Change who may sign in, and how.
+    Users(UserAction),
 }
 
 /// How a cluster begins.

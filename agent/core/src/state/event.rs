@@ -5,6 +5,7 @@ use crate::ids::{AuthorityId, ClusterId, NodeId, TokenId};
 use super::member::Standing;
 use super::plugins::PluginEvent;
 use super::refusal::Refusal;
+use super::users::UserEvent;
 
 /// Something that changed, or why nothing did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub enum Event {
     AuthorityRetired(AuthorityId),
     /// Something about plugins.
     Plugins(PluginEvent),
+    /// Something about people.
+    Users(UserEvent),
     /// Nothing changed, for this reason.
     Refused(Refusal),
 }

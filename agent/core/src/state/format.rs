@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::command::Command;
-use super::{Authority, Cluster, Member, Plugins, Removed, State, Token, text};
+use super::{Authority, Cluster, Member, Plugins, Removed, State, Token, Users, text};
 use crate::ids::{AuthorityId, NodeId, TokenId};
 use crate::limits::{
     AUTHORITIES_MAX, CERTIFICATE_BYTES_MAX, COMMAND_BYTES_MAX, LABELS_MAX, NODES_MAX,
@@ -18,11 +18,14 @@ use crate::limits::{
 };
 
 /// The version of an encoded [`State`]. Raised when its meaning changes.
-pub const STATE_FORMAT: u8 = 2;
+pub const STATE_FORMAT: u8 = 3;
 
 /// The version before there were plugins. Still written while there are none, so that a node that was not
 /// updated yet reads it.
 const WITHOUT_PLUGINS: u8 = 1;
+
+/// The version before there were users; still written while there are none, for the same reason.
+const WITHOUT_USERS: u8 = 2;
 
 /// The version of an encoded [`Command`]. Raised when its meaning changes; a new kind of command at
 /// the end of its list is no such change.
@@ -80,10 +83,14 @@ impl State {
             removed: Cow::Borrowed(&self.removed),
             tokens: Cow::Borrowed(&self.tokens),
         };
-        if self.plugins.is_empty() {
-            return encode(WITHOUT_PLUGINS, &base, STATE_BYTES_MAX);
+        match (self.plugins.is_empty(), self.users.is_empty()) {
+            (true, true) => encode(WITHOUT_PLUGINS, &base, STATE_BYTES_MAX),
+            (false, true) => encode(WITHOUT_USERS, &(base, &self.plugins), STATE_BYTES_MAX),
+            (_, false) => {
+                let all = (base, &self.plugins, &self.users);
+                encode(STATE_FORMAT, &all, STATE_BYTES_MAX)
+            }
         }
-        encode(STATE_FORMAT, &(base, &self.plugins), STATE_BYTES_MAX)
     }
 
     /// A state from bytes.
@@ -91,10 +98,14 @@ impl State {
     /// # Errors
     /// When they are none, or one that could not come about.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        let (base, plugins) = match bytes.first() {
+        let (base, plugins, users) = match bytes.first() {
             Some(&WITHOUT_PLUGINS) => {
                 let base = decode(WITHOUT_PLUGINS, bytes, STATE_BYTES_MAX)?;
-                (base, Plugins::default())
+                (base, Plugins::default(), Users::default())
+            }
+            Some(&WITHOUT_USERS) => {
+                let (base, plugins) = decode(WITHOUT_USERS, bytes, STATE_BYTES_MAX)?;
+                (base, plugins, Users::default())
             }
             _ => decode(STATE_FORMAT, bytes, STATE_BYTES_MAX)?,
         };
@@ -107,6 +118,7 @@ impl State {
             removed: base.removed.into_owned(),
             tokens: base.tokens.into_owned(),
             plugins,
+            users,
         };
         state.check_bounds()?;
         Ok(state)
@@ -129,6 +141,7 @@ impl State {
             "a node without a cluster",
         )?;
         bound(self.plugins.is_within_bounds(), "a plugin")?;
+        bound(self.users.is_within_bounds(), "a user")?;
         for authority in self.authorities.values() {
             bound(
                 authority.der.len() <= CERTIFICATE_BYTES_MAX,

@@ -70,6 +70,19 @@ pub struct PreviousVersion {
     pub left: Option<String>,
 }
 
+impl PreviousVersion {
+    /// Whether somebody decided to go back from it, rather than the cluster by itself.
+    #[must_use]
+    pub fn left_by_person(&self) -> bool {
+        let why = self.left.as_deref().unwrap_or_default();
+        why.starts_with('`') && why.ends_with(BY_PERSON)
+    }
+}
+
+/// How the reason ends when somebody went back; it begins with the person in backticks. Reasons of the cluster's own begin
+/// with words.
+pub(super) const BY_PERSON: &str = "` went back from it";
+
 /// SHA-256 of a component.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PluginDigest(pub [u8; 32]);

@@ -8,6 +8,7 @@ use crate::limits::{
 
 use super::member::Role;
 use super::plugins::PluginRefusal;
+use super::users::UserRefusal;
 
 /// Why a command is refused. The state is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -155,4 +156,7 @@ pub enum Refusal {
     /// It is about plugins.
     #[error(transparent)]
     Plugins(PluginRefusal),
+    /// It is about people.
+    #[error(transparent)]
+    Users(UserRefusal),
 }

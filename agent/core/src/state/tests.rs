@@ -67,7 +67,7 @@ fn join(token: u8, number: u8, name: &str, role: Role) -> Action {
     Action::Join(joining(token, number, name, role))
 }
 
-fn founded() -> State {
+pub(super) fn founded() -> State {
     let mut state = State::default();
     accept(&mut state, 1, Action::Found(founding()));
     state
@@ -462,7 +462,7 @@ fn bytes_that_are_no_state_are_told_apart() {
     newer[0] = 9;
     assert!(matches!(
         State::decode(&newer),
-        Err(FormatError::Version { found: 9, known: 2 })
+        Err(FormatError::Version { found: 9, known: 3 })
     ));
     let mut longer = bytes.clone();
     longer.push(0);

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::services::setting;
+
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum AuthorCommand {
     /// Write the project of a new plugin
@@ -25,7 +27,7 @@ pub(in crate::cli) struct New {
     /// Its name: 1 to 64 of a-z, 0-9 and `-`, a letter first
     pub(in crate::cli) name: String,
     /// What it is for
-    #[arg(long, value_name = "WORLD", value_parser = ["scheduler", "notifier", "upstream", "engine"], default_value = "scheduler")]
+    #[arg(long, value_name = "WORLD", value_parser = ["scheduler", "notifier", "upstream", "engine", "installer"], default_value = "scheduler")]
     pub(in crate::cli) world: String,
     /// What it is written in
     #[arg(long, value_name = "LANGUAGE", value_parser = ["rust", "js", "python", "c"], default_value = "rust")]
@@ -53,6 +55,12 @@ pub(in crate::cli) struct Test {
     /// A component, or a project that `skep plugin build` has built
     #[arg(default_value = ".")]
     pub(in crate::cli) path: PathBuf,
+    /// Of an engine: the model that it is tried with [default: the small one that is carried here]
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) model: Option<PathBuf>,
+    /// Of an upstream or a notifier: a value for one of its settings
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
+    pub(in crate::cli) settings: Vec<(String, String)>,
     /// Print JSON
     #[arg(long)]
     pub(in crate::cli) json: bool,
@@ -93,4 +101,4 @@ Examples:
   skep plugin new calm --world scheduler --lang python
   skep plugin new bell --world notifier
 
-In Rust there are projects of every world; in JavaScript, Python and C of the world `scheduler`.";
+There are projects of every world in Rust, and of every world but `installer` in JavaScript, Python and C.";

@@ -1,5 +1,6 @@
 //! What can be typed about the cluster.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -42,7 +43,14 @@ pub(in crate::cli) enum TokenCommand {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Join {
     /// What `skep token new` printed on a node of the cluster; `-` reads it from standard input
-    pub(in crate::cli) token: String,
+    #[arg(required_unless_present = "wait")]
+    pub(in crate::cli) token: Option<String>,
+    /// Wait until a node of the cluster adopts this machine (`skep node adopt` there): both show the same six digits
+    #[arg(long, conflicts_with_all = ["token", "at", "name", "leave"])]
+    pub(in crate::cli) wait: bool,
+    /// Wait for so long, as `5m`
+    #[arg(long = "for", value_name = "TIME", value_parser = time, requires = "wait")]
+    pub(in crate::cli) time: Option<Duration>,
     /// Look for the cluster here first, as `192.168.1.10:7420`; may be repeated
     #[arg(long, value_name = "HOST:PORT")]
     pub(in crate::cli) at: Vec<String>,
@@ -80,6 +88,17 @@ pub(in crate::cli) enum NodeCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Let a machine in that waits for it (`skep join --wait` there): both show the same six digits
+    Adopt {
+        /// Its name, as `skep discover` shows it, or `HOST:PORT`
+        node: String,
+        /// Print one JSON object a line, and read `yes` from standard input
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put skep on other machines over SSH, and have them join
+    #[command(after_help = ADD_HELP)]
+    Add(Add),
     /// Test a graphics card of this machine, and give it nothing more if it fails
     BurnIn(BurnIn),
     /// Let a node that awaits approval be a member
@@ -117,6 +136,32 @@ pub(in crate::cli) enum NodeCommand {
         #[arg(required = true, value_name = "KEY=VALUE")]
         labels: Vec<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Add {
+    /// Each as `user@host` or `user@host:22`; without a user it is this one
+    #[arg(required = true, value_name = "USER@HOST")]
+    pub(in crate::cli) machines: Vec<String>,
+    /// Sign in with the private key in this file [default: what `SSH_AUTH_SOCK` holds, then ~/.ssh/id_ed25519 and
+    /// ~/.ssh/id_ecdsa, then a password]
+    #[arg(short, long, value_name = "FILE")]
+    pub(in crate::cli) identity: Option<PathBuf>,
+    /// Copy this skep, for machines whose processor is another [default: this one]
+    #[arg(long, value_name = "FILE", conflicts_with = "undo")]
+    pub(in crate::cli) binary: Option<PathBuf>,
+    /// Believe a machine that nobody knows yet if its key has this fingerprint, as `SHA256:…`; may be repeated
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub(in crate::cli) host_key: Vec<String>,
+    /// Only show what would be done
+    #[arg(long, conflicts_with = "undo")]
+    pub(in crate::cli) dry_run: bool,
+    /// Take back what this did on those machines
+    #[arg(long)]
+    pub(in crate::cli) undo: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -198,6 +243,7 @@ Examples:
   skep join skep-join-AbCd...
   skep join skep-join-AbCd... --at 192.168.1.10:7420
   skep join - < token.txt
+  skep join --wait                       until `skep node adopt` on a machine of the cluster
 
 Where no agent runs on this machine, one is started in the foreground, as by `skep up`.
 What this node kept of its own cluster before is set aside, not deleted.
@@ -205,10 +251,22 @@ What this node kept of its own cluster before is set aside, not deleted.
 A node that was away until its certificate ended comes back by itself, by its key, as long as
 it was not removed; a removed one needs a new token and `--leave`.";
 
+pub(super) const ADD_HELP: &str = "\
+Examples:
+  skep node add sam@attic
+  skep node add sam@attic sam@cellar:2222 --identity ~/.ssh/cluster
+  skep node add sam@attic --dry-run      only show what would be done
+  skep node add sam@attic --undo         stop it there, and remove what was put there
+
+It is put into ~/.local/bin there, without root. Run again after it was cut off, it goes on where it was.
+A machine that nobody knows shows its key's fingerprint, which you compare with the one that
+`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints there.";
+
 pub(super) const NODE_HELP: &str = "\
 Examples:
   skep node                              this machine
   skep node show attic
+  skep node adopt attic                  which waits for it, by `skep join --wait`
   skep node drain attic                  before it is switched off
   skep node burn-in --minutes 30         before a card is relied on
   skep node label attic gpu=3090 noisy-";

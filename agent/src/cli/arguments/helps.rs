@@ -40,11 +40,13 @@ Examples:
 
 pub(super) const PULL_HELP: &str = "\
 Examples:
+  skep pull hf:Qwen/Qwen3-4B-GGUF:Q4_K_M
   skep pull https://example.org/qwen3-0.6b-q4_k_m.gguf --name qwen3-0.6b
   skep pull ./model.gguf
   skep pull https://example.org/m.gguf --sha256 9f86d0...
 
-What was interrupted goes on where it was when the same pull is typed again.";
+What was interrupted goes on where it was when the same pull is typed again. `skep catalogue` lists
+models that are worth a try.";
 
 pub(super) const EXPLAIN_HELP: &str = "\
 Examples:
@@ -69,6 +71,7 @@ pub(super) const DOCTOR_HELP: &str = "\
 Examples:
   skep doctor
   skep doctor --gpu --seconds 300        and keep the cards free of other work meanwhile
+  skep doctor --bundle skep.tar.gz       for whoever helps you
 
 Exit status: 0 nothing wrong, 1 warnings, 2 something must be mended";
 

@@ -142,7 +142,7 @@ pub(in crate::cli) enum SecretCommand {
     },
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
+pub(super) fn setting(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once('=')
         .ok_or("give it as KEY=VALUE, as `base-url=http://127.0.0.1:8000/v1`")?;

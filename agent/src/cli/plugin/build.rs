@@ -3,6 +3,7 @@
 //! Decides which tool a project wants and says how to get it. Refuses to install anything by itself.
 
 mod c;
+mod disguise;
 
 use std::fs;
 use std::io;
@@ -18,6 +19,9 @@ use crate::plugins::manifest::embed;
 
 /// What Rust plugins are built for.
 const TARGET: &str = "wasm32-wasip2";
+
+/// The one interface of WASI whose name for Python has its package in it, since another has the same name.
+const HTTP_NAME: &str = "held:http/types@0.2.12=wasi_http_types";
 
 pub(super) fn build(wish: &Build) -> Result<(), Failure> {
     let (component, output) = produce(&wish.dir, wish.output.clone())?;
@@ -65,6 +69,10 @@ fn make(dir: &Path, world: &str) -> Result<PathBuf, Failure> {
             return Err(Failure::new("its tools are not installed")
                 .with_hint(Some("`npm install` in the project brings them")));
         }
+        let disguise = disguise::is_needed(&dir).then_some(disguise::OF_VERSION);
+        if let Some(disguise) = disguise {
+            disguise.put_on(&dir)?;
+        }
         let npm = Command::new("npm")
             .args(["run", "--silent", "build"])
             .current_dir(&dir)
@@ -72,24 +80,13 @@ fn make(dir: &Path, world: &str) -> Result<PathBuf, Failure> {
             .status();
         let install = "install Node 20 or newer, which brings npm (https://nodejs.org)";
         finished("npm", npm, install)?;
+        if let Some(disguise) = disguise {
+            disguise.take_off(&made)?;
+        }
         return Ok(made);
     }
     if dir.join("app.py").is_file() {
-        let own = dir.join(".venv/bin/componentize-py");
-        let tool = if own.is_file() {
-            own
-        } else {
-            "componentize-py".into()
-        };
-        let componentize = Command::new(tool)
-            .args(["-d", "wit", "-w", world, "componentize", "--stub-wasi"])
-            .args(["app", "-o", "build/plugin.wasm"])
-            .current_dir(&dir)
-            .stdout(io::stderr())
-            .status();
-        let install =
-            "in the project: `python3 -m venv .venv && .venv/bin/pip install -r requirements.txt`";
-        finished("componentize-py", componentize, install)?;
+        python(&dir, world, &made)?;
         return Ok(made);
     }
     if dir.join(c::FLAGS).is_file() {
@@ -100,6 +97,37 @@ fn make(dir: &Path, world: &str) -> Result<PathBuf, Failure> {
     Err(Failure::new(message).with_hint(Some(
         "there must be a Cargo.toml, a package.json, an app.py, or a compile_flags.txt for C",
     )))
+}
+
+fn python(dir: &Path, world: &str, made: &Path) -> Result<(), Failure> {
+    let own = dir.join(".venv/bin/componentize-py");
+    let tool = if own.is_file() {
+        own
+    } else {
+        "componentize-py".into()
+    };
+    let mut componentize = Command::new(tool);
+    let disguise = disguise::is_needed(dir).then_some(disguise::OF_PACKAGE);
+    match disguise {
+        Some(disguise) => {
+            disguise.put_on(dir)?;
+            componentize.args(["-d", disguise::COPY, "-w", world]);
+            // Programs know it by the name that it has without a disguise.
+            componentize.args(["--import-interface-name", HTTP_NAME]);
+        }
+        None => drop(componentize.args(["-d", "wit", "-w", world])),
+    }
+    let componentize = componentize
+        .args(["componentize", "--stub-wasi", "app"])
+        .arg("-o")
+        .arg(made)
+        .current_dir(dir)
+        .stdout(io::stderr())
+        .status();
+    let install =
+        "in the project: `python3 -m venv .venv && .venv/bin/pip install -r requirements.txt`";
+    finished("componentize-py", componentize, install)?;
+    disguise.map_or(Ok(()), |disguise| disguise.take_off(made))
 }
 
 /// Plain cargo; it says itself where the component is.

@@ -68,8 +68,8 @@ impl Component {
         }
         if let [first, ..] = inspection.ungranted().as_slice() {
             let message = format!("it imports `{first}`, which its world does not grant");
-            let hint = (world == World::Scheduler).then_some(
-                "a scheduler imports nothing: leave out clocks, randomness, files and the output",
+            let hint = matches!(world, World::Scheduler | World::Installer).then_some(
+                "a plugin of this world imports nothing: leave out clocks, randomness, files and the output",
             );
             return Err(Failure::new(message).with_hint(hint));
         }

@@ -79,6 +79,7 @@ fn take(client: &Client, updates: Option<&str>, source: &str, terms: Terms) -> R
         "upstream" | "notifier" => {
             format!("skep {} add NAME --plugin {}", added.world, added.name)
         }
+        "installer" => "skep setup".to_owned(),
         "engine" => format!(
             "name the models that it runs in the configuration: [models] engines = {{ MODEL = \"{}\" }}",
             added.name

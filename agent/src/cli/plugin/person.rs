@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read as _;
 
 /// The user's name, or number where it has none; behind `sudo`, whoever called it.
-pub(super) fn person() -> String {
+pub(in crate::cli) fn person() -> String {
     let uid = rustix::process::getuid().as_raw();
     let caller = std::env::var("SUDO_USER").ok();
     if let Some(caller) = caller.filter(|caller| uid == 0 && !caller.is_empty()) {

@@ -175,22 +175,26 @@ fn usage(found: &PluginDetails) -> Lines {
             usage
                 .resident_bytes
                 .map(|bytes| format!("{} of memory", figures::memory(bytes))),
-            usage.calls.map(|calls| format!("{calls} calls")),
+            usage.calls.map(|calls| figures::many(calls, "call")),
             usage
                 .failures
-                .map(|failures| format!("{failures} failures")),
+                .map(|failures| figures::many(failures, "failure")),
             usage
                 .fuel
-                .map(|fuel| format!("{fuel} units of fuel for the last call")),
+                .map(|fuel| format!("{} of fuel for the last call", figures::many(fuel, "unit"))),
             usage
                 .call_bytes_max
                 .map(|bytes| format!("{} for its largest call", figures::memory(bytes))),
             usage
                 .computing_us
-                .map(|us| format!("{} ms of computing", us / 1_000)),
+                .map(|us| format!("{} ms of computing", figures::grouped(us / 1_000))),
             usage.requests_out.map(|requests| {
                 let refused = usage.refused_out.unwrap_or_default();
-                format!("{requests} requests sent out, {refused} of them refused")
+                let sent = figures::many(requests, "request");
+                format!(
+                    "{sent} sent out, {} of them refused",
+                    figures::grouped(refused)
+                )
             }),
         ];
         let figures: Vec<String> = figures.into_iter().flatten().collect();

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::acme::{self, AcmeSettings};
 use super::{ranged, seconds};
 use crate::config::{ConfigError, HttpConfig};
 
@@ -13,6 +14,8 @@ use crate::config::{ConfigError, HttpConfig};
 pub struct HttpSettings {
     pub listen: SocketAddr,
     pub tls: Option<TlsFiles>,
+    /// Certificates that are had and renewed without anybody.
+    pub acme: Option<AcmeSettings>,
     /// True wherever anybody but this machine's users can reach us.
     pub require_key: bool,
     pub allowed_hosts: Vec<String>,
@@ -31,6 +34,7 @@ pub struct TlsFiles {
 }
 
 pub(super) fn settings(config: HttpConfig) -> Result<HttpSettings, ConfigError> {
+    let acme = acme::settings(&config)?;
     let listen = match config.listen {
         None => SocketAddr::from((Ipv4Addr::LOCALHOST, 7420)),
         Some(text) => text.parse().map_err(|_| ConfigError::Value {
@@ -39,14 +43,26 @@ pub(super) fn settings(config: HttpConfig) -> Result<HttpSettings, ConfigError> 
             expect: "give an IP address and a port, as `127.0.0.1:7420` or `[::1]:7420`".into(),
         })?,
     };
+    let exposed = !listen.ip().is_loopback();
     let tls = match (config.tls_certificate, config.tls_key) {
         (Some(certificate), Some(key)) => Some(TlsFiles { certificate, key }),
         (None, None) => None,
-        (Some(_), None) => return Err(half_tls("http.tls_certificate", "http.tls_key")),
-        (None, Some(_)) => return Err(half_tls("http.tls_key", "http.tls_certificate")),
+        (Some(_), None) if exposed => {
+            return Err(half_tls("http.tls_certificate", "http.tls_key"));
+        }
+        (None, Some(_)) if exposed => {
+            return Err(half_tls("http.tls_key", "http.tls_certificate"));
+        }
+        // A setup sets them one after the other, and may be cut off between.
+        (Some(_), None) | (None, Some(_)) => {
+            tracing::warn!(
+                "only one of `http.tls_certificate` and `http.tls_key` is set: without TLS on this machine alone"
+            );
+            None
+        }
     };
-    let exposed = !listen.ip().is_loopback();
-    if exposed && tls.is_none() {
+    // Until the authority has given one, the agent shows one that it made.
+    if exposed && tls.is_none() && acme.is_none() {
         return Err(ConfigError::Exposed(format!(
             "will not listen on `{listen}` without TLS: set `http.tls_certificate` and \
              `http.tls_key` to PEM files, or listen on `127.0.0.1:{}`",
@@ -63,8 +79,13 @@ pub(super) fn settings(config: HttpConfig) -> Result<HttpSettings, ConfigError> 
     Ok(HttpSettings {
         listen,
         tls,
+        acme: acme.clone(),
         require_key: config.require_key.unwrap_or(exposed),
-        allowed_hosts: lower(config.allowed_hosts.unwrap_or_default()),
+        allowed_hosts: {
+            let set = config.allowed_hosts.unwrap_or_default();
+            let certified = acme.into_iter().flat_map(|acme| acme.names);
+            lower(set.into_iter().chain(certified).collect())
+        },
         allowed_origins: lower(config.allowed_origins.unwrap_or_default()),
         // About 20 KiB each in kernel and agent: 80 MiB at the worst.
         connections_max: ranged(

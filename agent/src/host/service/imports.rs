@@ -30,7 +30,9 @@ pub(super) fn link(linker: &mut Linker<State>, world: World) -> Result<()> {
     match world {
         World::Upstream => model_types::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?,
         World::Notifier => mail::add_to_linker::<_, HasSelf<State>>(linker, |state| state)?,
-        World::Engine | World::Scheduler => bail!("no service has the world `{}`", world.name()),
+        World::Engine | World::Scheduler | World::Installer => {
+            bail!("no service has the world `{}`", world.name())
+        }
     }
     link_wasi(linker)?;
     add_only_http_to_linker_async(linker)?;

@@ -188,6 +188,9 @@ pub(super) async fn neighbours(
 
 impl From<ClusterError> for Refusal {
     fn from(error: ClusterError) -> Self {
+        if let ClusterError::Adoption(error) = &error {
+            return error.into();
+        }
         let (status, code) = match &error {
             ClusterError::UnknownNode(_) => (StatusCode::NOT_FOUND, "node_not_found"),
             ClusterError::Refused(_) => (StatusCode::CONFLICT, "refused"),
@@ -205,6 +208,7 @@ impl From<ClusterError> for Refusal {
             | ClusterError::Log(_)
             | ClusterError::Authority(_)
             | ClusterError::Tls(_)
+            | ClusterError::Adoption(_)
             | ClusterError::Random => (StatusCode::INTERNAL_SERVER_ERROR, "cluster_failed"),
         };
         Self::new(status, code, chain(&error))

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use skep_core::state::UserRole;
 
 use super::body;
 use super::refusal::{Refusal, chain};
@@ -21,38 +22,58 @@ pub(super) async fn list(
     if caller == Caller::Anonymous {
         return Err(Refusal::unknown_caller());
     }
-    let keys = agent.keys.list().into_iter().map(view).collect();
+    let state = agent.cluster.view();
+    let keys = agent.keys.list().into_iter();
+    let own = keys.filter(|key| owner(caller).is_none_or(|own| key.owner == Some(own)));
+    let keys = own.map(|key| view(&state, key)).collect();
     Ok(Json(wire::Keys { keys }))
 }
 
 pub(super) async fn make(
     State(agent): State<Arc<Agent>>,
+    Extension(caller): Extension<Caller>,
     body: Body,
 ) -> Result<Json<wire::MadeKey>, Refusal> {
     let wish: wire::NewKey = body::read(body).await?;
-    let (key, secret) = tokio::task::spawn_blocking(move || agent.keys.create(&wish.name))
-        .await
-        .map_err(Refusal::lost)??;
+    let state = agent.cluster.view();
+    let owner = caller.person().map(|person| person.number);
+    let made = tokio::task::spawn_blocking(move || agent.keys.create(&wish.name, owner));
+    let (key, secret) = made.await.map_err(Refusal::lost)??;
     tracing::info!(name = %key.name, id = key.id, "API key made");
     Ok(Json(wire::MadeKey {
-        key: view(key),
+        key: view(&state, key),
         secret: secret.reveal().to_owned(),
     }))
 }
 
 pub(super) async fn revoke(
     State(agent): State<Arc<Agent>>,
+    Extension(caller): Extension<Caller>,
     Path(key): Path<String>,
 ) -> Result<Json<wire::Key>, Refusal> {
-    let key = tokio::task::spawn_blocking(move || agent.keys.revoke(&key))
-        .await
-        .map_err(Refusal::lost)??;
+    let state = agent.cluster.view();
+    let revoked = tokio::task::spawn_blocking(move || agent.keys.revoke_of(&key, owner(caller)));
+    let key = revoked.await.map_err(Refusal::lost)??;
     tracing::info!(name = %key.name, id = key.id, "API key revoked");
-    Ok(Json(view(key)))
+    Ok(Json(view(&state, key)))
 }
 
-fn view(key: KeyView) -> wire::Key {
+/// The user whose keys alone may be seen and ended; none: all.
+fn owner(caller: Caller) -> Option<u64> {
+    let person = caller.person()?;
+    (person.role != UserRole::Admin).then_some(person.number)
+}
+
+fn view(state: &skep_core::state::State, key: KeyView) -> wire::Key {
+    let owner = key.owner.map(|number| {
+        let found = state.users().numbered(number);
+        found.map_or_else(
+            || "a user who is gone".to_owned(),
+            |(name, _)| name.to_owned(),
+        )
+    });
     wire::Key {
+        owner,
         id: key.id,
         name: key.name,
         prefix: key.prefix,

@@ -204,6 +204,15 @@ pub(super) fn person(agent: &Agent, caller: Caller, said: Option<String>) -> Str
                 |key| format!("key {}", crate::host::printable(&key.name)),
             )
         }
+        Caller::User(person) => {
+            let view = agent.cluster.view();
+            let found = view.users().numbered(person.number);
+            found.map_or_else(
+                || format!("user number {}", person.number),
+                |(name, _)| format!("{name} (signed in)"),
+            )
+        }
+        Caller::Session => "a browser that set this machine up".to_owned(),
         Caller::Local | Caller::Anonymous => {
             format!("user {}", said.as_deref().unwrap_or("of this machine"))
         }
@@ -270,7 +279,9 @@ impl From<ShelfError> for Refusal {
                 };
                 return error.into();
             }
-            ShelfError::Unknown(_) | ShelfError::NotOffered(_) => StatusCode::NOT_FOUND,
+            ShelfError::Unknown(_) | ShelfError::NoVersion { .. } | ShelfError::NotOffered(_) => {
+                StatusCode::NOT_FOUND
+            }
             ShelfError::Carried(_) | ShelfError::InUse { .. } | ShelfError::OtherName { .. } => {
                 StatusCode::CONFLICT
             }

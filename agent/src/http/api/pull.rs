@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use ureq::http::Uri;
 
 use super::lines::{Lines, line};
 use super::refusal::Refusal;
@@ -21,7 +22,7 @@ use crate::wire::{ErrorBody, PullEvent, PullRequest};
 
 pub(super) async fn pull(State(agent): State<Arc<Agent>>, body: Body) -> Result<Response, Refusal> {
     let request: PullRequest = body::read(body).await?;
-    let pull = parse(&request)?;
+    let pull = parse(&request, agent.settings.models.hub.clone())?;
     // Room for a burst; what does not fit is progress, of which the next line tells more.
     let (tell, lines) = mpsc::channel(EVENTS_MAX);
     let cancel = Cancel::default();
@@ -37,7 +38,7 @@ pub(super) async fn pull(State(agent): State<Arc<Agent>>, body: Body) -> Result<
     Ok(listened.into_response())
 }
 
-fn parse(request: &PullRequest) -> Result<Pull, PullError> {
+fn parse(request: &PullRequest, hub: Uri) -> Result<Pull, PullError> {
     let source: Source = request.source.parse()?;
     let name = match &request.name {
         Some(name) => name.parse()?,
@@ -48,6 +49,7 @@ fn parse(request: &PullRequest) -> Result<Pull, PullError> {
         source,
         name,
         expected,
+        hub,
     })
 }
 

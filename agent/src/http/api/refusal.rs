@@ -51,6 +51,10 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, "key_required", message)
     }
 
+    pub(super) fn message(&self) -> String {
+        self.body.message.clone()
+    }
+
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.body.hint = Some(hint.into());
         self

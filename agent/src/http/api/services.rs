@@ -38,6 +38,7 @@ async fn list(
     if caller == Caller::Anonymous {
         return Err(Refusal::unknown_caller());
     }
+    agent.services.look(kind, None).await;
     let views = agent.services.list(kind).into_iter();
     Ok(Json(wire::Services {
         services: views.map(|view| describe(&agent, view)).collect(),
@@ -54,6 +55,7 @@ async fn show(
     if caller == Caller::Anonymous {
         return Err(Refusal::unknown_caller());
     }
+    agent.services.look(kind, Some(&name)).await;
     let view = agent.services.view(kind, &name)?;
     Ok(Json(describe(&agent, view)))
 }

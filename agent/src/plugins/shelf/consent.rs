@@ -103,12 +103,21 @@ impl Shelf {
         Ok(offer)
     }
 
-    /// Compiles it, and has a scheduler start with all that is known here.
+    /// Compiles it, and has a scheduler start with all that is known here and a step of a setup say what it is.
     async fn try_out(&self, offer: &Offer, component: Vec<u8>) -> Result<(), ShelfError> {
         let plugin = crate::fleet::Plugin {
             name: offer.manifest.name.clone(),
             component: Component::Bytes(component.into()),
         };
+        if offer.world == World::Installer {
+            let installer = self.0.fleet.installer(&plugin).await;
+            let installer = installer.map_err(ShelfError::Unhealthy)?;
+            let described = tokio::task::spawn_blocking(move || installer.describe()).await;
+            let described = described.map_err(lost)?;
+            return described
+                .map(drop)
+                .map_err(|fault| ShelfError::Unhealthy(fault.to_string()));
+        }
         if offer.world != World::Scheduler {
             let compiled = self.0.fleet.compile(offer.world, &plugin).await;
             return compiled.map_err(ShelfError::Unhealthy);
@@ -183,7 +192,10 @@ impl Shelf {
                 let found = kept.find(|kept| kept.version == text || named(&kept.digest));
                 Some(
                     found
-                        .ok_or_else(|| ShelfError::Unknown(format!("{plugin} {}", shown(text))))?
+                        .ok_or_else(|| ShelfError::NoVersion {
+                            plugin: plugin.to_owned(),
+                            version: shown(text),
+                        })?
                         .digest,
                 )
             }

@@ -28,6 +28,8 @@ pub enum ShelfError {
     Carried(String),
     #[error("there is no plugin `{0}` here")]
     Unknown(String),
+    #[error("no version `{version}` of the plugin `{plugin}` is kept")]
+    NoVersion { plugin: String, version: String },
     #[error("the component is of the plugin `{found}` and not of `{wanted}`")]
     OtherName { wanted: String, found: String },
     #[error("no component {0} was shown here lately; show it again")]
@@ -77,6 +79,9 @@ impl ShelfError {
                 format!("it needs no adding and is not removed; `skep plugin grant {name}` and `revoke` say what it may touch")
             }
             Self::Unknown(_) => "`skep plugin ls` lists them".to_owned(),
+            Self::NoVersion { plugin, .. } => {
+                format!("`skep plugin show {plugin}` lists those that are")
+            }
             Self::NotAgreed { missing, .. } => {
                 let grants: Vec<String> =
                     missing.iter().map(|one| format!("--grant {one}")).collect();
@@ -108,7 +113,7 @@ impl ShelfError {
             Self::Manifest(_) => "manifest_invalid",
             Self::Signature(_) => "signature_invalid",
             Self::Carried(_) => "plugin_carried",
-            Self::Unknown(_) => "plugin_not_found",
+            Self::Unknown(_) | Self::NoVersion { .. } => "plugin_not_found",
             Self::OtherName { .. } => "other_plugin",
             Self::NotOffered(_) => "not_offered",
             Self::NotAgreed { .. } | Self::Doubtful { .. } => "consent_needed",

@@ -3,9 +3,9 @@
 //! Decides that only HTTPS is spoken, except on this machine, that redirects are followed no further than that, and that nothing is
 //! read beyond its bound and in more than its time. Refuses to know what the bytes are.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ureq::http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, LOCATION};
 use ureq::http::{HeaderMap, Response, StatusCode, Uri};
@@ -68,13 +68,32 @@ pub(super) fn is_here(url: &Uri) -> bool {
 /// # Errors
 /// See [`SourceError`].
 pub(super) fn get(ask: &Ask<'_>, progress: Progress<'_>) -> Result<Got, SourceError> {
-    let deadline = Instant::now() + FETCH_TIMEOUT;
+    let mut body = Vec::new();
+    let (status, headers) = get_into(ask, FETCH_TIMEOUT, &mut body, progress)?;
+    Ok(Got {
+        status,
+        headers,
+        body,
+    })
+}
+
+/// The same, with the body written elsewhere as it comes.
+///
+/// # Errors
+/// See [`SourceError`]; also when it cannot be written there.
+pub(super) fn get_into(
+    ask: &Ask<'_>,
+    timeout: Duration,
+    body: &mut dyn Write,
+    progress: Progress<'_>,
+) -> Result<(StatusCode, HeaderMap), SourceError> {
+    let deadline = Instant::now() + timeout;
     let mut url = ask.url.clone();
     for _ in 0..=FETCH_REDIRECTS_MAX {
         let answer = send(ask, &url, deadline)?;
         let status = answer.status();
         if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
-            return read(ask, &url, answer, deadline, progress);
+            return read(ask, &url, answer, deadline, body, progress);
         }
         let location = answer.headers().get(LOCATION);
         let location = location.and_then(|to| to.to_str().ok()).unwrap_or_default();
@@ -127,8 +146,9 @@ fn read(
     url: &Uri,
     answer: Response<Body>,
     deadline: Instant,
+    to: &mut dyn Write,
     progress: Progress<'_>,
-) -> Result<Got, SourceError> {
+) -> Result<(StatusCode, HeaderMap), SourceError> {
     let (parts, body) = answer.into_parts();
     if let Some(encoding) = parts.headers.get("content-encoding")
         && encoding.as_bytes() != b"identity"
@@ -148,7 +168,7 @@ fn read(
         return Err(too_large());
     }
     let mut reader = body.into_reader();
-    let mut whole = Vec::new();
+    let mut whole = 0_u64;
     let mut part = vec![0; 64 << 10];
     loop {
         let count = reader
@@ -157,23 +177,21 @@ fn read(
         let Some(part) = part.get(..count).filter(|part| !part.is_empty()) else {
             break;
         };
-        if whole.len() + part.len() > ask.most {
+        if whole + part.len() as u64 > ask.most as u64 {
             return Err(too_large());
         }
         if Instant::now() > deadline {
             return Err(broken(url, "it takes too long"));
         }
-        whole.extend_from_slice(part);
-        progress(whole.len() as u64, length);
+        to.write_all(part)
+            .map_err(|error| broken(url, &format!("what comes cannot be kept: {error}")))?;
+        whole += part.len() as u64;
+        progress(whole, length);
     }
-    if length.is_some_and(|length| length != whole.len() as u64) {
+    if length.is_some_and(|length| length != whole) {
         return Err(broken(url, "the connection broke off"));
     }
-    Ok(Got {
-        status: parts.status,
-        headers: parts.headers,
-        body: whole,
-    })
+    Ok((parts.status, parts.headers))
 }
 
 fn broken(url: &Uri, why: &str) -> SourceError {

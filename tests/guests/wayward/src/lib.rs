@@ -68,7 +68,11 @@ impl Engine for Wayward {
             embedding_width: 0,
             sequences: 64,
             cache_bytes: 0,
-            abilities: Abilities::COMPLETE,
+            // Bits of no name beside one that has one.
+            abilities: match self.vice.as_str() {
+                "flags" => Abilities::from_bits_retain(0xf8) | Abilities::COMPLETE,
+                _ => Abilities::COMPLETE,
+            },
         }
     }
 

@@ -140,6 +140,7 @@ fn told(fault: &Fault) -> String {
         Fault::Fuel { .. } => "used too much".to_owned(),
         Fault::Limit { what, .. } => format!("reached its {}", kind(what)),
         Fault::Trap { what, .. } => format!("trapped: {}", kind(what)),
+        Fault::Nonsense { what, .. } => format!("answered nonsense: {}", kind(what)),
         Fault::Device(_) => "failed the device".to_owned(),
         Fault::Unfit { what, .. } => format!("does not fit: {}", kind(what)),
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Consent, Grant, Plugin, PluginAction, PluginDigest, PluginEvent, PluginRefusal, PluginVersion,
-    Plugins, PreviousVersion, Revoked, Signer,
+    BY_PERSON, Consent, Grant, Plugin, PluginAction, PluginDigest, PluginEvent, PluginRefusal,
+    PluginVersion, Plugins, PreviousVersion, Revoked, Signer,
 };
 use crate::capability::Capability;
 use crate::limits::{
@@ -41,7 +41,7 @@ impl Plugins {
             PluginAction::Update(consent) => self.update(at, consent),
             PluginAction::RollBack { plugin, to, by } => {
                 check_text("the person", by, PLUGIN_PERSON_BYTES_MAX)?;
-                let why = format!("`{by}` went back from it");
+                let why = format!("`{by}{BY_PERSON}");
                 self.go_back(plugin, *to, why)
             }
             PluginAction::GiveUp { plugin, from, why } => {

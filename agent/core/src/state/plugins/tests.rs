@@ -336,9 +336,9 @@ fn what_was_written_before_there_were_plugins_is_read() {
     assert_eq!(bytes[0], 2);
     assert_eq!(State::decode(&bytes).unwrap(), with);
     let mut newer = bytes;
-    newer[0] = 3;
+    newer[0] = 4;
     assert!(matches!(
         State::decode(&newer),
-        Err(FormatError::Version { found: 3, known: 2 })
+        Err(FormatError::Version { found: 4, known: 3 })
     ));
 }

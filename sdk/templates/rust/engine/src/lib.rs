@@ -59,6 +59,9 @@ impl Engine for Echo {
         };
         let work = match work {
             Work::Generate(generation) => {
+                if generation.choices != 1 {
+                    return Err(Error::Unsupported("an echo gives one answer".into()));
+                }
                 let text = text(generation.prompt);
                 let mut words: Vec<_> = text.split_inclusive(' ').map(str::to_owned).collect();
                 usage.prompt_tokens = count(words.len());

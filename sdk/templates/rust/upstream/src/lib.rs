@@ -12,6 +12,8 @@ pub struct Say;
 pub struct Saying {
     request: u64,
     body: Body,
+    /// Bytes of a character whose rest has not come.
+    begun: Vec<u8>,
     ended: bool,
 }
 
@@ -30,9 +32,7 @@ impl Upstream for Say {
         let Work::Generate(work) = work else {
             return Err(Error::Unsupported("this service makes no embeddings".into()));
         };
-        let Prompt::Text(text) = work.prompt else {
-            return Err(Error::Unsupported("this service takes plain text alone".into()));
-        };
+        let text = text(work.prompt)?;
         let url = join(settings.need("base-url")?, "say");
         let response = Request::post(url).body(text).send()?;
         if !response.is_success() {
@@ -42,6 +42,7 @@ impl Upstream for Say {
         Ok(Saying {
             request,
             body: response.body(),
+            begun: Vec::new(),
             ended: false,
         })
     }
@@ -61,12 +62,18 @@ impl Exchange for Saying {
             };
             return Ok(Some(Event::Done((self.request, usage))));
         }
-        let piece = self.body.read()?;
-        self.ended = piece.is_none();
+        let mut text = String::new();
+        while text.is_empty() && !self.ended {
+            match self.body.read()? {
+                Some(piece) => self.begun.extend(piece),
+                None => self.ended = true,
+            }
+            text = characters(&mut self.begun, self.ended);
+        }
         Ok(Some(Event::Gained(Gain {
             request: self.request,
             choice: 0,
-            text: String::from_utf8_lossy(&piece.unwrap_or_default()).into_owned(),
+            text,
             tokens: Vec::new(),
             logprobs: Vec::new(),
             finish: self.ended.then_some(Finish::Stop),
@@ -74,4 +81,50 @@ impl Exchange for Saying {
     }
 }
 
+/// What the service is sent: of a conversation, a line for each message.
+fn text(prompt: Prompt) -> Result<String, Error> {
+    match prompt {
+        Prompt::Text(text) => Ok(text),
+        Prompt::Chat(messages) => {
+            let lines = messages.iter().map(|one| format!("{}: {}\n", one.role, one.content));
+            Ok(lines.collect())
+        }
+        Prompt::Tokens(_) => Err(Error::Unsupported("this service takes text alone".into())),
+    }
+}
+
+/// The whole characters of what has come. Where pieces of an answer are cut is not the service's choice, and may be within one.
+fn characters(come: &mut Vec<u8>, is_all: bool) -> String {
+    let whole = match core::str::from_utf8(come) {
+        Err(cut) if cut.error_len().is_none() && !is_all => cut.valid_up_to(),
+        _ => come.len(),
+    };
+    let rest = come.split_off(whole);
+    let whole = core::mem::replace(come, rest);
+    String::from_utf8_lossy(&whole).into_owned()
+}
+
 skep_sdk::upstream!(Say);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_are_never_cut() {
+        let mut come = Vec::new();
+        let mut heard = Vec::new();
+        for piece in "né 🐝".as_bytes().chunks(2) {
+            come.extend_from_slice(piece);
+            heard.push(characters(&mut come, false));
+        }
+        assert_eq!(heard, ["n", "é ", "", "🐝"]);
+        assert_eq!(characters(&mut vec![b'a', 0xf0, 0x9f], true), "a\u{fffd}");
+    }
+
+    #[test]
+    fn texts_and_conversations_are_sent() {
+        assert_eq!(text(Prompt::Text("hello".into())).expect("a text"), "hello");
+        assert!(matches!(text(Prompt::Tokens(vec![1])), Err(Error::Unsupported(_))));
+    }
+}

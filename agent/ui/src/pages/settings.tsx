@@ -1,0 +1,90 @@
+/** What operators set: services elsewhere, who hears of alerts, secrets, the scheduler; and what the setup changed. */
+import { Tabs } from "radix-ui";
+import { useLocation } from "wouter";
+import { useDrift, useSession, useVersion } from "../api/queries";
+import { Button, Card, Copy, Empty, Fact, Facts, Page, Trouble, Waiting, Words } from "../ui/basics";
+import { setTheme, type Theme, useTheme } from "../lib/theme";
+import { ChoiceField } from "../ui/fields";
+import { Scheduler } from "./scheduler";
+import { Secrets } from "./secrets";
+import { ServicesPage } from "./services";
+
+const TABS = [
+  { id: "upstreams", word: "Upstreams" },
+  { id: "notifiers", word: "Notifiers" },
+  { id: "secrets", word: "Secrets" },
+  { id: "scheduler", word: "Scheduler" },
+  { id: "machine", word: "This machine" },
+] as const;
+
+export function Settings({ tab }: { tab: string }) {
+  const [, go] = useLocation();
+  const at = TABS.some((one) => one.id === tab) ? tab : "upstreams";
+  return (
+    <Page title="Settings">
+      <Tabs.Root value={at} onValueChange={(next) => go(`/settings/${next}`)} className="tabs">
+        <Tabs.List className="tab-list" aria-label="Settings">
+          {TABS.map((one) => <Tabs.Trigger key={one.id} className="tab" value={one.id}>{one.word}</Tabs.Trigger>)}
+        </Tabs.List>
+        <Tabs.Content className="tab-content" value="upstreams"><ServicesPage kind="upstreams" /></Tabs.Content>
+        <Tabs.Content className="tab-content" value="notifiers"><ServicesPage kind="notifiers" /></Tabs.Content>
+        <Tabs.Content className="tab-content" value="secrets"><Secrets /></Tabs.Content>
+        <Tabs.Content className="tab-content" value="scheduler"><Scheduler /></Tabs.Content>
+        <Tabs.Content className="tab-content" value="machine"><Machine /></Tabs.Content>
+      </Tabs.Root>
+    </Page>
+  );
+}
+
+function Machine() {
+  const version = useVersion();
+  const theme = useTheme();
+  return (
+    <>
+      <Card title="About">
+        {version.data && (
+          <Facts>
+            <Fact name="Version">skep {version.data.version}</Fact>
+            <Fact name="Commit">{version.data.commit && <code>{version.data.commit}</code>}</Fact>
+            <Fact name="Built for">{version.data.target}</Fact>
+            <Fact name="Wasmtime">{version.data.wasmtime}</Fact>
+            <Fact name="This page"><a href="licences.txt" target="_blank" rel="noreferrer">Libraries and their licences</a></Fact>
+          </Facts>
+        )}
+        <ChoiceField
+          label="Colours of this page"
+          value={theme}
+          onChange={(next) => setTheme(next as Theme)}
+          choices={[{ value: "system", label: "As the system has them" }, { value: "light", label: "Light" }, { value: "dark", label: "Dark" }]}
+        />
+      </Card>
+      <Drifted />
+      <Card title="When something is wrong">
+        <p>This looks for causes, the likeliest first, each with its evidence and what mends it:</p>
+        <Copy text="skep doctor" label="Copy the command" />
+      </Card>
+    </>
+  );
+}
+
+function Drifted() {
+  const session = useSession();
+  const drift = useDrift(session.data?.signed_in === true);
+  return (
+    <Card title="What the setup changed" actions={<Button small busy={drift.isFetching} onClick={() => void drift.refetch()}>Look again</Button>}>
+      {drift.isPending && <Waiting />}
+      {drift.isError && <Trouble error={drift.error} />}
+      {drift.data?.drift.length === 0 && <Empty title="All of it is as it was set up">Changes that others make to it show up here.</Empty>}
+      <ul className="list">
+        {drift.data?.drift.map((one) => (
+          <li key={`${one.run}/${one.index}`} className="list-item">
+            <div className="list-text">
+              <p className="list-title"><Words text={one.words} /></p>
+              <p className="soft">expected: <Words text={one.expected} /> · found: <Words text={one.found} /></p>
+            </div>
+          </li>
+        ))}
+      </ul>
+    </Card>
+  );
+}
