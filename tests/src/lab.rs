@@ -259,13 +259,14 @@ impl Machine {
             .stdin(Stdio::null())
             .output()?;
         let said = String::from_utf8_lossy(&done.stderr);
+        let printed = String::from_utf8(done.stdout)?;
         ensure!(
             done.status.success(),
-            "`skep {}` ended with {}: {said}",
+            "`skep {}` ended with {}: {said}{printed}",
             arguments.join(" "),
             done.status
         );
-        Ok(String::from_utf8(done.stdout)?)
+        Ok(printed)
     }
 
     /// The same with `--json`.

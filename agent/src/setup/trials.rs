@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use super::SetupError;
 use crate::act::ActError;
 use crate::agent::Agent;
+use crate::cluster::{NodeState, NodeStatus};
 use crate::limits::SETUP_SETTLE_TIMEOUT;
 use crate::wire::SetupTest;
 
@@ -70,7 +71,9 @@ pub fn begin(agent: &Arc<Agent>, tell: mpsc::Sender<SetupTest>) -> Result<(), Se
 }
 
 async fn all(agent: &Arc<Agent>, bench: &mut Bench) -> Result<(), Unheard> {
-    settled(agent).await;
+    let deadline = Instant::now() + SETUP_SETTLE_TIMEOUT;
+    let here = |node: &NodeStatus| node.here;
+    settled(agent, deadline, here).await;
     let title = "People reach this node";
     bench.run("reached", title, knock::reached(agent)).await?;
     if agent.certificates.is_some() {
@@ -80,6 +83,9 @@ async fn all(agent: &Arc<Agent>, bench: &mut Bench) -> Result<(), Unheard> {
             .await?;
     }
     for node in agent.cluster.nodes() {
+        let is_known =
+            |other: &NodeStatus| other.id == node.id && other.state != NodeState::Joining;
+        let node = settled(agent, deadline, is_known).await.unwrap_or(node);
         if !node.here {
             let title = format!("`{}` is reached", node.name);
             let id = format!("connected-{}", node.name);
@@ -119,11 +125,17 @@ async fn all(agent: &Arc<Agent>, bench: &mut Bench) -> Result<(), Unheard> {
     Ok(())
 }
 
-/// Right after a node has joined a cluster it takes a moment until it knows who else is there.
-async fn settled(agent: &Agent) {
-    let deadline = Instant::now() + SETUP_SETTLE_TIMEOUT;
-    let here = || agent.cluster.nodes().iter().any(|node| node.here);
-    while !here() && Instant::now() < deadline {
+/// Right after a node has joined a cluster it takes a moment until it knows who else is there, and how they are.
+async fn settled(
+    agent: &Agent,
+    deadline: Instant,
+    is: impl Fn(&NodeStatus) -> bool,
+) -> Option<NodeStatus> {
+    loop {
+        let found = agent.cluster.nodes().into_iter().find(&is);
+        if found.is_some() || Instant::now() >= deadline {
+            return found;
+        }
         tokio::time::sleep(LOOK).await;
     }
 }

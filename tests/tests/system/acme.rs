@@ -10,6 +10,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject as _;
@@ -20,6 +21,12 @@ use skep_tests::agent::Agent;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const NAME: &str = "hive.example.org";
+
+/// What the authority logs when it takes an order.
+const ORDER: &str = "POST /order-plz";
+
+/// What it logs when it is asked to look for the proof.
+const PROVE: &str = "POST /chalZ";
 
 /// Pebble and its DNS, on loopback, for an agent at `port`.
 struct Authority {
@@ -410,37 +417,68 @@ fn failures_are_told_and_end_by_themselves() {
     );
 }
 
-/// The authority takes its time to look; the agent is killed meanwhile and goes on with the same order.
+/// The agent is killed once its order is taken, and goes on with the same order.
 #[test]
 fn an_order_that_was_cut_off_is_gone_on_with() {
     let port = free();
-    let slow = [
-        ("PEBBLE_VA_SLEEPTIME", "4"),
-        ("PEBBLE_WFE_NONCEREJECT", "0"),
-    ];
-    let Some(authority) = Authority::start(port, 3_600, &slow) else {
+    let quick = [("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "0")];
+    let Some(authority) = Authority::start(port, 3_600, &quick) else {
         return;
     };
-    let mut agent = agent_at!(authority, port);
+    let open = Arc::new(AtomicBool::new(false));
+    let directory = format!("https://{}/dir", gate(&authority, Arc::clone(&open)));
+    let listen = format!("127.0.0.1:{port}");
+    let tls = authority.tls();
+    let settings = settings(&listen, &directory, tls.to_str().unwrap());
+    let mut agent = Agent::start(&settings).unwrap();
     let order = agent.home().join("state/acme/order.json");
     until("an order is begun", || order.is_file());
-    until("a proof is wanted", || authority.said("POST /chalZ") > 0);
     let before: Value = serde_json::from_slice(&fs::read(&order).unwrap()).unwrap();
-    let listen = format!("127.0.0.1:{port}");
-    let (directory, tls) = (authority.directory(), authority.tls());
-    agent
-        .restart(&settings(&listen, &directory, tls.to_str().unwrap()))
-        .unwrap();
+    assert_eq!(authority.said(PROVE), 0);
+    agent.signal("KILL").unwrap();
+    agent.wait().unwrap();
+    open.store(true, Ordering::Relaxed);
+    agent.restart(&settings).unwrap();
     let root = authority.root();
     until("the certificate is shown", || shown(&agent, &root).is_ok());
-    assert_eq!(authority.said("POST /order-plz"), 1, "{before}");
+    assert_eq!(authority.said(PROVE), 1);
+    assert_eq!(authority.said(ORDER), 1, "{before}");
     assert_eq!(authority.said("POST /sign-me-up"), 1);
     assert!(!order.exists());
     // Nothing is asked for once more after another start.
     let first = shown(&agent, &root).unwrap();
-    agent
-        .restart(&settings(&listen, &directory, tls.to_str().unwrap()))
-        .unwrap();
+    agent.restart(&settings).unwrap();
     assert_eq!(shown(&agent, &root).unwrap(), first);
-    assert_eq!(authority.said("POST /order-plz"), 1);
+    assert_eq!(authority.said(ORDER), 1);
+}
+
+/// A way to the authority that lets nothing more of it through once an order is taken, until it is opened.
+fn gate(authority: &Authority, open: Arc<AtomicBool>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (to, log) = (authority.directory, authority.folder.path().join("log"));
+    std::thread::spawn(move || {
+        for from in listener.incoming().map_while(Result::ok) {
+            let Ok(to) = TcpStream::connect(("127.0.0.1", to)) else {
+                return;
+            };
+            let (mut back, mut answers) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+            let (open, log) = (Arc::clone(&open), log.clone());
+            std::thread::spawn(move || pass(from, to, &open, &log));
+        }
+    });
+    address
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, open: &AtomicBool, log: &Path) {
+    let mut piece = [0; 4096];
+    while let Ok(length @ 1..) = from.read(&mut piece) {
+        while !open.load(Ordering::Relaxed) && fs::read_to_string(log).unwrap().contains(ORDER) {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        if to.write_all(&piece[..length]).is_err() {
+            return;
+        }
+    }
 }

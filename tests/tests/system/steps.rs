@@ -152,6 +152,15 @@ fn trials() -> Vec<Trial> {
             probe: probes::serves,
         },
         Trial {
+            name: "step-backup",
+            part: "step-backup",
+            ready: "true",
+            answers: json!({"backups": true, "every": "3600", "keep": 3}),
+            does: &["/srv/skep-backups", "backup.folder", "backup.every_s"],
+            varies: &[],
+            probe: nothing,
+        },
+        Trial {
             name: "step-containers: the files",
             part: "step-containers",
             ready: "true",

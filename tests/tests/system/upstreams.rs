@@ -225,8 +225,9 @@ fn an_upstream_is_known_after_a_restart_and_missed_when_it_is_gone() {
     wait_until("it is back", || standing(&agent) == "up");
     end();
     well(&agent, &["upstream", "rm", "two"], "");
-    let kept = agent.home().join("offers");
-    assert!(kept.join("one.json").exists() && !kept.join("two.json").exists());
+    let kept = agent.home().join("state/offers");
+    let of = |name: &str| kept.join(format!("{name}.json")).exists();
+    assert_eq!((of("one"), of("two")), (true, false));
 }
 
 /// The plugin `openai` under another name.

@@ -13,8 +13,10 @@ pub struct Policy {
 }
 
 /// Folders below which everything is ours.
-const FOLDERS: [&str; 5] = [
+const FOLDERS: [&str; 7] = [
     "/srv/skep-container",
+    "/srv/skep-backups",
+    "/var/backups/skep",
     "/etc/skep",
     "/var/lib/skep",
     "/var/log/skep",

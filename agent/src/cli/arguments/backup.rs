@@ -56,14 +56,14 @@ pub(in crate::cli) struct RestoreBackup {
 
 pub(super) const BACKUP_HELP: &str = "\
 Examples:
-  skep backup create /srv/backups --passphrase-file /root/backup.pass
+  skep backup create /srv/skep-backups --passphrase-file /root/backup.pass
   skep backup create - | age -r age1... > node.age
   skep backup restore node.skep-backup --dry-run
 
 A backup has every key and secret of the node. Models are not in it; their list is.
 The agent makes them by itself:
   [backup]
-  folder = \"/srv/backups/skep\"
+  folder = \"/srv/skep-backups\"
   every_s = 86400
   keep = 14
   passphrase_file = \"/etc/skep/backup.pass\"   may be left out";

@@ -29,7 +29,7 @@ pub(super) fn settings(config: BackupConfig) -> Result<Option<BackupSettings>, C
         return Err(ConfigError::Value {
             key: "backup.folder",
             found: format!("`{}`", folder.display()),
-            expect: "give an absolute path, as `/srv/backups/skep`".into(),
+            expect: "give an absolute path, as `/srv/skep-backups`".into(),
         });
     }
     Ok(Some(BackupSettings {

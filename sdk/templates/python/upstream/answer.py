@@ -4,7 +4,10 @@ A `Refusal` has a case of the contract's errors; events are tuples that `adapter
 """
 
 import json
+import re
 
+DEPTH_MAX = 64  # Of brackets within brackets. In a component the stack ends before the interpreter's own limit of depth.
+MARKS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 EVENT_BYTES = 1 << 20
 LINE_BYTES = 64  # What a line takes beside its text.
 
@@ -125,13 +128,26 @@ def refusal(status, said, retry_after):
 
 
 def parse(said):
+    if too_deep(said):
+        raise malformed(said)
     try:
         value = json.loads(said)
-    except (ValueError, RecursionError):
+    except ValueError:
         raise malformed(said) from None
     if not isinstance(value, dict):
         raise malformed(said)
     return value
+
+
+def too_deep(said):
+    if said.count("[") + said.count("{") <= DEPTH_MAX:
+        return False
+    depth = 0
+    for mark in MARKS.finditer(said):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(mark[0], 0)
+        if depth > DEPTH_MAX:
+            return True
+    return False
 
 
 def text(data):

@@ -26,10 +26,12 @@ class Answers(unittest.TestCase):
         self.assertEqual(caught.exception.case, "other")
 
     def test_what_is_wrong_is_told_by_its_kind(self):
-        for body in (b"no JSON", b"[1]", b'{"data":7}', b'{"data":[{"id":7}]}', b"\xff"):
+        for body in (b"no JSON", b"[1]", b'{"data":7}', b'{"data":[{"id":7}]}', b"\xff", b"[" * 100_000, b'{"a":' * 65 + b"0" + b"}" * 65):
             with self.assertRaises(Refusal) as caught:
                 models(body)
             self.assertEqual(caught.exception.case, "malformed")
+        flat = b'{"data":[' + b",".join([b'{"id":"[[["}'] * 200) + b"]}"
+        self.assertEqual(len(models(flat)), 200)
         for status, case in [(429, "exhausted"), (401, "denied"), (500, "other"), (404, "invalid")]:
             self.assertEqual(refusal(status, "", None).case, case)
         self.assertEqual(refusal(400, '{"error":{"message":"no","param":"n"}}', None).field, "n")
