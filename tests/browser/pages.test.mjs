@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { start } from "./lib/agent.mjs";
-import { hold, launch, open, OUT, picture } from "./lib/browser.mjs";
+import { hold, launch, open, OUT, picture, signedIn as entered } from "./lib/browser.mjs";
 
 let agent;
 let browser;
@@ -18,8 +18,7 @@ before(async () => {
   await window.page.goto(`${agent.url}/#/sign-in`);
   await window.page.getByLabel(/API key/).first().fill(made.secret);
   await window.page.getByRole("button", { name: /^(Sign in|Open the setup)$/ }).click();
-  await window.page.getByRole("heading", { level: 1 }).first().waitFor();
-  await window.page.waitForFunction(async () => (await (await fetch("api/v1/session")).json()).signed_in);
+  await entered(window.page);
   signedIn = await window.context.storageState();
   await window.context.close();
 });

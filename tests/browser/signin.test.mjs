@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { start } from "./lib/agent.mjs";
-import { hold, holdBoth, launch, open } from "./lib/browser.mjs";
+import { hold, holdBoth, launch, open, session, signedIn } from "./lib/browser.mjs";
 import { SECRET, provide } from "./lib/provider.mjs";
 
 const PASSWORD = "correct horse battery";
@@ -28,8 +28,6 @@ after(async () => {
   await agent?.end();
 });
 
-const session = (page) => page.evaluate(async () => (await fetch("api/v1/session")).json());
-
 test("a name and a password let in, and a wrong one does not", async () => {
   const window = await open(browser);
   const { page } = window;
@@ -42,8 +40,7 @@ test("a name and a password let in, and a wrong one does not", async () => {
   await holdBoth(window, "the door, after a wrong password", "sign-in");
   await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
-  await page.waitForFunction(async () => (await (await fetch("api/v1/session")).json()).signed_in);
-  assert.equal((await session(page)).user.name, "grace");
+  assert.equal((await signedIn(page)).user.name, "grace");
 
   await page.goto(`${agent.url}/#/keys`);
   await page.getByRole("heading", { level: 1, name: "Keys and users" }).waitFor();
@@ -66,8 +63,7 @@ test("a provider says who somebody is, and the settings what that one may", asyn
     await page.getByRole("link", { name: "Sign in with Example" }).click();
     const returned = (await back).url();
     await page.waitForURL((url) => url.origin === agent.url && !url.pathname.startsWith("/api"));
-    await page.waitForFunction(async () => (await (await fetch("api/v1/session")).json()).signed_in);
-    const { user } = await session(page);
+    const { user } = await signedIn(page);
     assert.deepEqual([user.name, user.role], [who, role]);
     await page.goto(`${agent.url}/#/overview`);
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();

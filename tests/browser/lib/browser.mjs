@@ -72,3 +72,16 @@ export async function holdBoth(window, name, file) {
 export async function picture(page, name) {
   if (OUT) await page.screenshot({ path: join(OUT, `${name}.png`) });
 }
+
+/** How the page's browser is known to the agent. */
+export const session = (page) => page.evaluate(async () => (await fetch("/api/v1/session")).json());
+
+/** The session, once somebody is signed in. */
+export async function signedIn(page) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const now = await session(page);
+    if (now.signed_in) return now;
+    await page.waitForTimeout(100);
+  }
+  throw new Error("nobody is signed in");
+}

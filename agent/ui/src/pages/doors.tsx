@@ -57,7 +57,7 @@ export function Doors() {
                 <p className="list-title">{WORDS[kind]} {door && !door.tested && <Badge tone="warn">not tested</Badge>} {door?.secret === "missing" && <Badge tone="warn">no secret here</Badge>}</p>
                 <p className="soft">{door ? `${String(door.settings[kind === "ldap" ? "url" : "issuer"])} · set ${ago(door.set_unix_s)} by ${door.set_by}` : "Not set."}</p>
               </div>
-              <Button small onClick={() => setSetting(kind)} aria-label={`Set up ${WORDS[kind]}`}>{door ? "Change" : "Set up"}</Button>
+              <Button small onClick={() => setSetting(kind)} aria-label={`${door ? "Change" : "Set up"} ${WORDS[kind]}`}>{door ? "Change" : "Set up"}</Button>
               {door && <Button small look="danger" onClick={() => setRemoving(kind)} aria-label={`Remove ${WORDS[kind]}`}>Remove</Button>}
             </li>
           );

@@ -42,7 +42,7 @@ export function Users({ me }: { me: string | null }) {
               <p className="soft">{user.display && `${user.display} · `}{KNOWN[user.source]} · added {ago(user.created_unix_s)}</p>
             </div>
             <Menu
-              label={`What to do about ${user.name}`}
+              label={`Change ${user.name}`}
               trigger="Change"
               verbs={[
                 ...(user.source === "local" ? [
