@@ -24,6 +24,7 @@ mod neighbours;
 mod nodes;
 mod open;
 mod papers;
+mod places;
 mod remote;
 mod serve;
 
@@ -43,6 +44,7 @@ pub use self::facts::{DeviceFacts, Facts};
 pub use self::invite::{Invitation, Joined};
 pub use self::neighbours::Neighbour;
 pub use self::nodes::{NodeState, NodeStatus, TokenStatus};
+pub use self::places::{NotAPlace, Place};
 pub use self::remote::Remote;
 
 use self::adopt::Adoptions;
@@ -64,6 +66,8 @@ pub struct ClusterSettings {
     pub certificate_life: Duration,
     /// Whether to tell neighbours on the local network that this node is there.
     pub announce: bool,
+    /// Where to look for nodes beside the local network.
+    pub look: Vec<Place>,
 }
 
 /// What this node says of itself when another asks for everything.
@@ -317,10 +321,10 @@ impl Cluster {
         self.life().rotate().await
     }
 
-    /// Who else is on the local network; takes some seconds.
+    /// Who else is on the local network, and where somebody listed it; takes some seconds.
     ///
     /// # Errors
-    /// When multicast cannot be used here.
+    /// When there is no such place, and multicast cannot be used here.
     pub async fn neighbours(&self) -> Result<Vec<Neighbour>, ClusterError> {
         self.life().neighbours().await
     }

@@ -165,6 +165,9 @@ pub struct ClusterConfig {
     pub certificate_life_s: Option<u32>,
     /// Whether to tell the local network (mDNS) that this node is there, while it listens for others.
     pub announce: Option<bool>,
+    /// Where to look for nodes beside the local network: `HOST:PORT`, or `dns:DOMAIN` for a domain whose records for
+    /// `_skep._udp` name them.
+    pub look: Option<Vec<String>>,
 }
 
 /// `[state]`

@@ -79,7 +79,7 @@ impl Report {
             settings.as_ref(),
         );
         if !offline {
-            names::look(&mut report, &names::Servers::of_system());
+            names::look(&mut report, &crate::egress::name_servers());
         }
         if let Some(settings) = &settings {
             match &settings.http.acme {

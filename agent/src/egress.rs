@@ -22,6 +22,7 @@ mod mail;
 mod resolve;
 mod rights;
 mod secrets;
+mod servers;
 mod smtp;
 mod tally;
 mod tls;
@@ -37,8 +38,10 @@ pub use self::http::{Answer, AnswerBody, FORBIDDEN_HEADERS, Waits};
 pub(crate) use self::mail::MailError;
 pub use self::mail::{Mail, Protection};
 pub use self::resolve::ResolveError;
+pub(crate) use self::resolve::services;
 pub use self::rights::{Limit, Scope, Use};
 pub use self::secrets::{Redactor, SecretError};
+pub(crate) use self::servers::name_servers;
 pub use self::tally::{Tally, Teller};
 pub use self::tls::TlsError;
 

@@ -23,6 +23,7 @@ mod swim;
 mod thread;
 mod tls;
 mod transport;
+mod who;
 mod wire;
 
 pub use self::adopt::{
@@ -42,6 +43,7 @@ pub use self::swim::{Seen, Swim, SwimHandle};
 pub use self::thread::NetThread;
 pub use self::tls::Credentials;
 pub use self::transport::{Socket, SocketError};
+pub use self::who::{Said, WhoDoor, WhoError, who};
 pub use self::wire::{
     Ask, JoinAnswer, JoinAsk, PROTOCOL, PROTOCOL_OLDEST, Priority, Request, Welcome,
 };

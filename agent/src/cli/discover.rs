@@ -1,4 +1,4 @@
-//! `skep discover`: who else is on the local network.
+//! `skep discover`: who else is on the local network, and at listed places.
 
 use super::table::{Cell, Hue, Table};
 use super::terminal::{Paint, say};
@@ -21,7 +21,7 @@ pub(super) fn discover(client: &Client, json: bool) -> Result<(), Failure> {
 pub(super) fn render(found: &Neighbours, paint: Paint) -> String {
     if found.neighbours.is_empty() {
         return "nobody was heard. A node says that it is there while it has, or invites, others: \
-                `skep token new` on one of them makes it heard"
+                `skep token new` on one of them makes it heard; `cluster.look` lists places beyond the local network"
             .to_owned();
     }
     let mut table = Table::new(["NEIGHBOUR", "USABLE", "VERSION", "ADDRESS", "WHY"]);

@@ -24,7 +24,7 @@ pub(super) use self::talk::answer;
 
 use super::life::Life;
 use super::{Cluster, ClusterError};
-use crate::net::{AdoptError, Compared, Myself, Socket, answers, call_to_adopt, hear};
+use crate::net::{AdoptError, Compared, Heard, Myself, Socket, answers, call_to_adopt};
 
 /// One adoption, as either side shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,7 +179,7 @@ impl Cluster {
     pub async fn adopt(&self, neighbour: &str) -> Result<Adoption, ClusterError> {
         let life = self.life();
         life.may_adopt()?;
-        let places = find(neighbour).await?;
+        let places = life.find(neighbour).await?;
         life.adoptions.may_call(Instant::now())?;
         let compared = life.call_first(&places, &self.name()).await?;
         let stranger = &compared.stranger;
@@ -246,54 +246,53 @@ impl Life {
         let nowhere = || AdoptionError::NobodyWaits("it".to_owned());
         Err(last.map_or_else(nowhere, Into::into).into())
     }
-}
 
-/// Where a node that waits to be adopted is reached.
-async fn find(neighbour: &str) -> Result<Vec<SocketAddr>, AdoptionError> {
-    if neighbour.contains(':') {
-        let found = tokio::net::lookup_host(neighbour).await;
-        let found = found.map_err(|error| AdoptionError::NoPlace {
-            place: neighbour.escape_debug().take(PLACE_LETTERS).collect(),
-            why: error.to_string(),
-        })?;
-        return Ok(found.take(PLACES_TRIED).collect());
-    }
-    let heard = hear(super::neighbours::PATIENCE)
-        .await
-        .map_err(|error| AdoptionError::Deaf(error.to_string()))?;
-    let meant = |one: &crate::net::Heard| {
-        let by_id = one
-            .node
-            .is_some_and(|node| node.to_string().starts_with(neighbour));
-        one.name == neighbour || (by_id && neighbour.len() >= ID_LETTERS)
-    };
-    let mut found: Vec<_> = heard.into_iter().filter(meant).collect();
-    // What is said of a node that does not wait is no help, unless nobody does.
-    if found.iter().any(|one| one.adoptable) {
-        found.retain(|one| one.adoptable);
-    }
-    let shown = || neighbour.escape_debug().take(PLACE_LETTERS).collect();
-    let [one] = found.as_slice() else {
-        return Err(match found.is_empty() {
-            true => AdoptionError::NobodyWaits(shown()),
-            false => AdoptionError::Several {
-                name: shown(),
-                addresses: found.iter().flat_map(|one| one.addresses.clone()).collect(),
-            },
-        });
-    };
-    if !one.adoptable {
-        return Err(AdoptionError::NobodyWaits(shown()));
-    }
-    let mut reached = Vec::new();
-    for address in one.addresses.iter().take(PLACES_TRIED) {
-        if answers(*address).await {
-            reached.push(*address);
+    /// Where a node that waits to be adopted is reached.
+    async fn find(&self, neighbour: &str) -> Result<Vec<SocketAddr>, AdoptionError> {
+        if neighbour.contains(':') {
+            let found = tokio::net::lookup_host(neighbour).await;
+            let found = found.map_err(|error| AdoptionError::NoPlace {
+                place: neighbour.escape_debug().take(PLACE_LETTERS).collect(),
+                why: error.to_string(),
+            })?;
+            return Ok(found.take(PLACES_TRIED).collect());
         }
-    }
-    match reached.is_empty() {
-        true => Ok(one.addresses.iter().take(1).copied().collect()),
-        false => Ok(reached),
+        let heard = self.heard().await;
+        let (heard, _) = heard.map_err(|error| AdoptionError::Deaf(error.to_string()))?;
+        let meant = |one: &Heard| {
+            let by_id = one
+                .node
+                .is_some_and(|node| node.to_string().starts_with(neighbour));
+            one.name == neighbour || (by_id && neighbour.len() >= ID_LETTERS)
+        };
+        let mut found: Vec<_> = heard.into_iter().filter(meant).collect();
+        // What is said of a node that does not wait is no help, unless nobody does.
+        if found.iter().any(|one| one.adoptable) {
+            found.retain(|one| one.adoptable);
+        }
+        let shown = || neighbour.escape_debug().take(PLACE_LETTERS).collect();
+        let [one] = found.as_slice() else {
+            return Err(match found.is_empty() {
+                true => AdoptionError::NobodyWaits(shown()),
+                false => AdoptionError::Several {
+                    name: shown(),
+                    addresses: found.iter().flat_map(|one| one.addresses.clone()).collect(),
+                },
+            });
+        };
+        if !one.adoptable {
+            return Err(AdoptionError::NobodyWaits(shown()));
+        }
+        let mut reached = Vec::new();
+        for address in one.addresses.iter().take(PLACES_TRIED) {
+            if answers(*address).await {
+                reached.push(*address);
+            }
+        }
+        match reached.is_empty() {
+            true => Ok(one.addresses.iter().take(1).copied().collect()),
+            false => Ok(reached),
+        }
     }
 }
 

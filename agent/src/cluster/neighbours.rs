@@ -1,4 +1,4 @@
-//! Who else is on the local network, and what stands in the way of working with them.
+//! Who else is on the local network, or where somebody listed it, and what stands in the way of working with them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -8,10 +8,14 @@ use serde::{Deserialize, Serialize};
 use skep_core::state::Standing;
 
 use super::life::Life;
+use super::places::Place;
 use super::{ClusterError, local_addresses};
-use crate::net::{Beacon, Card, Heard, PROTOCOL, PROTOCOL_OLDEST, answers, hear};
+use crate::limits::PLACES_MAX;
+use crate::net::{
+    Beacon, Card, Heard, PROTOCOL, PROTOCOL_OLDEST, Said, Socket, answers, hear, who,
+};
 
-/// Somebody who was heard on the local network. Until they have joined, all of it is only what they say.
+/// Somebody who was heard. Until they have joined, all of it is only what they say.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Neighbour {
     pub name: String,
@@ -67,24 +71,96 @@ impl Life {
         })
     }
 
-    /// Listens for a while to who is there.
+    /// What this node says of itself to whoever asks it; none before it has a cluster.
+    pub(super) fn said(&self) -> Option<Said> {
+        let adoptable = self.adoptions.is_offered() && self.is_alone();
+        let name = self.parts.name.clone();
+        Some(Said::of(self.me(), self.cluster()?, name, adoptable))
+    }
+
+    /// Listens for a while to who is there, and asks where somebody listed it.
     pub(super) async fn neighbours(self: &Arc<Self>) -> Result<Vec<Neighbour>, ClusterError> {
-        if announced().is_empty() {
-            return Err(ClusterError::Neighbours(
-                "this machine is on no network but loopback".into(),
-            ));
-        }
-        let heard = hear(PATIENCE)
-            .await
-            .map_err(|error| ClusterError::Neighbours(error.to_string()))?;
+        let (heard, mut neighbours) = self.heard().await?;
         let mut looks = tokio::task::JoinSet::new();
         for one in heard {
             let life = Arc::clone(self);
             looks.spawn(async move { life.judge(one).await });
         }
-        let mut neighbours = looks.join_all().await;
+        neighbours.extend(looks.join_all().await);
         neighbours.sort_by(|one, other| (&one.name, &one.node).cmp(&(&other.name, &other.node)));
         Ok(neighbours)
+    }
+
+    /// Everybody who says something, and the listed places where nobody does.
+    pub(super) async fn heard(&self) -> Result<(Vec<Heard>, Vec<Neighbour>), ClusterError> {
+        let near = async {
+            if announced().is_empty() {
+                return Err("this machine is on no network but loopback".to_owned());
+            }
+            hear(PATIENCE).await.map_err(|error| error.to_string())
+        };
+        let places = &self.parts.settings.look;
+        let (near, (far, silent)) = tokio::join!(near, self.ask_listed(places));
+        let mut heard = match near {
+            Ok(heard) => heard,
+            Err(why) if places.is_empty() => return Err(ClusterError::Neighbours(why)),
+            Err(why) => {
+                tracing::debug!(why, "the local network is not listened to");
+                Vec::new()
+            }
+        };
+        for one in far {
+            match heard.iter_mut().find(|known| known.node == one.node) {
+                Some(known) => {
+                    let new = |at: &SocketAddr| !known.addresses.contains(at);
+                    let new: Vec<_> = one.addresses.into_iter().filter(new).collect();
+                    known.addresses.extend(new);
+                }
+                None => heard.push(one),
+            }
+        }
+        Ok((heard, silent))
+    }
+
+    async fn ask_listed(&self, places: &[Place]) -> (Vec<Heard>, Vec<Neighbour>) {
+        let (mut heard, mut silent) = (Vec::new(), Vec::new());
+        let any = SocketAddr::new(self.parts.settings.listen.ip(), 0);
+        if places.is_empty() {
+            return (heard, silent);
+        }
+        let socket = match Socket::bind(any, &self.parts.identity, &self.parts.net) {
+            Ok(socket) => socket,
+            Err(error) => {
+                let why = error.to_string();
+                silent.extend(places.iter().map(|place| absent(place, None, &why)));
+                return (heard, silent);
+            }
+        };
+        let mut names = tokio::task::JoinSet::new();
+        for place in places.iter().cloned() {
+            names.spawn(async move { (place.addresses().await, place) });
+        }
+        let mut asked = tokio::task::JoinSet::new();
+        while let Some(Ok((found, place))) = names.join_next().await {
+            match found {
+                Ok(addresses) => {
+                    let left = PLACES_MAX.saturating_sub(asked.len());
+                    for address in addresses.into_iter().take(left) {
+                        let (socket, place) = (socket.clone(), place.clone());
+                        asked.spawn(async move { (who(&socket, address).await, place, address) });
+                    }
+                }
+                Err(error) => silent.push(absent(&place, None, &error.to_string())),
+            }
+        }
+        while let Some(Ok((said, place, address))) = asked.join_next().await {
+            match said {
+                Ok(one) => heard.push(one),
+                Err(error) => silent.push(absent(&place, Some(address), &error.to_string())),
+            }
+        }
+        socket.close();
+        (heard, silent)
     }
 
     async fn judge(&self, heard: Heard) -> Neighbour {
@@ -159,6 +235,20 @@ impl Life {
     }
 }
 
+/// A listed place where nobody says anything.
+fn absent(place: &Place, address: Option<SocketAddr>, why: &str) -> Neighbour {
+    Neighbour {
+        name: place.to_string(),
+        node: None,
+        cluster: None,
+        version: None,
+        addresses: address.into_iter().collect(),
+        usable: false,
+        why: why.to_owned(),
+        adoptable: false,
+    }
+}
+
 /// What neighbours may be told.
 fn announced() -> Vec<IpAddr> {
     let mut addresses = local_addresses();
@@ -167,4 +257,4 @@ fn announced() -> Vec<IpAddr> {
 }
 
 /// Everybody answers within a second or so (RFC 6762, section 6).
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);

@@ -25,6 +25,11 @@ pub(super) async fn serve(life: Weak<Life>, mut visitors: mpsc::Receiver<Visitor
         match visitor {
             Visitor::Joiner(door) => drop(tokio::spawn(door::answer(life, door))),
             Visitor::Adopter(door) => drop(tokio::spawn(adopt::answer(life, door))),
+            Visitor::Asker(door) => {
+                if let Some(said) = life.said() {
+                    drop(tokio::spawn(async move { door.answer(&said).await }));
+                }
+            }
             Visitor::Member(call) => drop(tokio::spawn(async move {
                 let node = call.link.node();
                 if let Err(why) = answer(life, *call).await {

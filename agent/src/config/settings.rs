@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::{
     ClusterConfig, Config, ConfigError, LogConfig, RequestConfig, SchedulerConfig, StateConfig,
 };
-use crate::cluster::ClusterSettings;
+use crate::cluster::{ClusterSettings, Place};
+use crate::limits::PLACES_MAX;
 use crate::scheduling::Source;
 use crate::store::EngineKind;
 
@@ -200,7 +201,27 @@ fn cluster(config: &ClusterConfig, http: SocketAddr) -> Result<ClusterSettings, 
             7 * 86_400,
         )?,
         announce: config.announce.unwrap_or(true),
+        look: places(config.look.as_deref().unwrap_or_default())?,
     })
+}
+
+fn places(texts: &[String]) -> Result<Vec<Place>, ConfigError> {
+    let wrong = |found: String, expect: String| ConfigError::Value {
+        key: "cluster.look",
+        found,
+        expect,
+    };
+    if texts.len() > PLACES_MAX {
+        let expect = format!(
+            "{PLACES_MAX} are enough: a name may have several addresses, and a domain several names"
+        );
+        return Err(wrong(format!("{} places", texts.len()), expect));
+    }
+    let place = |text: &String| {
+        let parsed = text.parse::<Place>();
+        parsed.map_err(|why| wrong(format!("`{}`", text.escape_debug()), why.to_string()))
+    };
+    texts.iter().map(place).collect()
 }
 
 fn state(config: StateConfig) -> Result<StateSettings, ConfigError> {

@@ -7,6 +7,7 @@ use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::RData;
 
 use super::SetupError;
 use crate::limits::{ADDRESSES_OF_NAME, RESOLVE_TIMEOUT, RESOLVED_KEPT, RESOLVED_NAMES};
@@ -30,25 +31,9 @@ impl Resolver {
         let Some(server) = server else {
             return Ok(Self::System);
         };
-        let mut connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
-        for connection in &mut connections {
-            connection.port = server.port();
-        }
-        let server = NameServerConfig::new(server.ip(), true, connections.into());
-        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
-        let mut options = ResolverOpts::default();
-        options.timeout = RESOLVE_TIMEOUT;
-        options.attempts = 1;
-        options.cache_size = RESOLVED_NAMES;
-        options.positive_max_ttl = Some(RESOLVED_KEPT);
-        options.negative_max_ttl = Some(RESOLVED_KEPT);
-        // Whoever names a resolver means it.
-        options.use_hosts_file = ResolveHosts::Never;
-        TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            .with_options(options)
-            .build()
+        asking(&[server])
             .map(|resolver| Self::Given(Box::new(resolver)))
-            .map_err(|error| SetupError::Resolver(error.to_string()))
+            .map_err(SetupError::Resolver)
     }
 
     /// The first addresses of a name, each of version 4 written as such.
@@ -81,4 +66,61 @@ impl Resolver {
         }
         Ok(addresses)
     }
+}
+
+/// Where a domain says that a service is (RFC 2782), as names and ports, the most preferred first. Asks these servers.
+///
+/// # Errors
+/// When they do not answer, or the domain says nothing of it.
+pub(crate) async fn services(
+    service: &str,
+    domain: &str,
+    servers: &[SocketAddr],
+) -> Result<Vec<(String, u16)>, ResolveError> {
+    let name = format!("{service}.{domain}");
+    let wrong = |why: String| ResolveError {
+        name: name.clone(),
+        why: crate::host::printable(&why),
+    };
+    let resolver = asking(servers).map_err(wrong)?;
+    let found = resolver.srv_lookup(format!("{name}."));
+    let found = found.await.map_err(|error| wrong(error.to_string()))?;
+    let mut services = Vec::new();
+    for record in found.answers() {
+        if let RData::SRV(place) = &record.data
+            && !place.target.is_root()
+        {
+            let target = place.target.to_utf8().trim_end_matches('.').to_owned();
+            services.push((place.priority, target, place.port));
+        }
+    }
+    services.sort();
+    services.truncate(ADDRESSES_OF_NAME);
+    Ok(services
+        .into_iter()
+        .map(|(_, target, port)| (target, port))
+        .collect())
+}
+
+fn asking(servers: &[SocketAddr]) -> Result<TokioResolver, String> {
+    let servers = servers.iter().map(|server| {
+        let mut connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+        for connection in &mut connections {
+            connection.port = server.port();
+        }
+        NameServerConfig::new(server.ip(), true, connections.into())
+    });
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
+    let mut options = ResolverOpts::default();
+    options.timeout = RESOLVE_TIMEOUT;
+    options.attempts = 1;
+    options.cache_size = RESOLVED_NAMES;
+    options.positive_max_ttl = Some(RESOLVED_KEPT);
+    options.negative_max_ttl = Some(RESOLVED_KEPT);
+    // Whoever names a resolver means it.
+    options.use_hosts_file = ResolveHosts::Never;
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        .with_options(options)
+        .build()
+        .map_err(|error| error.to_string())
 }

@@ -137,6 +137,15 @@ pub const NEIGHBOURS_MAX: usize = 64;
 /// Bytes of what one of them says of itself in one word.
 pub const NEIGHBOUR_TEXT_BYTES: usize = 256;
 
+/// Places to look for nodes that somebody may list, and addresses of all of them that are asked.
+pub const PLACES_MAX: usize = 64;
+
+/// Asking at an address who is there, and once more as long for the answer.
+pub const WHO_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What somebody asks, or says of itself: two identities and two words.
+pub const WHO_BYTES_MAX: usize = 2 << 10;
+
 /// How long a join token is good unless it is said: time to walk to the other machine.
 pub const TOKEN_LIFE: Duration = Duration::from_mins(15);
 

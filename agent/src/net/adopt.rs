@@ -187,7 +187,7 @@ pub async fn call_to_adopt(
     me: Myself<'_>,
 ) -> Result<Compared, AdoptError> {
     let failed = |why: String| AdoptError::Failed { address, why };
-    let config = tls::stranger().map_err(|error| failed(error.to_string()))?;
+    let config = tls::stranger(tls::ADOPTERS).map_err(|error| failed(error.to_string()))?;
     let connecting = socket
         .endpoint
         .connect_with(config, address, FACE)

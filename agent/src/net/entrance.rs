@@ -1,4 +1,4 @@
-//! Who comes: members are let in, joiners and adopters are let to the door, everybody else is sent away before a
+//! Who comes: members are let in, joiners, adopters and askers are let to the door, everybody else is sent away before a
 //! byte of theirs is read.
 
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use super::adopt::AdoptDoor;
 use super::join::Door;
 use super::link::{Call, Closed, canonical};
 use super::links::Links;
-use super::tls::{ADOPTERS, JOINERS, MEMBERS};
+use super::tls::{ADOPTERS, ASKERS, JOINERS, MEMBERS};
 use super::transport::Socket;
+use super::who::WhoDoor;
 use crate::limits::{DOORS_MAX, HANDSHAKE_TIMEOUT, HANDSHAKES_BEFORE_RETRY, HANDSHAKES_MAX};
 
 /// Somebody who was let in so far.
@@ -26,6 +27,8 @@ pub enum Visitor {
     Joiner(Door),
     /// A node wants to adopt this one.
     Adopter(AdoptDoor),
+    /// Somebody wants to know who this is.
+    Asker(WhoDoor),
 }
 
 /// Takes in connections until the socket is closed.
@@ -96,17 +99,17 @@ async fn admit(
             drop(counted);
             taken.map(|_| ()).map_err(|error| error.to_string())
         }
-        Some(protocol @ (JOINERS | ADOPTERS)) => {
+        Some(protocol @ (JOINERS | ADOPTERS | ASKERS)) => {
             drop(counted);
             let crowded = || "too many machines are at the door".to_owned();
             if doors.load(Ordering::Relaxed) >= DOORS_MAX {
                 return Err(crowded());
             }
             let counted = Counted::new(doors);
-            let visitor = if protocol == JOINERS {
-                Visitor::Joiner(Door::new(connection, counted))
-            } else {
-                Visitor::Adopter(AdoptDoor::new(connection, counted))
+            let visitor = match protocol {
+                JOINERS => Visitor::Joiner(Door::new(connection, counted)),
+                ADOPTERS => Visitor::Adopter(AdoptDoor::new(connection, counted)),
+                _ => Visitor::Asker(WhoDoor::new(connection, counted)),
             };
             visitors.try_send(visitor).map_err(|_| crowded())
         }

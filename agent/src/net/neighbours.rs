@@ -156,15 +156,7 @@ pub async fn answers(address: SocketAddr) -> bool {
 }
 
 fn read(service: &ResolvedService) -> Heard {
-    let text = |key: &str| {
-        let value = service.get_property_val_str(key)?;
-        let short: String = value
-            .chars()
-            .filter(|letter| !letter.is_control())
-            .take(NEIGHBOUR_TEXT_BYTES / 4)
-            .collect();
-        (!short.is_empty()).then_some(short)
-    };
+    let text = |key: &str| word(service.get_property_val_str(key)?);
     let protocol = text("protocol").and_then(|range| {
         let (oldest, newest) = range.split_once('-')?;
         Some((oldest.parse().ok()?, newest.parse().ok()?))
@@ -187,6 +179,16 @@ fn read(service: &ResolvedService) -> Heard {
         addresses,
         adoptable: text("adopt").as_deref() == Some("yes"),
     }
+}
+
+/// What somebody says of itself in one word, so that it can be shown; none: nothing.
+pub(super) fn word(said: &str) -> Option<String> {
+    let short: String = said
+        .chars()
+        .filter(|letter| !letter.is_control())
+        .take(NEIGHBOUR_TEXT_BYTES / 4)
+        .collect();
+    (!short.is_empty()).then_some(short)
 }
 
 /// Means nothing without an interface.

@@ -36,6 +36,9 @@ pub(super) const JOINERS: &[u8] = b"skep-join/1";
 /// What a node speaks that adopts another, or is adopted: neither knows the other yet.
 pub(super) const ADOPTERS: &[u8] = b"skep-adopt/1";
 
+/// What somebody speaks who only wants to know who is there.
+pub(super) const ASKERS: &[u8] = b"skep-who/1";
+
 /// What this node shows: its certificate, the authority that gave it, and the key.
 pub struct Credentials {
     /// The node's certificate.
@@ -99,7 +102,9 @@ pub(super) fn server(credentials: &Credentials, gate: &Gate) -> Result<quinn::Se
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(members))
         .with_cert_resolver(Arc::new(faces));
-    config.alpn_protocols = vec![MEMBERS.to_vec(), JOINERS.to_vec(), ADOPTERS.to_vec()];
+    config.alpn_protocols = [MEMBERS, JOINERS, ADOPTERS, ASKERS]
+        .map(<[u8]>::to_vec)
+        .to_vec();
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});

@@ -69,6 +69,7 @@ impl Node {
                 advertise: None,
                 certificate_life,
                 announce: false,
+                look: Vec::new(),
             },
             engine: Some(EngineKind::Redb),
             router: router.clone(),

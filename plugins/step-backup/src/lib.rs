@@ -31,8 +31,8 @@ struct Schedule {
     folder: String,
     every_s: i64,
     keep: i64,
-    /// Empty: they are not sealed.
-    passphrase_file: String,
+    /// None: they are not sealed.
+    passphrase_file: Option<String>,
 }
 
 impl Installer for Backup {
@@ -61,22 +61,7 @@ impl Installer for Backup {
             .help("Older ones go once a newer one was read back and found whole.")
             .default(number(facts, KEEP).unwrap_or(KEEP_USUAL))
             .get();
-        let passphrase_file = form
-            .text("passphrase-file", "Seal them with the passphrase in this file")
-            .help("Its first line counts. Keep another copy elsewhere: without it nobody opens a backup. Empty: whoever has a backup has every secret in it.")
-            .placeholder("/etc/skep/backup.pass")
-            .at_most(PATH_BYTES)
-            .default(facts.setting_text(PASSPHRASE).unwrap_or_default())
-            .get();
-        if !passphrase_file.is_empty() && !is_path(&passphrase_file) {
-            form.wrong("passphrase-file", "as `/etc/skep/backup.pass`");
-        }
-        if is_within(&passphrase_file, &folder) {
-            form.wrong(
-                "passphrase-file",
-                "not beside the backups: whoever has them would have the passphrase, too",
-            );
-        }
+        let passphrase_file = ask_passphrase(facts, form, &folder);
         let schedule = Schedule {
             folder,
             every_s,
@@ -121,16 +106,16 @@ impl Installer for Backup {
                 plan.set(key, toml::number(value), why);
             }
         }
-        if schedule.passphrase_file.is_empty() {
+        if let Some(file) = &schedule.passphrase_file {
+            let why = "Only who knows the passphrase opens one.";
+            plan.set(PASSPHRASE, toml::text(file), why);
+            plan.note(format!(
+                "The passphrase is the first line of {file}, which the agent has to be able to read: `skep backup create {} --passphrase-file {file}` tries it.",
+                schedule.folder
+            ));
+        } else {
             plan.unset(PASSPHRASE, "Backups are not sealed.");
             plan.note("Every secret of this node is in a backup: keep the folder as safe as this machine.");
-        } else {
-            let file = toml::text(&schedule.passphrase_file);
-            plan.set(PASSPHRASE, file, "Only who knows the passphrase opens one.");
-            plan.note(format!(
-                "The agent has to be able to read {}: `skep backup create {} --passphrase-file {}` tries it.",
-                schedule.passphrase_file, schedule.folder, schedule.passphrase_file
-            ));
         }
         if shares_disk(facts, &schedule.folder) {
             plan.note(
@@ -206,6 +191,35 @@ fn ask_folder(facts: &Facts, form: &mut Form<'_>) -> String {
         form.wrong("folder", problem);
     }
     folder
+}
+
+fn ask_passphrase(facts: &Facts, form: &mut Form<'_>, folder: &str) -> Option<String> {
+    let now = facts.setting_text(PASSPHRASE);
+    let sealed = form
+        .flag("seal", "Seal them with a passphrase")
+        .help("Else whoever has a backup has every secret in it.")
+        .default(now.is_some())
+        .get();
+    if !sealed {
+        return None;
+    }
+    let usual = format!("{}/backup.pass", facts.agent.config_folder);
+    let file = form
+        .text("passphrase-file", "File with the passphrase")
+        .help("Its first line counts; only the agent should be able to read it. Keep the passphrase elsewhere, too: without it nobody opens a backup.")
+        .placeholder(usual.as_str())
+        .at_most(PATH_BYTES)
+        .default(now.unwrap_or(&usual))
+        .get();
+    if !is_path(&file) {
+        form.wrong("passphrase-file", "as `/etc/skep/backup.pass`");
+    } else if is_within(&file, folder) {
+        form.wrong(
+            "passphrase-file",
+            "not beside the backups: whoever has them would have the passphrase, too",
+        );
+    }
+    Some(file)
 }
 
 fn ask_every(facts: &Facts, form: &mut Form<'_>) -> i64 {

@@ -15,9 +15,8 @@ fn wanted(more: &[(&str, &str)]) -> Vec<Answer> {
     let more = more
         .iter()
         .map(|(id, text)| answer(id, Value::Text((*text).into())));
-    std::iter::once(answer("backups", Value::Flag(true)))
-        .chain(more)
-        .collect()
+    let flags = ["backups", "seal"].map(|id| answer(id, Value::Flag(true)));
+    flags.into_iter().chain(more).collect()
 }
 
 fn settings(facts: &Facts, answers: &[Answer]) -> Vec<(String, Option<String>)> {
@@ -77,7 +76,11 @@ fn a_service_keeps_them_where_its_unit_lets_it_write() {
         all[0],
         ("backup.folder".into(), Some("\"/srv/skep-backups\"".into()))
     );
-    assert!(all[1..].iter().all(|(_, value)| value.is_none()), "{all:?}");
+    assert!(
+        all[1..3].iter().all(|(_, value)| value.is_none()),
+        "{all:?}"
+    );
+    assert_eq!(all[3].1.as_deref(), Some("\"/etc/skep/backup.pass\""));
     assert_eq!(folder(&facts, &wanted(&[])).mode, 0o700);
     assert_eq!(problem(&facts, "/var/backups/skep/hive"), None);
     assert!(
@@ -103,6 +106,17 @@ fn a_person_keeps_them_at_home_or_on_another_disk() {
     assert_eq!(all[0].1.as_deref(), Some("\"/run/media/sam/stick/skep\""));
     assert_eq!(all[1], ("backup.every_s".into(), Some("3600".into())));
     assert_eq!(all[3].1.as_deref(), Some("\"/home/sam/.backup-pass\""));
+    // Nobody wants it sealed any more.
+    facts
+        .agent
+        .settings
+        .push(("backup.passphrase_file".into(), "\"/home/sam/p\"".into()));
+    let open = [
+        answer("backups", Value::Flag(true)),
+        answer("seal", Value::Flag(false)),
+    ];
+    assert_eq!(settings(&facts, &open)[3].1, None);
+    facts.agent.settings.clear();
     let notes = |answers: &[Answer]| try_out::<Backup>(&facts, answers).plan.unwrap().notes;
     let same_disk = |notes: Vec<String>| notes.iter().any(|note| note.contains("lie on the disk"));
     assert!(!same_disk(notes(&there)));
@@ -119,7 +133,7 @@ fn where_a_backup_would_be_lost_none_is_made() {
     for (at, why) in [
         ("backups", "absolute"),
         ("/home/sam/../x", "absolute"),
-        ("", "absolute"),
+        ("", "needed"),
         ("/home/sam/.local/share/skep", "is lost with"),
         ("/home/sam/.config/skep/backups", "is lost with"),
         ("/tmp/skep", "memory"),

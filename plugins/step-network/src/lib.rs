@@ -1,4 +1,4 @@
-//! The step for the network between nodes: where they reach this one, and whether it makes itself known.
+//! The step for the network between nodes: where they reach this one, and how they find each other.
 //!
 //! Decides what is asked and which of the agent's settings follow. Where people reach it is the step for security's.
 #![cfg_attr(target_arch = "wasm32", no_std)]
@@ -27,6 +27,7 @@ pub struct Wish {
     listen: SocketAddr,
     advertise: Option<SocketAddr>,
     announce: bool,
+    look: Vec<String>,
 }
 
 impl Installer for Network {
@@ -35,7 +36,7 @@ impl Installer for Network {
     fn describe() -> Description {
         Description::new(
             "Network",
-            "Chooses where other nodes reach this one, and whether it tells the local network that it is there.",
+            "Chooses where other nodes reach this one, and how they find each other.",
         )
     }
 
@@ -47,6 +48,7 @@ impl Installer for Network {
             .help("By mDNS, so that other nodes are found and can be joined without typing addresses. Names and addresses are told, nothing else.")
             .default(facts.setting("cluster.announce") != Some("false"))
             .get();
+        let look = ask_places(facts, form);
         let text = form
             .text("advertise", "Address for other nodes")
             .help("Under which address and port others reach this node, where it cannot tell itself: behind a router that forwards a port. Empty: it tells itself.")
@@ -65,6 +67,7 @@ impl Installer for Network {
             listen: SocketAddr::new(address, port),
             advertise,
             announce,
+            look,
         }
     }
 
@@ -91,6 +94,15 @@ impl Installer for Network {
             "Nobody hears of it who is not told."
         };
         plan.set("cluster.announce", toml::flag(wish.announce), why);
+        if wish.look.is_empty() {
+            plan.unset("cluster.look", "Nodes are looked for on the local network.");
+        } else {
+            plan.set(
+                "cluster.look",
+                toml::texts(&wish.look),
+                "Nodes are looked for there, too.",
+            );
+        }
         plan.note("What listens is changed when the agent starts anew.");
         Ok(())
     }
@@ -198,6 +210,51 @@ fn ask_port(facts: &Facts, form: &mut Form<'_>) -> u16 {
     port
 }
 
+fn ask_places(facts: &Facts, form: &mut Form<'_>) -> Vec<String> {
+    let places = form
+        .lines("look", "Other places to look for nodes")
+        .help("For nodes that the local network does not tell of, one on each line: `HOST:PORT`, or `dns:DOMAIN` for a domain whose records for `_skep._udp` name them.")
+        .placeholder("192.168.2.10:7420\ndns:example.org")
+        .default(facts.setting_texts("cluster.look").join("\n"))
+        .at_most(4096)
+        .advanced()
+        .get();
+    if places.len() > PLACES_MAX {
+        form.wrong("look", format!("{PLACES_MAX} at most"));
+    } else if let Some(wrong) = places.iter().find(|place| !is_place(place)) {
+        form.wrong(
+            "look",
+            format!("`{wrong}` is no place: one as `192.168.2.10:7420` or `dns:example.org`"),
+        );
+    }
+    places
+}
+
+/// As `cluster.look` takes it.
+fn is_place(text: &str) -> bool {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return address.port() != 0 && !address.ip().is_unspecified();
+    }
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port != 0);
+    match (text.strip_prefix("dns:"), text.rsplit_once(':')) {
+        (Some(domain), _) => is_name(domain),
+        (None, Some((name, port))) => is_port(port) && is_name(name),
+        (None, None) => false,
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
 fn listens(facts: &Facts) -> Option<SocketAddr> {
     facts.setting_text("cluster.listen")?.parse().ok()
 }
@@ -220,6 +277,8 @@ fn reachable(facts: &Facts) -> Finding {
 }
 
 const ANY: &str = "any";
+/// As many as `cluster.look` takes.
+const PLACES_MAX: usize = 64;
 const PORT: i64 = 7420;
 
 skep_sdk::installer!(Network);

@@ -41,6 +41,36 @@ fn by_default_every_network_is_listened_on() {
 }
 
 #[test]
+fn nodes_are_looked_for_where_somebody_says() {
+    let mut facts = samples::fedora();
+    assert_eq!(setting(&facts, &[], "cluster.look"), None);
+    let places = "192.168.2.10:7420\n\n[fd00::1]:7420\nhive.example.org:7420\ndns:example.org";
+    let listed = [answer("look", Value::Text(places.into()))];
+    let look = setting(&facts, &listed, "cluster.look").unwrap();
+    assert_eq!(look.matches('"').count(), 8, "{look}");
+    // What is set already is what is offered.
+    let set = ("cluster.look".to_owned(), look.clone());
+    facts.agent.settings.push(set);
+    assert_eq!(setting(&facts, &[], "cluster.look"), Some(look));
+    let none = [answer("look", Value::Text(String::new()))];
+    assert_eq!(setting(&facts, &none, "cluster.look"), None);
+    for wrong in [
+        "hive",
+        "hive:0",
+        "0.0.0.0:1",
+        "dns:",
+        "dns:a b",
+        "a..b:1",
+        "http://a:1",
+        "-a:1",
+    ] {
+        let answers = [answer("look", Value::Text(wrong.into()))];
+        let trial = try_out::<Network>(&facts, &answers);
+        assert!(trial.problem("look").is_some(), "{wrong}");
+    }
+}
+
+#[test]
 fn an_interface_is_its_address() {
     let answers = [
         answer("interface", Value::Text("eth0".into())),

@@ -1,7 +1,7 @@
 //! A certificate that an authority gives by ACME, and renews without anybody.
 
 use alloc::format;
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
@@ -25,7 +25,7 @@ pub(crate) fn ask(facts: &Facts, form: &mut Form<'_>) -> Authority {
             "By which everybody knows this node, one on each line. Each has to lead here: its port 443, from the internet, to the \
              port above. Behind a router it has to be forwarded there.",
         )
-        .default(listed(facts, "http.acme_names").join("\n"))
+        .default(facts.setting_texts("http.acme_names").join("\n"))
         .at_most(4096)
         .get();
     if names.is_empty() {
@@ -134,16 +134,6 @@ pub(crate) fn unplan(plan: &mut Plan) {
 }
 
 /// The texts of a setting that is a list.
-fn listed(facts: &Facts, key: &str) -> Vec<String> {
-    let set = facts.setting(key).unwrap_or_default();
-    let names = set.trim_matches(['[', ']']).split(',');
-    let names = names.map(|name| name.trim().trim_matches('"'));
-    names
-        .filter(|name| is_host(name))
-        .map(str::to_string)
-        .collect()
-}
-
 fn is_public(name: &str) -> bool {
     is_host(name) && name.contains('.') && name.parse::<IpAddr>().is_err()
 }

@@ -49,6 +49,16 @@ impl Facts {
         self.setting(key).map(|value| value.trim_matches('"'))
     }
 
+    /// A setting of the agent that is a list of texts, without quotes; empty where it is not set.
+    #[must_use]
+    pub fn setting_texts(&self, key: &str) -> Vec<String> {
+        let set = self.setting(key).unwrap_or_default();
+        let texts = set.trim_matches(['[', ']']).split(',');
+        let texts = texts.map(|text| text.trim().trim_matches('"'));
+        let texts = texts.filter(|text| !text.is_empty());
+        texts.map(String::from).collect()
+    }
+
     /// A file that was to be looked at, by its path or by `~/` and its path in the agent's home; none: there is none.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<&FileFacts> {

@@ -133,3 +133,47 @@ fn a_machine_that_waits_is_found_and_adopted_by_the_same_digits() {
         "{heard}"
     );
 }
+
+/// Machines that say nothing on the local network are found at listed places, and adopted by name.
+#[test]
+fn a_machine_that_says_nothing_is_found_where_it_is_listed() {
+    if !possible() {
+        return;
+    }
+    let mut lab = Lab::new(2).unwrap();
+    let there = format!("{}:7420", lab.machines[1].address);
+    for machine in &mut lab.machines {
+        let mut set = |key: &str, value: &str| machine.settings.push((key.into(), value.into()));
+        set("SKEP_MODELS_DEFAULT", "");
+        set("SKEP_CLUSTER_ANNOUNCE", "false");
+        set(
+            "SKEP_CLUSTER_LOOK",
+            &json!([&there, "nobody.invalid:7420"]).to_string(),
+        );
+        machine.start().unwrap();
+    }
+    let (hive, swarm) = (&lab.machines[0], &lab.machines[1]);
+    // Who does not wait does not answer; both places are told of, each with what is wrong.
+    let silent = neighbour(hive, &there).unwrap();
+    assert!(silent["why"].as_str().unwrap().contains("nobody answers"));
+    let unknown = neighbour(hive, "nobody.invalid:7420").unwrap();
+    assert!(
+        unknown["why"].as_str().unwrap().contains("address"),
+        "{unknown}"
+    );
+
+    let mut waiting = Asking::begin(swarm, &["join", "--wait"]);
+    assert_eq!(waiting.line()["open"], json!(true));
+    let heard = neighbour(hive, "n2").unwrap();
+    assert_eq!(heard["adoptable"], json!(true), "{heard}");
+    assert_eq!(heard["addresses"], json!([there]), "{heard}");
+    assert!(neighbour(hive, &there).is_none());
+    let mut adopting = Asking::begin(hive, &["node", "adopt", "n2"]);
+    assert_eq!(adopting.line()["code"], waiting.line()["code"]);
+    adopting.answer("yes\n");
+    waiting.answer("yes\n");
+    assert!(adopting.ends_well() && waiting.ends_well());
+    lab.wait_for(2, PATIENCE).unwrap();
+    let heard = neighbour(&lab.machines[0], "n2").unwrap();
+    assert_eq!(heard["usable"], json!(true), "{heard}");
+}

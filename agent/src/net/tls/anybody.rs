@@ -1,4 +1,5 @@
-//! TLS with a node that nobody knows yet: it is to be adopted, and people are about to compare digits.
+//! TLS with a node that nobody knows yet: it is to be adopted, and people are about to compare digits; or it is only asked
+//! who it is, and believed as little as what anybody says on the local network.
 
 use std::sync::Arc;
 
@@ -7,11 +8,11 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, PeerIncompatible, SignatureScheme};
 
-use super::{ADOPTERS, finish, refuse, short};
+use super::{finish, refuse, short};
 
-/// How a node calls one that it is to adopt: whoever answers is believed to be somebody, and no more. What is said
-/// is bound to the session's exporter, and people compare what comes of it.
-pub(in crate::net) fn stranger() -> Result<quinn::ClientConfig, Error> {
+/// How a node calls one that it does not know: whoever answers is believed to be somebody, and no more. Where one is to be
+/// adopted, what is said is bound to the session's exporter, and people compare what comes of it.
+pub(in crate::net) fn stranger(protocol: &[u8]) -> Result<quinn::ClientConfig, Error> {
     let anybody = Anybody {
         provider: Arc::new(ring::default_provider()),
     };
@@ -20,7 +21,7 @@ pub(in crate::net) fn stranger() -> Result<quinn::ClientConfig, Error> {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(anybody))
         .with_no_client_auth();
-    finish(config, ADOPTERS)
+    finish(config, protocol)
 }
 
 /// Believes that whoever answers has the key of the certificate that it shows, and nothing else.
@@ -40,7 +41,7 @@ impl ServerCertVerifier for Anybody {
     ) -> Result<ServerCertVerified, Error> {
         short(intermediates)
             .map(|()| ServerCertVerified::assertion())
-            .map_err(|why| refuse("a node that is to be adopted", &why))
+            .map_err(|why| refuse("a node that nobody knows yet", &why))
     }
 
     fn verify_tls12_signature(

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::hint::black_box;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Advice, fadvise};
 use skep_hw::diag::{Level, Outcome as Tested};
 use skep_hw::telemetry::{Device, Vendor};
 
@@ -71,7 +72,7 @@ fn on_all<T: Copy + Send + 'static>(threads: usize, number: T, work: fn(&[T]) ->
         .sum()
 }
 
-/// How fast models are written, and how long something durable takes.
+/// How fast models are written and read, and how long something durable takes.
 pub(super) async fn disk(folder: PathBuf) -> Outcome {
     let measured = tokio::task::spawn_blocking(move || written(&folder).map_err(|e| (e, folder)));
     match measured.await {
@@ -87,13 +88,25 @@ pub(super) async fn disk(folder: PathBuf) -> Outcome {
 fn written(folder: &Path) -> io::Result<Vec<String>> {
     // It has no name, and is gone whatever happens.
     let mut file: File = tempfile::tempfile_in(folder)?;
-    let piece = vec![0x5a_u8; 1 << 20];
+    let mut piece = vec![0x5a_u8; 1 << 20];
     let started = Instant::now();
     for _ in 0..SETUP_DISK_BYTES / piece.len() {
         file.write_all(&piece)?;
     }
     file.sync_all()?;
-    let speed = SETUP_DISK_BYTES as f64 / started.elapsed().as_secs_f64() / 1e6;
+    let speed = |started: Instant| {
+        let seconds = started.elapsed().as_secs_f64();
+        SETUP_DISK_BYTES as f64 / seconds / 1e6
+    };
+    let writes = speed(started);
+    // What is in memory is read from there, which says nothing of the disk.
+    fadvise(&file, 0, None, Advice::DontNeed)?;
+    file.rewind()?;
+    let started = Instant::now();
+    for _ in 0..SETUP_DISK_BYTES / piece.len() {
+        file.read_exact(&mut piece)?;
+    }
+    let reads = speed(started);
     let mut small = Vec::new();
     for _ in 0..DURABLE {
         let started = Instant::now();
@@ -104,7 +117,8 @@ fn written(folder: &Path) -> io::Result<Vec<String>> {
     small.sort();
     let median = small.get(small.len() / 2).copied().unwrap_or_default();
     Ok(vec![
-        format!("writes {speed:.0} MB/s in {}", folder.display()),
+        format!("writes {writes:.0} MB/s in {}", folder.display()),
+        format!("reads {reads:.0} MB/s"),
         format!(
             "{:.1} ms until something small is durable",
             median.as_secs_f64() * 1e3
