@@ -1,4 +1,4 @@
-//! Calls of guests to the host, made of arbitrary bytes: `tests/fuzz` runs these for hours, the tests here for a second.
+//! Calls of guests to the host, and answers of those that only answer, made of arbitrary bytes: `tests/fuzz` runs these for hours, the tests here for a second.
 //!
 //! Decides which calls are made, in any order and with any arguments, and what must hold afterwards. They end in the same
 //! implementations that components are linked with. Refuses to know how arguments leave a component's memory: that is
@@ -9,6 +9,7 @@ mod engine;
 use arbitrary::{Result, Unstructured};
 
 pub use self::engine::engine_calls;
+pub use super::installer::fuzzed::step_answers;
 pub use super::service::fuzzed::service_calls;
 
 /// Calls of one input; more only repeat what was tried.
@@ -72,6 +73,13 @@ mod tests {
     fn engines_may_call_the_host_with_anything() {
         for seed in 0..1_000 {
             engine_calls(&bytes(seed));
+        }
+    }
+
+    #[test]
+    fn steps_may_answer_anything() {
+        for seed in 0..3_000 {
+            step_answers(&bytes(seed));
         }
     }
 

@@ -17,6 +17,8 @@ use super::{load, runtime};
 use crate::limits::{INSTALLER_ANSWER_BYTES, INSTALLER_FUEL, INSTALLER_MEMORY_BYTES};
 
 mod bounds;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzed;
 mod unknown;
 
 mod generated {

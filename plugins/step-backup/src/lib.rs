@@ -76,7 +76,9 @@ impl Installer for Backup {
     fn plan(facts: &Facts, wish: Wish, plan: &mut Plan) -> Result<(), String> {
         let Some(schedule) = wish.schedule else {
             for key in [FOLDER, EVERY, KEEP, PASSPHRASE] {
-                plan.unset(key, "No backups are made.");
+                if facts.setting(key).is_some() {
+                    plan.unset(key, "No backups are made.");
+                }
             }
             return Ok(());
         };

@@ -63,9 +63,14 @@ fn another_disk(facts: &mut Facts, mount: &str, file_system: &str, free_bytes: u
 
 #[test]
 fn nothing_is_made_unless_somebody_wants_it() {
-    let settings = settings(&samples::debian(), &[]);
-    assert_eq!(settings.len(), 4);
-    assert!(settings.iter().all(|(_, value)| value.is_none()));
+    let mut facts = samples::debian();
+    assert_eq!(settings(&facts, &[]), []);
+    facts
+        .agent
+        .settings
+        .push(("backup.folder".into(), "\"/srv/skep-backups\"".into()));
+    let none = [answer("backups", Value::Flag(false))];
+    assert_eq!(settings(&facts, &none), [("backup.folder".into(), None)]);
 }
 
 #[test]
