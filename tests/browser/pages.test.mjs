@@ -1,10 +1,10 @@
 // Every page, on a desk and on a phone, by day and by night: usable by everybody, within its window, without a complaint.
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { start } from "./lib/agent.mjs";
-import { hold, launch, open, OUT, picture, signedIn as entered } from "./lib/browser.mjs";
+import { hold, holdBoth, launch, open, OUT, picture, signedIn as entered } from "./lib/browser.mjs";
 
 let agent;
 let browser;
@@ -39,6 +39,7 @@ const PAGES = [
   ["notifiers", "/settings/notifiers", "Settings"],
   ["secrets", "/settings/secrets", "Settings"],
   ["scheduler", "/settings/scheduler", "Settings"],
+  ["node", "/settings/node", "Settings"],
   ["machine", "/settings/machine", "Settings"],
   ["logs", "/logs", "Logs"],
   ["finished", "/finished", "Your cluster is ready"],
@@ -112,6 +113,34 @@ test("a model is loaded and unloaded, a key made and revoked, a token made", asy
   await page.getByRole("button", { name: "Add a machine" }).click();
   await page.getByRole("button", { name: "Make a token" }).click();
   await page.getByText(/^skep join skep-join/).waitFor();
+  await window.context.close();
+});
+
+test("a setting of the node is shown before it changes, and put back, when the setup is finished, too", async () => {
+  const window = await open(browser, { storageState: signedIn });
+  const { page } = window;
+  const settings = () => readFileSync(join(agent.home, "config.toml"), { encoding: "utf8", flag: "a+" });
+  const before = settings();
+  await page.goto(`${agent.url}/#/settings/node`);
+  await page.getByRole("button", { name: "Network", exact: false }).first().click();
+  await page.getByRole("switch", { name: /local network/ }).click();
+  await page.getByRole("button", { name: "Show what would change" }).click();
+  await page.getByText(/cluster\.announce/).first().waitFor();
+  assert.equal(settings(), before);
+  await holdBoth(window, "a setting before it changes", "node-looked-at");
+  const finished = await page.evaluate(async () => (await fetch("/api/v1/setup/finish", { method: "POST", headers: { "x-skep-csrf": "1" } })).status);
+  assert.equal(finished, 204);
+  await page.getByRole("button", { name: /^Agree, and make/ }).click();
+  await page.getByRole("button", { name: "Undo this" }).waitFor();
+  assert.match(settings(), /announce = false/);
+  await page.getByRole("button", { name: "Look again" }).first().click();
+  await page.getByRole("button", { name: /^Undo Network/ }).click();
+  const asked = page.getByRole("dialog", { name: "Undo Network?" });
+  await asked.getByText(/cluster\.announce/).waitFor();
+  await hold(window, "a change that is to be undone");
+  await asked.getByRole("button", { name: "Undo it" }).click();
+  await page.getByRole("button", { name: /^Undo Network/ }).waitFor({ state: "detached" });
+  assert.doesNotMatch(settings(), /announce/);
   await window.context.close();
 });
 

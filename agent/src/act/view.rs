@@ -111,6 +111,9 @@ pub struct ActionView {
     pub took_ms: Option<u64>,
     /// What went wrong.
     pub error: Option<String>,
+    /// Whether it changes the agent's own settings, secrets or upstreams, and nothing else.
+    #[serde(default)]
+    pub own: bool,
 }
 
 /// Something that was done and is no longer so.
@@ -182,6 +185,10 @@ impl ActionView {
             state,
             took_ms: item.took_ms,
             error,
+            own: matches!(
+                action,
+                Action::SetSetting { .. } | Action::KeepSecret { .. } | Action::AddUpstream { .. }
+            ),
         }
     }
 }

@@ -77,6 +77,7 @@ export const usePart = (id: string, enabled: boolean) =>
   useLook<PartDetails>(["setup", "part", id], `/setup/parts/${part(id)}`, false, enabled);
 export const useRun = (id: string | null) =>
   useLook<Run>(["setup", "run", id], `/setup/runs/${part(id ?? "")}`, false, id !== null);
+export const useRuns = (enabled: boolean) => useLook<{ runs: Run[] }>(["setup", "runs"], "/setup/runs", false, enabled);
 export const useDrift = (enabled: boolean) => useLook<{ drift: Drift[] }>(["setup", "drift"], "/setup/drift", false, enabled);
 
 /** A change, and what is to be asked for again after it, whether or not it was done. */

@@ -82,6 +82,8 @@ export interface RunAction {
   state: "waiting" | "running" | "done" | "already" | "failed" | "undone";
   took_ms: number | null;
   error: string | null;
+  /** Whether it changes the agent's own settings, secrets or upstreams, and nothing else. */
+  own: boolean;
 }
 
 export interface Run {

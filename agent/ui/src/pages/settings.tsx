@@ -1,10 +1,11 @@
-/** What operators set: services elsewhere, who hears of alerts, secrets, the scheduler; and what the setup changed. */
+/** What operators set: services elsewhere, who hears of alerts, secrets, the scheduler, and this node itself. */
 import { Tabs } from "radix-ui";
 import { useLocation } from "wouter";
-import { useDrift, useSession, useVersion } from "../api/queries";
-import { Button, Card, Copy, Empty, Fact, Facts, Page, Trouble, Waiting, Words } from "../ui/basics";
+import { useVersion } from "../api/queries";
+import { Card, Copy, Fact, Facts, Page } from "../ui/basics";
 import { setTheme, type Theme, useTheme } from "../lib/theme";
 import { ChoiceField } from "../ui/fields";
+import { NodeSettings } from "./node-settings";
 import { Scheduler } from "./scheduler";
 import { Secrets } from "./secrets";
 import { ServicesPage } from "./services";
@@ -14,7 +15,8 @@ const TABS = [
   { id: "notifiers", word: "Notifiers" },
   { id: "secrets", word: "Secrets" },
   { id: "scheduler", word: "Scheduler" },
-  { id: "machine", word: "This machine" },
+  { id: "node", word: "This node" },
+  { id: "machine", word: "About" },
 ] as const;
 
 export function Settings({ tab }: { tab: string }) {
@@ -30,6 +32,7 @@ export function Settings({ tab }: { tab: string }) {
         <Tabs.Content className="tab-content" value="notifiers"><ServicesPage kind="notifiers" /></Tabs.Content>
         <Tabs.Content className="tab-content" value="secrets"><Secrets /></Tabs.Content>
         <Tabs.Content className="tab-content" value="scheduler"><Scheduler /></Tabs.Content>
+        <Tabs.Content className="tab-content" value="node"><NodeSettings /></Tabs.Content>
         <Tabs.Content className="tab-content" value="machine"><Machine /></Tabs.Content>
       </Tabs.Root>
     </Page>
@@ -58,33 +61,10 @@ function Machine() {
           choices={[{ value: "system", label: "As the system has them" }, { value: "light", label: "Light" }, { value: "dark", label: "Dark" }]}
         />
       </Card>
-      <Drifted />
       <Card title="When something is wrong">
         <p>This looks for causes, the likeliest first, each with its evidence and what mends it:</p>
         <Copy text="skep doctor" label="Copy the command" />
       </Card>
     </>
-  );
-}
-
-function Drifted() {
-  const session = useSession();
-  const drift = useDrift(session.data?.signed_in === true);
-  return (
-    <Card title="What the setup changed" actions={<Button small busy={drift.isFetching} onClick={() => void drift.refetch()}>Look again</Button>}>
-      {drift.isPending && <Waiting />}
-      {drift.isError && <Trouble error={drift.error} />}
-      {drift.data?.drift.length === 0 && <Empty title="All of it is as it was set up">Changes that others make to it show up here.</Empty>}
-      <ul className="list">
-        {drift.data?.drift.map((one) => (
-          <li key={`${one.run}/${one.index}`} className="list-item">
-            <div className="list-text">
-              <p className="list-title"><Words text={one.words} /></p>
-              <p className="soft">expected: <Words text={one.expected} /> · found: <Words text={one.found} /></p>
-            </div>
-          </li>
-        ))}
-      </ul>
-    </Card>
   );
 }

@@ -35,15 +35,17 @@ export function PartMark({ state }: { state: PartState }) {
   return <span className={`badge ${tone}`}><Icon aria-hidden="true" /> {word}</span>;
 }
 
-export function Part({ part, open, alone, next, onToggle }: {
+export function Part({ part, open, alone, next, anew = false, onToggle }: {
   part: Summary;
   open: boolean;
   next: Next | null;
+  /** Begin with the questions, whatever was done before. */
+  anew?: boolean;
   /** The only part of its step: then its title would say the step's again. */
   alone: boolean;
   onToggle: () => void;
 }) {
-  if (alone) return <section className="card part" aria-label={part.title}><Inside part={part} next={next} /></section>;
+  if (alone) return <section className="card part" aria-label={part.title}><Inside part={part} next={next} anew={anew} /></section>;
   return (
     <section className="card part">
       <h2 className="part-head">
@@ -52,30 +54,31 @@ export function Part({ part, open, alone, next, onToggle }: {
           <PartMark state={part.state} />
         </button>
       </h2>
-      {open && <><p className="part-purpose">{part.purpose}</p><Inside part={part} next={next} /></>}
+      {open && <><p className="part-purpose">{part.purpose}</p><Inside part={part} next={next} anew={anew} /></>}
     </section>
   );
 }
 
-function Inside({ part, next }: { part: Summary; next: Next | null }) {
+function Inside({ part, next, anew }: { part: Summary; next: Next | null; anew: boolean }) {
   const details = usePart(part.id, true);
   if (details.isPending) return <Waiting what="Looking at this machine" />;
   if (details.isError) return <Trouble error={details.error} retry={() => void details.refetch()} />;
-  return <Steps key={part.id} part={part} next={next} details={details.data} look={() => details.refetch()} looking={details.isFetching} />;
+  return <Steps key={part.id} part={part} next={next} anew={anew} details={details.data} look={() => details.refetch()} looking={details.isFetching} />;
 }
 
 type Stage = "form" | "preview" | "run";
 
-function Steps({ part, next, details, look, looking }: {
+function Steps({ part, next, anew, details, look, looking }: {
   part: Summary;
   next: Next | null;
+  anew: boolean;
   details: PartDetails;
   look: () => Promise<unknown>;
   looking: boolean;
 }) {
   const queries = useQueryClient();
   // A run that nobody has looked at since is where somebody left off.
-  const [stage, setStage] = useState<Stage>(part.run && part.state !== "drifted" ? "run" : "form");
+  const [stage, setStage] = useState<Stage>(part.run && part.state !== "drifted" && !anew ? "run" : "form");
   const [run, setRun] = useState(part.run);
   const [edits, setEdits] = useState<Answers>({});
   const [strict, setStrict] = useState(false);

@@ -109,7 +109,10 @@ async fn turn(
 ) -> Result<(StatusCode, Json<wire::SetupStarted>), Refusal> {
     admit(agent, caller)?;
     if leave(agent, caller) == Leave::OwnThingsOnly {
-        return Err(SetupError::OnlyHere.into());
+        let found = runs::find(agent, run).await?;
+        if found.actions.iter().any(|action| !action.own) {
+            return Err(SetupError::OnlyHere.into());
+        }
     }
     let by = person(agent, caller, None);
     let run = runs::turn(agent, run, &by, back).await?;
