@@ -1,5 +1,6 @@
 /** What operators set: services elsewhere, who hears of alerts, secrets, the scheduler, and this node itself. */
 import { Tabs } from "radix-ui";
+import { useEffect } from "react";
 import { useLocation } from "wouter";
 import { useVersion } from "../api/queries";
 import { Card, Copy, Fact, Facts, Page } from "../ui/basics";
@@ -21,6 +22,10 @@ const TABS = [
 
 export function Settings({ tab }: { tab: string }) {
   const [, go] = useLocation();
+  useEffect(() => {
+    // On a phone the list is wider than the window.
+    document.querySelector('.tab[data-state="active"]')?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [tab]);
   const at = TABS.some((one) => one.id === tab) ? tab : "upstreams";
   return (
     <Page title="Settings">
