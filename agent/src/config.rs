@@ -55,6 +55,9 @@ pub struct NodeConfig {
     pub cuda_library: Option<PathBuf>,
     /// How long a card may give no sign while requests wait for it before its worker is ended; by default 30.
     pub device_timeout_s: Option<u32>,
+    /// The private key that `skep node add` signs in to other machines with; by default those that `SSH_AUTH_SOCK` has, and
+    /// those of the usual names in ~/.ssh.
+    pub ssh_identity: Option<PathBuf>,
 }
 
 /// `[http]`

@@ -5,3 +5,4 @@ pub mod agent;
 pub mod hostile;
 pub mod lab;
 pub mod raw;
+pub mod tls;

@@ -17,8 +17,8 @@ use crate::{plugins, setup};
 const PACKAGES: &str = "nftables,iproute2,openssh-server,ufw,firewalld,logrotate,systemd-sysv,libpam-systemd,dbus,polkitd,kmod,\
                         ca-certificates,passwd";
 
-/// What `step-drivers` installs there.
-const DRIVER: &str = "firmware-amd-graphics";
+/// What `step-drivers` and `step-system` install there.
+const INSTALLED: &str = "firmware-amd-graphics systemd-timesyncd";
 
 /// Runs the trials and writes `tests/steps/RESULTS.md`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -98,7 +98,7 @@ fn machine(place: &Path) -> Result<()> {
 sed -i 's/ main$/ main non-free-firmware/' /etc/apt/sources.list
 apt-get clean
 apt-get -qq update
-apt-get -qq -y --no-install-recommends --download-only install {DRIVER}
+apt-get -qq -y --no-install-recommends --download-only install {INSTALLED}
 mkdir /packages && mv /var/cache/apt/archives/*.deb /packages
 cd /packages
 for deb in *.deb; do

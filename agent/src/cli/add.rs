@@ -3,7 +3,7 @@
 //! Decides what is asked and shown, one machine after another, and that the work is then done on several at a time; what
 //! is done there is `ssh`'s.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::arguments::Add;
 use super::terminal::{Paint, complain, printable, say};
 use super::{Failure, print_json, segment};
 use crate::client::Client;
+use crate::config::{self, Settings, Source};
 use crate::limits::{SSH_AT_ONCE, SSH_HOSTS_MAX, TOKEN_LIFE};
 use crate::paths::Paths;
 use crate::ssh::{
@@ -53,6 +54,11 @@ struct Entered {
 }
 
 pub(super) fn add(client: Client, paths: &Paths, wish: &Add) -> Result<(), Failure> {
+    let mut wish = wish.clone();
+    if wish.identity.is_none() {
+        wish.identity = configured(paths)?;
+    }
+    let wish = &wish;
     let user = std::env::var("USER").ok();
     let targets = wish
         .machines
@@ -88,6 +94,15 @@ pub(super) fn add(client: Client, paths: &Paths, wish: &Add) -> Result<(), Failu
         put(client, wish, targets, &known, &records, &program, home).await
     })?;
     tell(&Outcomes { machines: outcomes }, wish.json)
+}
+
+/// The key that the settings name.
+fn configured(paths: &Paths) -> Result<Option<PathBuf>, Failure> {
+    let file = paths.config_file();
+    let config = config::load(Source::Default(&file), std::env::vars(), &[]);
+    let settings = config.and_then(Settings::try_from);
+    let settings = settings.map_err(|error| Failure::chain(&error))?;
+    Ok(settings.node.ssh_identity)
 }
 
 fn program(wish: &Add) -> Result<Program, Failure> {

@@ -4,12 +4,16 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use skep_sdk::installer::{EditBlock, Facts, Form, GenerateKey, KeyKind, MakeFolder, Owner, Plan};
+use skep_sdk::installer::{
+    EditBlock, Facts, Form, GenerateKey, KeyKind, MakeFolder, Owner, Plan, toml,
+};
 
 /// What is to be done.
 #[derive(Debug)]
 pub(crate) struct Ssh {
     make: bool,
+    /// A key elsewhere that is used; none: those of the usual names.
+    identity: Option<String>,
     authorized: Vec<String>,
     /// Who is signed in as by them; none: the agent's own user.
     users: Vec<String>,
@@ -22,11 +26,13 @@ pub(crate) fn ask(facts: &Facts, form: &mut Form<'_>) -> Ssh {
     if facts.agent.home.is_empty() {
         return Ssh {
             make: false,
+            identity: None,
             authorized: Vec::new(),
             users: Vec::new(),
         };
     }
     let has_one = facts.file(OWN_KEY).is_some();
+    let now = facts.setting_text(IDENTITY);
     let kept = if has_one {
         "The key that is there is used."
     } else {
@@ -41,9 +47,15 @@ pub(crate) fn ask(facts: &Facts, form: &mut Form<'_>) -> Ssh {
             "Make one",
             "Ed25519, in ~/.ssh; one that is there already stays.",
         )
-        .default(KEEP)
+        .option(
+            OTHER,
+            "One that you have",
+            "A private key in a file that the agent's user may read. It stays where it is.",
+        )
+        .default(if now.is_some() { OTHER } else { KEEP })
         .advanced()
         .get();
+    let identity = (key == OTHER).then(|| ask_identity(now, form));
     let authorized = form
         .lines("ssh-authorized", "Keys that may sign in here")
         .help("Public keys, one on each line, as `ssh-ed25519 AAAA... somebody`. They are added to those that may already.")
@@ -61,9 +73,37 @@ pub(crate) fn ask(facts: &Facts, form: &mut Form<'_>) -> Ssh {
     }
     Ssh {
         make: key == MAKE,
+        identity,
         users: ask_users(facts, form, &authorized),
         authorized,
     }
+}
+
+fn ask_identity(now: Option<&str>, form: &mut Form<'_>) -> String {
+    let path = form
+        .text("ssh-identity", "File with the private key")
+        .help("Without a passphrase, or with one that is asked for at the terminal.")
+        .placeholder("/home/sam/.ssh/id_cluster")
+        .at_most(1_024)
+        .default(now.unwrap_or_default())
+        .advanced()
+        .get();
+    let part = |part: &str| !part.is_empty() && part != "." && part != "..";
+    let is_path = path
+        .strip_prefix('/')
+        .is_some_and(|rest| rest.split('/').all(part));
+    if path.ends_with(".pub") {
+        form.wrong(
+            "ssh-identity",
+            "that is the public half: name the file without `.pub`",
+        );
+    } else if !is_path {
+        form.wrong(
+            "ssh-identity",
+            "an absolute path, as `/home/sam/.ssh/id_cluster`",
+        );
+    }
+    path
 }
 
 /// Only root writes into the folders of others; nobody else is asked.
@@ -105,6 +145,15 @@ fn folder_of(user: &str) -> String {
 
 impl Ssh {
     pub(crate) fn plan(&self, facts: &Facts, plan: &mut Plan) -> Result<(), String> {
+        if let Some(path) = &self.identity {
+            let why = "`skep node add` signs in elsewhere with that key.";
+            plan.set(IDENTITY, toml::text(path), why);
+        } else if facts.setting(IDENTITY).is_some() {
+            plan.unset(
+                IDENTITY,
+                "`skep node add` signs in with the keys in ~/.ssh.",
+            );
+        }
         if !self.make && self.authorized.is_empty() {
             return Ok(());
         }
@@ -184,5 +233,7 @@ const KINDS: [&str; 7] = [
 
 const KEEP: &str = "keep";
 const MAKE: &str = "make";
+const OTHER: &str = "other";
+const IDENTITY: &str = "node.ssh_identity";
 const KEYS_MAX: usize = 64;
 const USERS_MAX: usize = 16;

@@ -187,6 +187,40 @@ fn keys_of_ssh_are_made_and_let_in() {
 }
 
 #[test]
+fn a_key_of_ones_own_is_used() {
+    let identity = |facts: &Facts, answers: &[Answer]| {
+        let settings = plan(facts, answers).actions.into_iter();
+        let mut settings = settings.filter_map(|planned| match planned.action {
+            Action::SetSetting(setting) => Some((setting.key, setting.value)),
+            _ => None,
+        });
+        settings.find(|(key, _)| key == "node.ssh_identity")
+    };
+    let mut facts = samples::fedora();
+    assert_eq!(identity(&facts, &[]), None);
+    let path = "/home/sam/.ssh/id_cluster";
+    let other = [text("ssh-key", "other"), text("ssh-identity", path)];
+    let set = Some(format!("\"{path}\""));
+    assert_eq!(identity(&facts, &other).unwrap().1, set);
+    for bad in [
+        "",
+        "id_cluster",
+        "/home/sam/.ssh/id_cluster.pub",
+        "/home/../x",
+    ] {
+        let answers = [text("ssh-key", "other"), text("ssh-identity", bad)];
+        let tried = try_out::<Security>(&facts, &answers);
+        assert!(tried.problem("ssh-identity").is_some(), "{bad}");
+    }
+    // What is set already is what is offered, until somebody wants another.
+    let now = ("node.ssh_identity".to_owned(), format!("\"{path}\""));
+    facts.agent.settings.push(now);
+    assert_eq!(identity(&facts, &[]).unwrap().1, set);
+    let usual = [text("ssh-key", "keep")];
+    assert_eq!(identity(&facts, &usual).unwrap().1, None);
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     let severity = |facts: &Facts, words: &str| {
         let found = Security::check(facts);

@@ -12,7 +12,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use skep_sdk::installer::{
-    Action, Description, EnableUnit, Facts, Finding, Form, Installer, Need, Plan, Scope,
+    Action, Command, Description, EnableUnit, Facts, Finding, Form, Installer, Need, Plan, Scope,
 };
 
 mod look;
@@ -42,9 +42,13 @@ impl Installer for System {
             "This machine",
             "Looks at the system, its memory, disks and clock, and has its clock kept right.",
         );
-        KEEPERS.iter().fold(described, |described, unit| {
-            described.needs(Need::Unit((*unit).into()))
-        })
+        KEEPERS
+            .iter()
+            .fold(described, |described, unit| {
+                described.needs(Need::Unit((*unit).into()))
+            })
+            .needs(Need::Package(TIMESYNCD.into()))
+            .needs(Need::Package(CHRONY.into()))
     }
 
     fn ask(facts: &Facts, form: &mut Form<'_>) -> Wish {
@@ -64,11 +68,17 @@ impl Installer for System {
         }
     }
 
-    fn plan(_: &Facts, wish: Wish, plan: &mut Plan) -> Result<(), String> {
+    fn plan(facts: &Facts, wish: Wish, plan: &mut Plan) -> Result<(), String> {
         let Some(keeper) = wish.keeper else {
             return Ok(());
         };
         if let Some(package) = keeper.package {
+            if !facts.has_package(package) {
+                plan.act(
+                    Command::RefreshPackages,
+                    "Lists of packages that are missing or old name none that can be fetched.",
+                );
+            }
             let packages = Action::InstallPackages(vec![package.into()]);
             plan.act(packages, "It asks for the time and corrects the clock.");
         }
@@ -92,9 +102,9 @@ fn keeper(facts: &Facts) -> Option<Keeper> {
         return None;
     }
     let (package, unit) = match facts.system.package_manager.as_str() {
-        "apt" => (Some("systemd-timesyncd"), "systemd-timesyncd.service"),
+        "apt" => (Some(TIMESYNCD), "systemd-timesyncd.service"),
         "pacman" => (None, "systemd-timesyncd.service"),
-        "dnf" | "zypper" => (Some("chrony"), "chronyd.service"),
+        "dnf" | "zypper" => (Some(CHRONY), "chronyd.service"),
         _ => return None,
     };
     let other = KEEPERS.iter().any(|known| {
@@ -111,6 +121,9 @@ fn alias(unit: &str) -> &str {
         other => other,
     }
 }
+
+const TIMESYNCD: &str = "systemd-timesyncd";
+const CHRONY: &str = "chrony";
 
 /// All that keeps clocks.
 const KEEPERS: [&str; 6] = [

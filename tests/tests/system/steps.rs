@@ -44,9 +44,9 @@ fn trials() -> Vec<Trial> {
         Trial {
             name: "step-system",
             part: "step-system",
-            ready: "true",
-            answers: json!({}),
-            does: &[],
+            ready: "apt-get -qq update && touch -d '5 days ago' /var/lib/apt/lists",
+            answers: json!({"keep-clock": true}),
+            does: &["systemd-timesyncd"],
             varies: &[],
             probe: nothing,
         },

@@ -138,12 +138,12 @@ pub(in crate::cli) enum NodeCommand {
     },
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct Add {
     /// Each as `user@host` or `user@host:22`; without a user it is this one
     #[arg(required = true, value_name = "USER@HOST")]
     pub(in crate::cli) machines: Vec<String>,
-    /// Sign in with the private key in this file [default: what `SSH_AUTH_SOCK` holds, then ~/.ssh/id_ed25519 and
+    /// Sign in with the private key in this file [default: `node.ssh_identity`, or what `SSH_AUTH_SOCK` holds, then ~/.ssh/id_ed25519 and
     /// ~/.ssh/id_ecdsa, then a password]
     #[arg(short, long, value_name = "FILE")]
     pub(in crate::cli) identity: Option<PathBuf>,

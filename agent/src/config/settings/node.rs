@@ -20,6 +20,8 @@ pub struct NodeSettings {
     pub cuda_library: Option<PathBuf>,
     /// How long a card may give no sign.
     pub device_timeout: Duration,
+    /// The private key to sign in to other machines with.
+    pub ssh_identity: Option<PathBuf>,
 }
 
 pub(super) fn settings(config: NodeConfig) -> Result<NodeSettings, ConfigError> {
@@ -41,7 +43,19 @@ pub(super) fn settings(config: NodeConfig) -> Result<NodeSettings, ConfigError> 
         None | Some("cpu") => ComputesOn::Processor,
         Some(device) => card(device, config.cuda_library.clone())?,
     };
+    if let Some(path) = config
+        .ssh_identity
+        .as_ref()
+        .filter(|path| !path.is_absolute())
+    {
+        return Err(ConfigError::Value {
+            key: "node.ssh_identity",
+            found: format!("`{}`", path.display()),
+            expect: "give an absolute path, as `/home/sam/.ssh/id_cluster`".into(),
+        });
+    }
     Ok(NodeSettings {
+        ssh_identity: config.ssh_identity,
         name,
         threads,
         computes_on,

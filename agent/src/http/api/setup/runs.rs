@@ -34,8 +34,12 @@ pub(super) async fn show(
     Path(run): Path<String>,
 ) -> Result<Response, Refusal> {
     admit(&agent, caller)?;
-    if let Some(view) = runs::follow(&agent, &run).and_then(|view| view.borrow().clone()) {
-        return Ok(Json(view).into_response());
+    if let Some(mut view) = runs::follow(&agent, &run) {
+        // It says how far it is once it has begun.
+        let begun = view.wait_for(Option::is_some).await;
+        if let Some(now) = begun.ok().and_then(|now| now.clone()) {
+            return Ok(Json(now).into_response());
+        }
     }
     Ok(Json(runs::find(&agent, &run).await?).into_response())
 }
