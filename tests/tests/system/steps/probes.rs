@@ -6,6 +6,15 @@ use std::time::Duration;
 
 use super::machine::Machine;
 
+/// No time is to be had in a namespace, and no clock is its own: what keeps it does nothing there. Its user stays when Debian's
+/// package goes, so it is there before.
+pub(super) const CLOCK: &str = "apt-get -qq update && touch -d '5 days ago' /var/lib/apt/lists
+useradd --system --home-dir / --shell /usr/sbin/nologin systemd-timesync
+mkdir -p /etc/systemd/system/systemd-timesyncd.service.d
+printf '[Unit]\nConditionVirtualization=\nConditionCapability=\n[Service]\nType=exec\nUser=root\nStateDirectory=\nWatchdogSec=0\nExecStart=\nExecStart=/bin/sleep infinity\n' \
+    > /etc/systemd/system/systemd-timesyncd.service.d/trial.conf
+systemctl daemon-reload";
+
 /// A machine with rules of its own that let nothing in, as Debian's example has them.
 pub(super) const NFTABLES: &str = r#"set -e
 systemctl disable --now firewalld >/dev/null 2>&1
