@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::step::{cargo, commit, execute, output, root, step, target};
-use crate::{plugins, setup};
+use crate::{plugins, setup, test};
 
 /// What the machine has beside the smallest Debian.
 const PACKAGES: &str = "nftables,iproute2,openssh-server,ufw,firewalld,logrotate,systemd-sysv,libpam-systemd,dbus,polkitd,kmod,\
@@ -146,15 +146,13 @@ ssh-keygen -A"
 
 /// The agent, with the points at which it can be killed.
 fn program(trial: &Path) -> Result<()> {
-    execute(
-        cargo(["build", "--workspace", "--bin", "skep"]).env("SKEP_PLUGINS_DIR", plugins::folder()),
-    )?;
+    let built = test::everything()?;
     let fresh = trial.join("skep.new");
     execute(
         Command::new("strip")
             .args(["--strip-all", "-o"])
             .arg(&fresh)
-            .arg(target().join("debug/skep")),
+            .arg(built),
     )?;
     fs::rename(&fresh, trial.join("skep"))?;
     Ok(())

@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 /// One selection of packages for all that follows: with another, cargo would choose other features
 /// for shared dependencies and compile them again.
-fn everything() -> Result<PathBuf> {
+pub(crate) fn everything() -> Result<PathBuf> {
     execute(
         cargo(["build", "--workspace", "--all-targets"]).env("SKEP_PLUGINS_DIR", plugins::folder()),
     )?;

@@ -84,14 +84,14 @@ fn shown(text: &str) {
 
 /// Root writes nowhere else.
 fn ours(action: &Checked) {
-    let path = match action {
-        Checked::WriteFile { path, .. }
-        | Checked::EditBlock { path, .. }
-        | Checked::MakeFolder { path, .. }
-        | Checked::Download { path, .. }
-        | Checked::GenerateKey { path, .. }
-        | Checked::GenerateCertificate { path, .. } => path,
-        _ => return,
+    let (Checked::WriteFile { path, .. }
+    | Checked::EditBlock { path, .. }
+    | Checked::MakeFolder { path, .. }
+    | Checked::Download { path, .. }
+    | Checked::GenerateKey { path, .. }
+    | Checked::GenerateCertificate { path, .. }) = action
+    else {
+        return;
     };
     let is_plain = path
         .split('/')
