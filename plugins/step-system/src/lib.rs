@@ -42,13 +42,9 @@ impl Installer for System {
             "This machine",
             "Looks at the system, its memory, disks and clock, and has its clock kept right.",
         );
-        KEEPERS
-            .iter()
-            .fold(described, |described, unit| {
-                described.needs(Need::Unit((*unit).into()))
-            })
-            .needs(Need::Package(TIMESYNCD.into()))
-            .needs(Need::Package(CHRONY.into()))
+        KEEPERS.iter().fold(described, |described, unit| {
+            described.needs(Need::Unit((*unit).into()))
+        })
     }
 
     fn ask(facts: &Facts, form: &mut Form<'_>) -> Wish {
@@ -68,17 +64,15 @@ impl Installer for System {
         }
     }
 
-    fn plan(facts: &Facts, wish: Wish, plan: &mut Plan) -> Result<(), String> {
+    fn plan(_: &Facts, wish: Wish, plan: &mut Plan) -> Result<(), String> {
         let Some(keeper) = wish.keeper else {
             return Ok(());
         };
         if let Some(package) = keeper.package {
-            if !facts.has_package(package) {
-                plan.act(
-                    Command::RefreshPackages,
-                    "Lists of packages that are missing or old name none that can be fetched.",
-                );
-            }
+            plan.act(
+                Command::RefreshPackages,
+                "Lists of packages that are missing or old name none that can be fetched.",
+            );
             let packages = Action::InstallPackages(vec![package.into()]);
             plan.act(packages, "It asks for the time and corrects the clock.");
         }
