@@ -210,7 +210,7 @@ async fn three_failures_bring_back_the_policy_before() {
 async fn one_that_learns_too_slowly_is_not_used() {
     let bench = Bench::new();
     let mut known = skep::host::Known::default();
-    for id in 0..8_000 {
+    for id in 0..40_000 {
         known.take_in(&Change::Node(Node {
             name: "slow".to_owned(),
             ..node(&format!("node-{id}"))
