@@ -6,8 +6,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use tokio::time::timeout;
+
 use crate::egress::{ResolveError, name_servers, services};
-use crate::limits::PLACES_MAX;
+use crate::limits::{PLACES_MAX, WHO_TIMEOUT};
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,16 +59,28 @@ impl Place {
     /// The addresses that it stands for now.
     pub(super) async fn addresses(&self) -> Result<Vec<SocketAddr>, ResolveError> {
         match self {
-            Self::Host(place) => host(place).await,
+            Self::Host(place) => in_time(place, host(place)).await,
             Self::Domain(domain) => {
                 let servers = name_servers().map_err(|error| ResolveError {
                     name: domain.clone(),
                     why: format!("`/etc/resolv.conf`: {error}"),
                 })?;
-                named(domain, &servers).await
+                in_time(domain, named(domain, &servers)).await
             }
         }
     }
+}
+
+/// A server for names that says nothing holds up nobody who looks around.
+async fn in_time<T>(
+    name: &str,
+    found: impl Future<Output = Result<T, ResolveError>>,
+) -> Result<T, ResolveError> {
+    let silent = |_| ResolveError {
+        name: name.to_owned(),
+        why: format!("no answer within {} s", WHO_TIMEOUT.as_secs()),
+    };
+    timeout(WHO_TIMEOUT, found).await.map_err(silent)?
 }
 
 async fn named(domain: &str, servers: &[SocketAddr]) -> Result<Vec<SocketAddr>, ResolveError> {
@@ -177,8 +191,15 @@ mod tests {
     #[tokio::test]
     async fn a_domain_that_nobody_knows_is_told() {
         let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let error = named("example.org", &[silent.local_addr().unwrap()]).await;
-        let error = error.unwrap_err().to_string();
+        let servers = [silent.local_addr().unwrap()];
+        let error = named("example.org", &servers).await.unwrap_err();
+        let error = error.to_string();
         assert!(error.contains("_skep._udp.example.org"), "{error}");
+        // However many servers say nothing, it is told soon.
+        let started = std::time::Instant::now();
+        let servers = [servers[0]; 3];
+        let error = in_time("example.org", named("example.org", &servers)).await;
+        assert!(error.unwrap_err().to_string().contains("example.org"));
+        assert!(started.elapsed() < WHO_TIMEOUT * 2);
     }
 }

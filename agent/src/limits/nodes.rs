@@ -140,7 +140,7 @@ pub const NEIGHBOUR_TEXT_BYTES: usize = 256;
 /// Places to look for nodes that somebody may list, and addresses of all of them that are asked.
 pub const PLACES_MAX: usize = 64;
 
-/// Asking at an address who is there, and once more as long for the answer.
+/// Finding out the addresses of a listed place, asking there who it is, and hearing it: so long for each.
 pub const WHO_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What somebody asks, or says of itself: two identities and two words.
