@@ -122,6 +122,7 @@ mod form;
 mod known;
 mod plan;
 pub mod samples;
+mod spelling;
 pub mod toml;
 mod trial;
 
@@ -160,6 +161,7 @@ pub use bindings::skep::plugin::install_types::{
 pub use fields::{Choice, Field, Flag, Lines, Number, Secret, Several, Text};
 pub use form::Form;
 pub use plan::Plan;
+pub use spelling::is_path;
 pub use trial::{Trial, answer, try_out};
 
 use bindings::exports::skep::plugin::step::Guest;

@@ -12,7 +12,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use skep_sdk::installer::{
-    Description, Disk, Facts, Finding, Form, Installer, MakeFolder, Owner, Plan, toml,
+    Description, Disk, Facts, Finding, Form, Installer, MakeFolder, Owner, Plan, is_path, toml,
 };
 
 /// The step.
@@ -302,12 +302,6 @@ fn is_of_a_person(facts: &Facts) -> bool {
 fn is_within(path: &str, folder: &str) -> bool {
     let rest = path.strip_prefix(folder.trim_end_matches('/'));
     !folder.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-fn is_path(text: &str) -> bool {
-    let part = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() < 200;
-    let parts = text.strip_prefix('/');
-    parts.is_some_and(|parts| parts.split('/').all(part)) && !text.chars().any(char::is_control)
 }
 
 fn number(facts: &Facts, key: &str) -> Option<i64> {

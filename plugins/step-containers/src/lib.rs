@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use skep_sdk::installer::{
     Compose, Description, Facts, Finding, Form, Installer, MakeFolder, Need, Owner, Plan, Protocol,
-    Vendor, WriteFile,
+    Vendor, WriteFile, is_path,
 };
 
 mod compose;
@@ -126,7 +126,7 @@ impl Installer for Containers {
         let Some(container) = wish.container else {
             return Ok(());
         };
-        if !is_path(&facts.agent.executable) {
+        if !is_mountable(&facts.agent.executable) {
             return Err("it is not known where this program is, which the container runs".into());
         }
         let owner = || Owner {
@@ -200,7 +200,7 @@ impl Installer for Containers {
 
 fn ask_folder(facts: &Facts, form: &mut Form<'_>) -> String {
     let base = match (facts.is_root(), facts.agent.home.trim_end_matches('/')) {
-        (false, home) if is_path(home) => home,
+        (false, home) if is_mountable(home) => home,
         _ => "/srv",
     };
     let folder = form
@@ -208,7 +208,7 @@ fn ask_folder(facts: &Facts, form: &mut Form<'_>) -> String {
         .help("For its compose file, its models and its state.")
         .default(format!("{base}/skep-container"))
         .get();
-    if !is_path(&folder) {
+    if !is_mountable(&folder) {
         form.wrong(
             "container-folder",
             "an absolute path, as `/srv/skep-container`",
@@ -259,14 +259,9 @@ fn ask_image(form: &mut Form<'_>) -> String {
     image
 }
 
-fn is_path(text: &str) -> bool {
-    let part = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() < 200;
-    let parts = text.strip_prefix('/');
-    // A colon separates paths in a list of mounts.
-    let plain = |c: char| !c.is_control() && c != ':' && c != '$';
-    text.len() < 1024
-        && parts.is_some_and(|parts| parts.split('/').all(part))
-        && text.chars().all(plain)
+/// A colon separates paths in a list of mounts, and a dollar begins a variable there.
+fn is_mountable(text: &str) -> bool {
+    is_path(text) && !text.contains([':', '$'])
 }
 
 /// What listens for a container.

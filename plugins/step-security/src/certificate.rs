@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use skep_sdk::installer::{
-    Facts, Form, GenerateCertificate, GenerateKey, KeyKind, Owner, Plan, Protocol, toml,
+    Facts, Form, GenerateCertificate, GenerateKey, KeyKind, Owner, Plan, Protocol, is_path, toml,
 };
 
 use crate::authority::{self, Authority};
@@ -263,12 +263,6 @@ pub(crate) fn is_host(text: &str) -> bool {
         (1..=63).contains(&label.len()) && edges && label.bytes().all(fits)
     };
     (text.len() <= 253 && text.split('.').all(label)) || text.parse::<IpAddr>().is_ok()
-}
-
-fn is_path(text: &str) -> bool {
-    let part = |part: &str| !part.is_empty() && part != "." && part != ".." && part.len() < 256;
-    let parts = text.strip_prefix('/');
-    parts.is_some_and(|parts| parts.split('/').all(part)) && !text.chars().any(char::is_control)
 }
 
 const SELF: &str = "self";

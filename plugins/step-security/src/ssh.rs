@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use skep_sdk::installer::{
-    EditBlock, Facts, Form, GenerateKey, KeyKind, MakeFolder, Owner, Plan, toml,
+    EditBlock, Facts, Form, GenerateKey, KeyKind, MakeFolder, Owner, Plan, is_path, toml,
 };
 
 /// What is to be done.
@@ -88,16 +88,12 @@ fn ask_identity(now: Option<&str>, form: &mut Form<'_>) -> String {
         .default(now.unwrap_or_default())
         .advanced()
         .get();
-    let part = |part: &str| !part.is_empty() && part != "." && part != "..";
-    let is_path = path
-        .strip_prefix('/')
-        .is_some_and(|rest| rest.split('/').all(part));
     if path.ends_with(".pub") {
         form.wrong(
             "ssh-identity",
             "that is the public half: name the file without `.pub`",
         );
-    } else if !is_path {
+    } else if !is_path(&path) {
         form.wrong(
             "ssh-identity",
             "an absolute path, as `/home/sam/.ssh/id_cluster`",
