@@ -84,7 +84,13 @@ pub(crate) async fn services(
     };
     let resolver = asking(servers).map_err(wrong)?;
     let found = resolver.srv_lookup(format!("{name}."));
-    let found = found.await.map_err(|error| wrong(error.to_string()))?;
+    let found = found.await.map_err(|error| {
+        wrong(if error.is_no_records_found() {
+            "the domain has no such records".to_owned()
+        } else {
+            error.to_string()
+        })
+    })?;
     let mut services = Vec::new();
     for record in found.answers() {
         if let RData::SRV(place) = &record.data

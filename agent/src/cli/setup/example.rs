@@ -2,6 +2,7 @@
 //!
 //! Decides the form: what would be taken without an answer stands there as a comment, so that the file as it is changes nothing.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::ask;
@@ -19,6 +20,10 @@ pub(super) fn example(client: &Client) -> Result<(), Failure> {
         for part in &step.parts {
             let questions = ask::questions(client, &part.id, &ask::Given::new())?;
             text.push_str(&table(&part.id, &part.title, &questions));
+            let ask = |given: &ask::Given| ask::questions(client, &part.id, given);
+            for (given, questions) in behind(questions, ask)? {
+                text.push_str(&only_with(&given, &questions));
+            }
         }
     }
     drop(waiting);
@@ -30,27 +35,89 @@ fn table(part: &str, title: &str, questions: &[SetupQuestion]) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "\n# {}\n[{part}]", one_line(title));
     for question in questions {
-        let _ = writeln!(text, "\n# {}", one_line(&question.label));
-        if !question.help.is_empty() {
-            let _ = writeln!(text, "# {}", one_line(&question.help));
-        }
-        let _ = writeln!(text, "# {}", allowed(&question.kind));
-        let value = question.answer.as_ref().or(question.default.as_ref());
-        let value = match (value, &question.kind) {
-            (_, SetupKind::Secret) => "{ env = \"NAME\" }".to_owned(),
-            (Some(value), _) => written(value),
-            (None, _) => "…".to_owned(),
-        };
-        // What has to be answered stands out: as it is, the file is refused with this line.
-        let mark = if ask::needed(question) { "" } else { "# " };
-        let value = if mark.is_empty() {
-            "\"\"".to_owned()
-        } else {
-            value
-        };
-        let _ = writeln!(text, "{mark}{} = {value}", question.id);
+        entry(&mut text, question, ask::needed(question));
     }
     text
+}
+
+/// Questions that nobody is asked who answers nothing.
+fn only_with(given: &ask::Given, questions: &[SetupQuestion]) -> String {
+    let answers = given.iter().filter_map(|(id, value)| {
+        let value = written(value.as_ref()?);
+        Some(format!("{id} = {value}"))
+    });
+    let answers: Vec<String> = answers.collect();
+    let mut text = format!("\n# === only with {}\n", answers.join(" and "));
+    for question in questions {
+        entry(&mut text, question, false);
+    }
+    text
+}
+
+/// One question; one that has to be answered stands out: as it is, the file is refused with its line.
+fn entry(text: &mut String, question: &SetupQuestion, needed: bool) {
+    let _ = writeln!(text, "\n# {}", one_line(&question.label));
+    if !question.help.is_empty() {
+        let _ = writeln!(text, "# {}", one_line(&question.help));
+    }
+    let _ = writeln!(text, "# {}", allowed(&question.kind));
+    if needed {
+        let _ = writeln!(text, "{} = \"\"", question.id);
+        return;
+    }
+    let value = question.answer.as_ref().or(question.default.as_ref());
+    let value = match (value, &question.kind) {
+        (_, SetupKind::Secret) => "{ env = \"NAME\" }".to_owned(),
+        (Some(value), _) => written(value),
+        (None, _) => "…".to_owned(),
+    };
+    let _ = writeln!(text, "# {} = {value}", question.id);
+}
+
+/// What is asked only where others are answered otherwise than by default, with those answers.
+fn behind(
+    asked: Vec<SetupQuestion>,
+    ask: impl Fn(&ask::Given) -> Result<Vec<SetupQuestion>, Failure>,
+) -> Result<Vec<(ask::Given, Vec<SetupQuestion>)>, Failure> {
+    let mut known: BTreeSet<String> = asked.iter().map(|one| one.id.clone()).collect();
+    let (mut open, mut found, mut asks) = (vec![(ask::Given::new(), asked)], Vec::new(), 0);
+    while let Some((given, questions)) = open.pop() {
+        for question in &questions {
+            for other in otherwise(question) {
+                if asks == ASKS_MAX {
+                    return Ok(found);
+                }
+                asks += 1;
+                let mut given = given.clone();
+                given.insert(question.id.clone(), Some(other));
+                let mut new = ask(&given)?;
+                new.retain(|one| known.insert(one.id.clone()));
+                if !new.is_empty() {
+                    open.push((given.clone(), new.clone()));
+                    found.push((given, new));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The other answers of which there are few.
+fn otherwise(question: &SetupQuestion) -> Vec<SetupValue> {
+    let now = question.answer.as_ref().or(question.default.as_ref());
+    match &question.kind {
+        SetupKind::Flag => vec![SetupValue::Flag(!matches!(
+            now,
+            Some(SetupValue::Flag(true))
+        ))],
+        SetupKind::Choice { options } => {
+            let values = options.iter().map(|option| option.value.clone());
+            let is_other =
+                |value: &String| !matches!(now, Some(SetupValue::Text(now)) if now == value);
+            values.filter(is_other).map(SetupValue::Text).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn allowed(kind: &SetupKind) -> String {
@@ -99,6 +166,9 @@ fn one_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     crate::host::printable(&line)
 }
+
+/// For each part; ours need some twenty.
+const ASKS_MAX: usize = 64;
 
 const HEAD: &str = "\
 # Answers to the questions of a setup: `skep setup --from FILE --dry-run` shows what would be done.
@@ -150,6 +220,27 @@ mod tests {
                 question("on", SetupKind::Flag, Some(SetupValue::Flag(true))),
             ],
         );
+        // What is asked only with another answer stands there, too, and is no answer.
+        let ask = |given: &ask::Given| {
+            let mut all = vec![question("on", SetupKind::Flag, None)];
+            if given.contains_key("on") {
+                all.push(question("more", SetupKind::Flag, None));
+                all.push(question("where", text_kind(), None));
+            }
+            if given.contains_key("more") {
+                all.push(question("most", SetupKind::Secret, None));
+            }
+            Ok(all)
+        };
+        let hidden = behind(ask(&ask::Given::new()).unwrap(), ask).unwrap();
+        let hidden: Vec<String> = hidden
+            .iter()
+            .map(|(given, of)| only_with(given, of))
+            .collect();
+        assert_eq!(hidden.len(), 2);
+        assert!(hidden[0].contains("only with on = true\n") && hidden[0].contains("# where = …"));
+        assert!(hidden[1].contains("only with more = true and on = true\n"));
+        let text = text + &hidden.concat();
         let whole = format!("{HEAD}{text}{TAIL}");
         let parsed: toml::Table = toml::from_str(&whole).unwrap();
         let part = parsed["step-a"].as_table().unwrap();
