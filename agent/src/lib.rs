@@ -44,6 +44,7 @@ pub mod fleet;
 pub mod host;
 pub mod http;
 pub mod identity;
+mod json;
 pub mod keeper;
 pub mod keys;
 pub mod limits;

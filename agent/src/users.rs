@@ -16,4 +16,5 @@ pub use self::door::{Check, DoorError, DoorSecret, Tried, secret_name};
 pub use self::doors::{Doors, Settings, Trial};
 pub use self::ldap::LdapSettings;
 pub use self::oidc::{CALLBACK, OidcSettings, Returned};
+pub(crate) use self::password::check as check_password;
 pub use self::password::{PasswordError, Passwords};

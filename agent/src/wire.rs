@@ -82,6 +82,10 @@ pub struct Node {
     pub devices: Vec<Device>,
     /// The last look at the machine; none before the first.
     pub hardware: Option<Snapshot>,
+    /// How far its clock is ahead of that of the node which was asked, give or take half the way there and back; none for that
+    /// node itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_ms: Option<i64>,
 }
 
 /// `GET /api/v1/models`

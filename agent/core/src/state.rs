@@ -40,7 +40,7 @@ pub use self::refusal::Refusal;
 pub use self::token::{Token, Use};
 pub use self::users::{
     Arrival, Door, DoorSettings, NewDoor, NewUser, PasswordHash, User, UserAction, UserEvent,
-    UserRefusal, UserRole, UserSource, Users,
+    UserRefusal, UserRole, UserSource, Users, check_user_name,
 };
 use crate::ids::{AuthorityId, ClusterId, NodeId, TokenId};
 

@@ -8,6 +8,7 @@ mod example;
 mod file;
 mod follow;
 mod link;
+mod people;
 mod show;
 mod status;
 mod walk;

@@ -107,7 +107,7 @@ fn tell(tried: &SignInTried, file: &SignInFile, door: Option<&str>) -> Result<()
     Err(Failure::silent(Exit::Failed))
 }
 
-fn render(tried: &SignInTried, paint: Paint) -> String {
+pub(super) fn render(tried: &SignInTried, paint: Paint) -> String {
     let lines = tried.checks.iter().flat_map(|check| {
         let mark = if check.ok {
             paint.green("ok  ")
@@ -184,17 +184,21 @@ fn settings(path: &Path) -> Result<(&'static str, Value), Failure> {
     if let Some(other) = table.keys().next() {
         return Err(failed(format!("there is no `{other}`")));
     }
-    let toml::Value::Table(mut found) = found else {
+    let toml::Value::Table(found) = found else {
         return Err(failed(format!("`{door}` is no table: write `[{door}]`")));
     };
+    Ok((door, with_certificates(found, path).map_err(failed)?))
+}
+
+/// The settings of a file; certificates lie in another beside it.
+pub(super) fn with_certificates(mut found: toml::Table, file: &Path) -> Result<Value, String> {
     if let Some(named) = found.remove("certificates_file") {
         let named = named.as_str().unwrap_or_default().to_owned();
-        let beside = path.parent().unwrap_or_else(|| Path::new("")).join(&named);
-        let pem = bounded(&beside).map_err(|error| failed(format!("`{named}`: {error}")))?;
+        let beside = file.parent().unwrap_or_else(|| Path::new("")).join(&named);
+        let pem = bounded(&beside).map_err(|error| format!("`{named}`: {error}"))?;
         found.insert("certificates".to_owned(), toml::Value::String(pem));
     }
-    let settings = serde_json::to_value(found).map_err(|error| failed(error.to_string()))?;
-    Ok((door, settings))
+    serde_json::to_value(found).map_err(|error| error.to_string())
 }
 
 fn bounded(path: &Path) -> io::Result<String> {

@@ -235,6 +235,7 @@ fn a_node_is_a_sheet() {
             devices: Vec::new(),
             sources: Vec::new(),
         }),
+        clock_ahead_ms: None,
     };
     check("node", &node::render(&node, Paint::none(), 1_000 + 7_500));
 }

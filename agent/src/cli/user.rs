@@ -155,7 +155,7 @@ fn path(name: &str, verb: &str) -> String {
 }
 
 /// A new password.
-fn password(name: &str, from_stdin: bool) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn password(name: &str, from_stdin: bool) -> Result<Zeroizing<String>, Failure> {
     let trimmed = |text: Zeroizing<String>| {
         let line = text.lines().next().unwrap_or_default();
         Zeroizing::new(line.to_owned())

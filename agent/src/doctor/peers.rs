@@ -3,11 +3,16 @@
 use super::{Report, Severity};
 use crate::client::Client;
 use crate::keys::unix_now_s;
-use crate::wire::{Authorities, ClusterNode, ClusterNodes, NodeState};
+use crate::wire::{Authorities, ClusterNode, ClusterNodes, Node, NodeState, Top};
 
 pub(super) fn look(report: &mut Report, client: &Client) {
     if let Ok(found) = client.get::<ClusterNodes>("/api/v1/cluster/nodes") {
         nodes(report, &found.nodes, unix_now_s());
+        if found.nodes.len() > 1
+            && let Ok(top) = client.get::<Top>("/api/v1/top")
+        {
+            clocks(report, &top.nodes);
+        }
     }
     if let Ok(found) = client.get::<Authorities>("/api/v1/cluster/ca") {
         authorities(report, &found);
@@ -78,6 +83,28 @@ fn other(report: &mut Report, node: &ClusterNode, own: Option<&ClusterNode>) {
     }
 }
 
+/// Which clocks are not like this machine's.
+fn clocks(report: &mut Report, nodes: &[Node]) {
+    for node in nodes {
+        let Some(ahead) = node.clock_ahead_ms else {
+            continue;
+        };
+        let off = ahead.unsigned_abs() / 1_000;
+        if off < CLOCK_OFF_S {
+            continue;
+        }
+        let is = if ahead > 0 { "ahead of" } else { "behind" };
+        let title = format!(
+            "the clock of `{}` is {is} this machine's; certificates, tokens and what was when depend on it",
+            node.name
+        );
+        let finding = report.find(Severity::Warning, "peer_clock", title);
+        finding.seen(format!("{off} s"));
+        finding
+            .mend("timedatectl set-ntp true   (on whichever of the two is wrong: `date -u` tells)");
+    }
+}
+
 fn authorities(report: &mut Report, found: &Authorities) {
     for authority in found.authorities.iter().filter(|one| one.ends_soon) {
         let title = "the authority that certifies the cluster's nodes ends soon";
@@ -98,6 +125,10 @@ fn days(seconds: u64) -> String {
 
 /// Within a building it is below one millisecond, across a continent some fifty.
 const SLOW_US: u64 = 150_000;
+
+/// Clocks that something keeps right are some milliseconds apart, and an answer may take seconds on a busy machine. A token
+/// may last a minute.
+const CLOCK_OFF_S: u64 = 10;
 
 #[cfg(test)]
 mod tests {
@@ -124,6 +155,39 @@ mod tests {
             joined_unix_s: 0,
             certificate_until_unix_s: Some(1_000),
         }
+    }
+
+    #[test]
+    fn clocks_that_are_apart_are_told() {
+        let node = |name: &str, ahead: Option<i64>| Node {
+            id: String::new(),
+            name: name.to_owned(),
+            version: String::new(),
+            pid: 1,
+            started_unix_s: 0,
+            url: String::new(),
+            key_required: false,
+            computes_on: "cpu".to_owned(),
+            resident_bytes: None,
+            health: "healthy".to_owned(),
+            why: None,
+            devices: Vec::new(),
+            hardware: None,
+            clock_ahead_ms: ahead,
+        };
+        let mut report = Report::default();
+        let here = node("here", None);
+        let near = node("near", Some(-9_999));
+        let (ahead, behind) = (node("a", Some(3_600_000)), node("b", Some(i64::MIN)));
+        clocks(&mut report, &[here, near, ahead, behind]);
+        let titles: Vec<&str> = report
+            .findings
+            .iter()
+            .map(|one| one.title.as_str())
+            .collect();
+        assert_eq!(titles.len(), 2);
+        assert!(titles[0].contains("`a` is ahead of") && titles[1].contains("`b` is behind"));
+        assert_eq!(report.findings[0].evidence, ["3600 s"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::door::{DoorError, DoorSecret, Tried};
 use super::ldap::LdapSettings;
 use super::oidc::{OidcSettings, Returned};
 use super::visits::Visits;
+use crate::json;
 use crate::limits::DOORS_AT_ONCE;
 
 /// What is needed to ask, beyond the settings.
@@ -213,7 +214,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, DoorError> {
-    serde_json::from_str(text)
+    json::read(text.as_bytes())
         .map_err(|error| DoorError::NotSet(format!("the settings cannot be read: {error}")))
 }
 

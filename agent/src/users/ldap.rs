@@ -220,7 +220,7 @@ impl LdapSettings {
             bound.map_err(|error| {
                 let remedy = match error {
                     ldap3::LdapError::LdapResult { .. } => "check `bind_dn` and its password",
-                    _ => "check that it is a directory that listens there, and that it is not overloaded",
+                    _ => "check that it is a directory that listens there, that the address says `ldaps` where it speaks TLS, and that it is not overloaded",
                 };
                 trouble("bind", said(&error), remedy)
             })?;

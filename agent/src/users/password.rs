@@ -131,7 +131,8 @@ fn cut(password: &str) -> &str {
     password
 }
 
-fn check(user: &str, password: &str) -> Result<(), PasswordError> {
+/// Whether it is one that is taken.
+pub(crate) fn check(user: &str, password: &str) -> Result<(), PasswordError> {
     if password.len() > PASSWORD_BYTES_MAX {
         return Err(PasswordError::Long);
     }

@@ -1,6 +1,7 @@
 //! People sign in: by passwords kept here, a directory, a provider; with real browsers' requests and real servers.
 
 mod directory;
+mod nodes;
 mod users;
 
 use std::time::Duration;

@@ -14,6 +14,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+pub use self::apply::check_name as check_user_name;
 pub use self::refusal::UserRefusal;
 use super::State;
 

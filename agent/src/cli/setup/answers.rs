@@ -8,6 +8,7 @@ use std::path::Path;
 
 use toml_edit::{Document, Item, Key, Table, Value};
 
+use super::people::{self, DoorAnswer, People};
 use crate::cli::Failure;
 use crate::limits::SECRET_BYTES_MAX;
 use crate::wire::SetupValue;
@@ -21,6 +22,7 @@ pub(super) struct Answers {
     /// Whether the setup is closed for good once all went well.
     pub(super) finish: bool,
     pub(super) join: Option<Join>,
+    pub(super) people: People,
     /// Whether to try at the end that all of it works.
     pub(super) tests: bool,
 }
@@ -62,7 +64,8 @@ pub(super) fn at(path: &Path, line: usize, what: &str) -> Failure {
     Failure::usage(format!("`{}` line {line}: {what}", path.display()))
 }
 
-type Wrong = (usize, String);
+/// A line, and what is wrong there.
+pub(super) type Wrong = (usize, String);
 
 fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Answers, Wrong> {
     let line = |span: Option<std::ops::Range<usize>>| {
@@ -96,6 +99,28 @@ fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Answer
             ("cluster", Item::Table(table)) => {
                 let line = |key: &str| line(table.key(key).and_then(Key::span));
                 answers.join = Some(join(table, here, line, &variable)?);
+            }
+            ("administrator", Item::Table(table)) => {
+                let line = |key: &Key| line(key.span());
+                let one = people::administrator(table, here, line, &variable)?;
+                answers.people.administrator = Some(one);
+            }
+            ("ldap" | "oidc", Item::Table(table)) => {
+                let line = |key: &Key| line(key.span());
+                let secret = people::secret(table, line, &variable)?;
+                let mut whole: toml::Table =
+                    toml::from_str(text).map_err(|error| (here, error.message().to_owned()))?;
+                let mut settings = match whole.remove(name) {
+                    Some(toml::Value::Table(settings)) => settings,
+                    _ => toml::Table::new(),
+                };
+                settings.remove("secret");
+                answers.people.doors.push(DoorAnswer {
+                    door: if name == "ldap" { "ldap" } else { "oidc" },
+                    line: here,
+                    settings,
+                    secret,
+                });
             }
             (_, Item::Table(table)) => {
                 let mut part = Part {
@@ -167,7 +192,10 @@ fn texts(item: &Item) -> Option<Vec<String>> {
 }
 
 /// A value; `{ file = "PATH" }` and `{ env = "NAME" }` are texts that lie elsewhere, as secrets should.
-fn answer(value: &Value, variable: &impl Fn(&str) -> Option<String>) -> Result<SetupValue, String> {
+pub(super) fn answer(
+    value: &Value,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Result<SetupValue, String> {
     match value {
         Value::String(text) => Ok(SetupValue::Text(text.value().clone())),
         Value::Integer(number) => Ok(SetupValue::Number(*number.value())),
@@ -241,6 +269,14 @@ mod tests {
         assert_eq!(answers["list"], (list, 9));
         let key = &found.parts["step-backends"].answers["key"];
         assert_eq!(*key, (SetupValue::Text("hush".into()), 11));
+        let text = "[administrator]\nname = \"Ada\"\npassword = \"correct horse\"\n[oidc]\nissuer = \"https://x\"\nsecret = { env = \"TOKEN\" }\n";
+        let people = parsed(text).unwrap().people;
+        assert!(people.administrator.is_some() && people.first_line() == Some(1));
+        let [oidc] = people.doors.as_slice() else {
+            panic!("{people:?}")
+        };
+        assert_eq!((oidc.door, oidc.line, oidc.settings.len()), ("oidc", 4, 1));
+        assert_eq!(oidc.secret.as_deref(), Some("hush"));
         let join = found.join.unwrap();
         assert_eq!((join.token.as_str(), join.at.len()), ("hush", 1));
     }
@@ -265,5 +301,12 @@ mod tests {
         check("[a]\n[a.b]\nx = 1\n", 2, "one value");
         check("[cluster]\nat = [\"a\"]\n", 1, "`token`");
         check("[cluster]\ntoken = \"a\"\nhow = 1\n", 3, "`how`");
+        check("[administrator]\nname = \"ada\"\n", 1, "needs a `password`");
+        check("[administrator]\nname = \"a b\"\n", 2, "a b");
+        check("[administrator]\nname = 3\n", 2, "has to be a text");
+        check("[administrator]\nrole = \"x\"\n", 2, "`role`");
+        let short = "[administrator]\nname = \"ada\"\n\npassword = \"x\"\n";
+        check(short, 4, "at least");
+        check("[ldap]\nurl = \"a\"\nsecret = 3\n", 3, "`secret`");
     }
 }

@@ -180,6 +180,18 @@ const HEAD: &str = "\
 ";
 
 const TAIL: &str = "
+# Who signs in on the page by a name and a password, besides those with a key:
+# [administrator]
+# name = \"ada\"
+# password = { env = \"SKEP_PASSWORD\" }
+
+# A directory or a provider, as `skep help sign-in` shows them, with the secret that `skep sign-in set` would ask for:
+# [ldap]
+# url = \"ldaps://ldap.example.org\"
+# base = \"ou=people,dc=example,dc=org\"
+# bind_dn = \"cn=skep,dc=example,dc=org\"
+# secret = { file = \"ldap.secret\" }
+
 # To join a cluster that is there already, with what `skep token new` shows there:
 # [cluster]
 # token = { env = \"SKEP_TOKEN\" }

@@ -26,6 +26,11 @@ pub(super) fn set_up(client: &Client, wish: &Setup, path: &Path) -> Result<(), F
     }
     let view: SetupView = client.get("/api/v1/setup")?;
     known(&view, &answers, path)?;
+    if let (Some(_), Some(line)) = (&answers.join, answers.people.first_line()) {
+        let told =
+            "a cluster that is joined has its people already: leave this out, or `[cluster]`";
+        return Err(answers::at(path, line, told));
+    }
     let mut walk = Walk::new(client, wish);
     // Everything is looked at before anything is done.
     for part in parts(&view) {
@@ -33,6 +38,7 @@ pub(super) fn set_up(client: &Client, wish: &Setup, path: &Path) -> Result<(), F
             walk.check(part, given, path)?;
         }
     }
+    walk.check_people(&answers.people, path)?;
     for step in &view.steps {
         walk.heading(step);
         for part in &step.parts {
@@ -47,6 +53,7 @@ pub(super) fn set_up(client: &Client, wish: &Setup, path: &Path) -> Result<(), F
             }
         }
     }
+    walk.people(&answers.people, path)?;
     if !wish.dry_run {
         if let Some(join) = &answers.join {
             walk.join(&join.token, &join.at)?;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use ureq::http::Method;
 
 use super::follow::{event, follow};
+use super::people::PeopleSummary;
 use super::{ask, show};
 use crate::act::{RunView, RunWord};
 use crate::cli::arguments::Setup;
@@ -23,8 +24,10 @@ use crate::wire::{
 
 /// What came of it, for programs.
 #[derive(Debug, Default, Serialize)]
-struct Summary {
+pub(super) struct Summary {
     parts: Vec<PartSummary>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) people: Vec<PeopleSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     joined: Option<Joined>,
     tests: Vec<SetupTest>,
@@ -46,8 +49,8 @@ struct PartSummary {
 pub(super) struct Walk<'a> {
     pub(super) client: &'a Client,
     pub(super) wish: &'a Setup,
-    paint: Paint,
-    summary: Summary,
+    pub(super) paint: Paint,
+    pub(super) summary: Summary,
 }
 
 /// With answers from whoever sits at the terminal.
@@ -81,6 +84,8 @@ pub(super) fn asking(client: &Client, wish: &Setup) -> Result<(), Failure> {
     if yes("Is this machine to join a cluster that is there already?")? {
         let token = crate::cli::secret::ask("the token that `skep token new` shows there")?;
         walk.join(token.trim(), &[])?;
+    } else {
+        walk.ask_for_administrator()?;
     }
     if yes("Try whether all of it works?")? {
         walk.tests()?;

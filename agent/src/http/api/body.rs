@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::refusal::Refusal;
+use crate::json;
 
 /// Reads a body and parses it.
 pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> {
@@ -21,7 +22,7 @@ pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Refusal> 
             let message = format!("the body could not be read: {error}");
             Refusal::invalid("invalid_request", message)
         })?;
-    serde_json::from_slice(&bytes)
+    json::read(&bytes)
         .map_err(|error| Refusal::invalid("invalid_request", format!("the body: {error}")))
 }
 

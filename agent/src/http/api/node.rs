@@ -41,6 +41,7 @@ pub(super) fn describe(agent: &Agent, whole: bool) -> wire::Node {
         hardware: machine
             .filter(|_| whole)
             .map(|machine| machine.snapshot.clone()),
+        clock_ahead_ms: None,
     }
 }
 

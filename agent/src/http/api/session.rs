@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use skep_core::state::{Arrival, Door, UserAction, UserSource};
+use skep_core::state::{Arrival, Door, Member, Role, UserAction, UserSource};
 use zeroize::Zeroizing;
 
 use super::body;
@@ -237,6 +237,7 @@ pub(super) async fn arrived(agent: &Agent, arrival: Arrival) -> Result<By, Refus
         .is_some_and(|(_, user)| (user.role, &user.display) == (arrival.role, &arrival.display));
     let source = arrival.source.clone();
     if !same {
+        decides(agent)?;
         super::users::decide(agent, UserAction::Arrive(arrival)).await?;
     }
     let state = agent.cluster.view();
@@ -247,6 +248,25 @@ pub(super) async fn arrived(agent: &Agent, arrival: Arrival) -> Result<By, Refus
         number: user.number,
         epoch: user.epoch,
     })
+}
+
+/// A node that does not vote cannot tell the cluster of somebody: whoever held it could make themselves an administrator.
+fn decides(agent: &Agent) -> Result<(), Refusal> {
+    let state = agent.cluster.view();
+    let decide = |member: &Member| member.role == Role::Voter;
+    if state.member(agent.cluster.me()).is_none_or(|me| decide(me)) {
+        return Ok(());
+    }
+    let voters = state.members().filter(|(_, member)| decide(member));
+    let voters: Vec<String> = voters
+        .map(|(_, member)| format!("`{}`", member.name))
+        .collect();
+    let message = "the cluster does not know you yet, or knows another role of you, and this node may not tell it";
+    let refusal = Refusal::new(StatusCode::FORBIDDEN, "known_elsewhere", message);
+    Err(refusal.with_hint(format!(
+        "sign in once on {}, then here",
+        voters.join(" or ")
+    )))
 }
 
 fn wrong_password() -> Refusal {

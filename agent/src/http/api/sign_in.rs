@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use skep_core::capability::SecretName;
-use skep_core::state::{Door, NewDoor, UserAction};
+use skep_core::state::{Door, DoorSettings, NewDoor, UserAction};
 use zeroize::Zeroizing;
 
 use super::body;
@@ -103,14 +103,18 @@ async fn set(
     }
     if let Some(secret) = secret {
         let (asked, name) = (agent.clone(), name_of(door)?);
-        let kept = tokio::task::spawn_blocking(move || {
-            let secrets = asked.services.secrets();
-            secrets.set(&name, &secret)
-        });
+        let kept = move || asked.services.secrets().set(&name, &secret);
+        let kept = tokio::task::spawn_blocking(kept);
         kept.await.map_err(Refusal::lost)??;
     }
+    let text = settings.text()?;
+    let state = agent.cluster.view();
+    let same = |set: &Arc<DoorSettings>| set.text == text && set.tested == tested;
+    if state.users().door(door).is_some_and(same) {
+        return Ok(Json(told(&tried, true)));
+    }
     let new = NewDoor {
-        text: settings.text()?,
+        text,
         tested,
         by: person(&agent, caller, by),
     };

@@ -44,17 +44,23 @@ pub(super) async fn top(State(agent): State<Arc<Agent>>) -> Json<wire::Top> {
 
 /// What another node says of itself. One that says nothing in time is lost, for this picture.
 async fn elsewhere(agent: Arc<Agent>, status: ClusterNode) -> (wire::Node, Option<wire::Top>) {
+    let asked = unix_now_ms();
     let said = async {
         let id = status.id.parse().ok()?;
         let readings = agent.cluster.readings(id).await.ok()?;
         without_hardware(&readings)
     };
     let mut said = timeout(READINGS_WAIT, said).await.ok().flatten();
+    // It looked at its clock half-way, as far as one can tell.
+    let here = asked.midpoint(unix_now_ms());
+    let clock = said.as_ref().map(|said| said.at_unix_ms);
+    let clock = clock.and_then(|there| there.checked_signed_diff(here));
     let node = said.as_mut().and_then(|said| said.nodes.pop());
     let node = match node {
         Some(node) => wire::Node {
             name: status.name,
             hardware: None,
+            clock_ahead_ms: clock,
             ..node
         },
         None => silent(status),
@@ -92,6 +98,7 @@ fn silent(status: ClusterNode) -> wire::Node {
         why: Some(why),
         devices: Vec::new(),
         hardware: None,
+        clock_ahead_ms: None,
     }
 }
 
@@ -114,9 +121,8 @@ fn here(agent: &Agent, whole: bool) -> wire::Top {
     let counters = agent.router.counters();
     let mut latest = agent.router.traces();
     latest.truncate(LATEST);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
     wire::Top {
-        at_unix_ms: now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX)),
+        at_unix_ms: unix_now_ms(),
         nodes: vec![node::describe(agent, whole)],
         replicas: replicas::all(agent),
         requests: wire::Requests {
@@ -132,6 +138,11 @@ fn here(agent: &Agent, whole: bool) -> wire::Top {
             latest,
         },
     }
+}
+
+fn unix_now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The processor, then the accelerators.

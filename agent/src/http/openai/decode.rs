@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::error::Category;
 
 use crate::http::error::ApiError;
+use crate::json;
 
 /// Reads a body as `T`.
 pub(super) fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
@@ -32,7 +33,7 @@ fn name_the_field<'a, T: Deserialize<'a>>(body: &'a [u8], error: &serde_json::Er
         // The two passes disagree only if a type reads differently twice.
         Ok(_) => (".".to_owned(), error.to_string()),
     };
-    let message = plain(&error);
+    let message = json::plain(&error);
     if path != "." {
         return ApiError::invalid(path.clone(), format!("`{path}`: {message}"));
     }
@@ -45,28 +46,4 @@ fn name_the_field<'a, T: Deserialize<'a>>(body: &'a [u8], error: &serde_json::Er
         Some(field) => ApiError::invalid(field, message),
         None => ApiError::bad_request(message),
     }
-}
-
-/// serde's words without Rust's names for numbers.
-fn plain(error: &str) -> String {
-    let mut text = error.to_owned();
-    for (rust, plain) in [
-        ("expected u8", "expected a whole number from 0"),
-        ("expected u32", "expected a whole number from 0"),
-        ("expected u64", "expected a whole number from 0"),
-        ("expected i64", "expected a whole number"),
-        ("expected f32", "expected a number"),
-        ("expected f64", "expected a number"),
-    ] {
-        text = text.replace(rust, plain);
-    }
-    // Where a struct is expected, its name means nothing to a client.
-    if let Some((before, rest)) = text.split_once("expected struct ") {
-        let after = rest
-            .find(" at line")
-            .and_then(|at| rest.get(at..))
-            .unwrap_or_default();
-        text = format!("{before}expected an object{after}");
-    }
-    text
 }

@@ -235,7 +235,11 @@ fn settings(at: u64, new: &NewDoor) -> Result<DoorSettings, UserRefusal> {
     })
 }
 
-fn check_name(name: &str) -> Result<(), UserRefusal> {
+/// Whether somebody may be called that.
+///
+/// # Errors
+/// When not.
+pub fn check_name(name: &str) -> Result<(), UserRefusal> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let fits = |byte: u8| plain(byte) || b"._@+-".contains(&byte);
     let first = name.as_bytes().first().copied().unwrap_or_default();
