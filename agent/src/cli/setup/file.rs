@@ -40,7 +40,14 @@ pub(super) fn set_up(client: &Client, wish: &Setup, path: &Path) -> Result<(), F
     }
     walk.check_people(&answers.people, path)?;
     for step in &view.steps {
-        walk.heading(step);
+        // Of what the file says nothing, nothing is told.
+        if step
+            .parts
+            .iter()
+            .any(|part| answers.parts.contains_key(&part.id))
+        {
+            walk.heading(step);
+        }
         for part in &step.parts {
             match answers.parts.get(&part.id) {
                 Some(given) => {

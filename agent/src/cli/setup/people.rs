@@ -142,7 +142,8 @@ impl Walk<'_> {
             if !tried.ok {
                 complain(&sign_in::render(&tried, self.paint));
                 let told = format!("`{}` does not work as it is set", one.door);
-                return Err(answers::at(file, one.line, &told));
+                let failure = answers::at(file, one.line, &told);
+                return Err(Failure::new(failure.message()));
             }
         }
         Ok(())
@@ -150,6 +151,10 @@ impl Walk<'_> {
 
     /// Lets them in.
     pub(super) fn people(&mut self, people: &People, file: &Path) -> Result<(), Failure> {
+        if people.first_line().is_some() {
+            let title = self.paint.bold("Who signs in");
+            self.say(format!("\n{title}"));
+        }
         if let Some(one) = &people.administrator {
             self.administrator(&one.name, &one.password)?;
         }
